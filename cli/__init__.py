@@ -1,0 +1,1 @@
+"""execfabric-cli: the command line client. Speaks HTTP to a platform and nothing else."""

@@ -1,0 +1,211 @@
+"""The platform's HTTP API, one method per call. Retries what is safe to repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from cli import failures
+from cli.errors import usage_error
+from cli.transport import open_http
+
+API = "/api/v1"
+PATIENCE_S = 4.0
+"""How long a call that is safe to repeat is tried again before it is given up."""
+PAGE_SIZE = 200
+LONGEST_LIST = 1000
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+
+Json = dict[str, Any]
+
+
+class Client:
+    """Speaks to one server as one user. Every method raises CliError when the call fails.
+
+    on_retry is told in one sentence why a call is tried again. Usable from several threads.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str = "",
+        *,
+        on_retry: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.base_url = base_url
+        self._on_retry = on_retry
+        self._http = open_http(base_url)
+        if token:
+            self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        self._http.close()
+
+    def login(self, username: str, password: str) -> Json:
+        return self._post("auth/login", {"username": username, "password": password})
+
+    def logout(self) -> None:
+        self._send("POST", "auth/logout")
+
+    def me(self) -> Json:
+        return self._get("me")
+
+    def skills(self, *, query: str = "", tag: str = "", limit: int = LONGEST_LIST) -> list[Json]:
+        return self._list("skills", {"q": query, "tag": tag}, limit)
+
+    def skill(self, name: str, *, version: int | None = None) -> Json:
+        """Return the skill. version picks whose input schema to return; None is the live one."""
+        return self._get(f"skills/{_reference(name)}", {"version": version} if version else {})
+
+    def start(self, body: Json, *, idempotency_key: str) -> Json:
+        """Request an execution. Safe to repeat: the key makes the server run it once."""
+        headers = {"Idempotency-Key": idempotency_key}
+        answer = self._send("POST", "executions", body, headers=headers, repeat=True)
+        return self._with_id(self._object(answer))
+
+    def executions(self, *, status: str = "", skill: str = "", limit: int) -> list[Json]:
+        return self._list("executions", {"status": status, "skill": skill}, limit)
+
+    def execution(self, reference: str, *, wait_s: int = 0, patience_s: float = PATIENCE_S) -> Json:
+        """Return the execution; with wait_s (at most 30), once it is final or needs a person."""
+        params = {"wait": wait_s} if wait_s else {}
+        return self._get(f"executions/{_reference(reference)}", params, wait_s, patience_s)
+
+    def confirm(self, reference: str) -> Json:
+        return self._post(f"executions/{_reference(reference)}/confirm")
+
+    def cancel(self, reference: str) -> Json:
+        return self._post(f"executions/{_reference(reference)}/cancel")
+
+    def log(
+        self, reference: str, *, after: int, wait_s: int = 0, patience_s: float = PATIENCE_S
+    ) -> Json:
+        """Return ``chunks`` after the cursor, the new ``cursor``, whether that was ``final``."""
+        params = {"after": after, **({"wait": wait_s} if wait_s else {})}
+        return self._get(f"executions/{_reference(reference)}/log", params, wait_s, patience_s)
+
+    def artifacts(self, reference: str) -> list[Json]:
+        return self._list(f"executions/{_reference(reference)}/artifacts", {}, LONGEST_LIST)
+
+    def upload(self, path: Path) -> str:
+        """Send a file and return the id to use as the value of a file input."""
+        try:
+            with path.open("rb") as file:
+                answer = self._send("POST", "files", files={"file": (path.name, file)})
+        except OSError as error:
+            raise usage_error(f"The file {path} cannot be read: {error.strerror}.") from error
+        return str(self._with_id(self._object(answer))["id"])
+
+    @contextlib.contextmanager
+    def content(self, artifact_id: str) -> Iterator[Iterator[bytes]]:
+        """Open an artifact as a stream of pieces."""
+        path = f"{API}/artifacts/{_reference(artifact_id)}/content"
+        try:
+            # Object storage answers through a redirect; httpx takes the token off for other hosts.
+            with self._http.stream(
+                "GET", path, headers={"Accept": "*/*"}, follow_redirects=True
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise failures.from_answer(answer, self.base_url)
+                yield answer.iter_bytes(64 * 1024)
+        except httpx.HTTPError as error:
+            raise failures.from_transport(error, self.base_url) from error
+
+    def _get(
+        self, path: str, params: Json | None = None, wait_s: int = 0, patience_s: float = PATIENCE_S
+    ) -> Json:
+        return self._object(
+            self._send(
+                "GET", path, params=params, wait_s=wait_s, patience_s=patience_s, repeat=True
+            )
+        )
+
+    def _post(self, path: str, body: Json | None = None) -> Json:
+        return self._object(self._send("POST", path, body))
+
+    def _list(self, path: str, params: Json, limit: int) -> list[Json]:
+        """Follow the pages until limit rows. Rows past it are not fetched."""
+        rows: list[Json] = []
+        query = {name: value for name, value in params.items() if value}
+        query["limit"] = min(limit, PAGE_SIZE)
+        while True:
+            page = self._get(path, query)
+            results = page.get("results")
+            if not isinstance(results, list) or not all(isinstance(row, dict) for row in results):
+                raise failures.not_understood(self.base_url)
+            rows += results
+            # Only the query of the next page's address is used: the token never leaves this server.
+            following = dict(parse_qsl(urlsplit(str(page.get("next") or "")).query))
+            if len(rows) >= limit or not following or not results or following == query:
+                return rows[:limit]
+            query = following
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        params: Json | None = None,
+        headers: dict[str, str] | None = None,
+        files: Any = None,
+        wait_s: int = 0,
+        patience_s: float = PATIENCE_S,
+        repeat: bool = False,
+    ) -> httpx.Response:
+        """Send one call. repeat says a second delivery does no harm, so it may be tried again."""
+        timeout = httpx.Timeout(30.0 + wait_s, connect=10.0, write=60.0)
+        give_up_at = time.monotonic() + patience_s
+        pause_s = 0.25
+        while True:
+            delay_s = pause_s * random.uniform(0.8, 1.2)
+            try:
+                answer = self._http.request(
+                    method, f"{API}/{path}", json=body, params=params, headers=headers,
+                    files=files, timeout=timeout,
+                )  # fmt: skip
+            except httpx.HTTPError as error:
+                failure = failures.from_transport(error, self.base_url)
+                lasting = not repeat or not failures.may_pass(error)
+            else:
+                if answer.is_success:
+                    return answer
+                failure = failures.from_answer(answer, self.base_url)
+                lasting = not repeat or answer.status_code not in _TRY_AGAIN
+                delay_s = max(delay_s, failures.retry_after_s(answer))
+            if lasting or time.monotonic() + delay_s > give_up_at:
+                raise failure
+            self._on_retry(failure.message)
+            time.sleep(delay_s)
+            pause_s = min(pause_s * 2, 5.0)
+
+    def _object(self, answer: httpx.Response) -> Json:
+        try:
+            document = answer.json()
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise failures.not_understood(self.base_url)
+        return document
+
+    def _with_id(self, document: Json) -> Json:
+        if not document.get("id"):
+            raise failures.not_understood(self.base_url)
+        return document
+
+
+def _reference(text: str) -> str:
+    """Return an id or a name for use in a path. Raises CliError (usage) when it can't be one."""
+    if not _REFERENCE.fullmatch(text) or ".." in text:
+        raise usage_error(f"{text!r} is neither an id nor a name.")
+    return text

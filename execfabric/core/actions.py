@@ -1,0 +1,100 @@
+"""The one write path: permission, transaction, service, audit event."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import models, transaction
+
+from . import audit, permissions
+from .actor import Actor
+from .errors import DomainError
+from .models import Outcome
+from .roles import Role
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ACTIONS: dict[str, Callable[..., Any]] = {}
+"""Every action by its code, for the documentation and the architecture tests."""
+
+_depth: ContextVar[int] = ContextVar("execfabric_action_depth", default=0)
+
+
+def action(
+    code: str, *, title: str, roles: frozenset[Role], target: str = "", open_to_all: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a service the one way to do ``code``.
+
+    The wrapped service takes keyword arguments only, ``actor`` among them. ``target`` names the
+    argument the permission is checked on; the audit event is about the returned row, or else about
+    that argument. ``open_to_all`` skips the role check, for what anybody may try (logging in).
+
+    Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
+    DomainError, ``failed`` for anything else, after the act's transaction is undone. An action
+    called by another action leaves its refusal to the outer one, whose transaction would undo it.
+    """
+
+    def decorate(service: Callable[P, R]) -> Callable[P, R]:
+        if code in ACTIONS:
+            raise ValueError(f"Action {code} is defined twice.")
+        parameters = inspect.signature(service).parameters
+        if any(each.kind is not each.KEYWORD_ONLY for each in parameters.values()):
+            raise TypeError(f"{service.__qualname__} must take keyword arguments only.")
+        permissions.grant(code, title=title, roles=roles)
+
+        @functools.wraps(service)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            if args:
+                raise TypeError(f"{service.__qualname__} takes keyword arguments only.")
+            call = _Call(code, kwargs, target)
+            depth = _depth.set(_depth.get() + 1)
+            try:
+                if not open_to_all:
+                    permissions.require(call.actor, code, kwargs.get(target))
+                with transaction.atomic():
+                    result = service(**kwargs)  # type: ignore[call-arg]
+                    call.record(Outcome.DONE, about=result)
+                return result
+            except DomainError as error:
+                call.record_failure(Outcome.REFUSED, error.message)
+                raise
+            except Exception as error:
+                call.record_failure(Outcome.FAILED, f"{type(error).__name__}")
+                raise
+            finally:
+                _depth.reset(depth)
+
+        ACTIONS[code] = run
+        return run
+
+    return decorate
+
+
+class _Call:
+    """One call of an action, and how it is recorded."""
+
+    def __init__(self, code: str, kwargs: dict[str, Any], target: str) -> None:
+        self.code = code
+        self.actor: Actor = kwargs["actor"]
+        self.target = kwargs.get(target)
+        self.inputs = {name: value for name, value in kwargs.items() if name != "actor"}
+
+    def record(self, outcome: Outcome, *, about: object = None, reason: str = "") -> None:
+        about = about if isinstance(about, models.Model) else self.target
+        audit.record(
+            self.code,
+            actor=self.actor,
+            outcome=outcome,
+            target=about,
+            inputs=self.inputs,
+            reason=reason,
+        )
+
+    def record_failure(self, outcome: Outcome, reason: str) -> None:
+        if _depth.get() == 1:
+            self.record(outcome, reason=reason)

@@ -1,0 +1,70 @@
+"""Who acts. Every service takes an actor; it is valid in its own schema only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from django.db import connection
+
+from .roles import Role
+
+
+class Door(StrEnum):
+    """Through which entry an act came in."""
+
+    PAGE = "page"
+    API = "api"
+    WORKER = "worker"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An account, the system, or nobody, in one schema."""
+
+    schema: str
+    username: str
+    display_name: str
+    user_id: int | None
+    roles: frozenset[Role]
+    door: Door
+    address: str = ""
+    """Client IP address, empty for the system."""
+
+    @classmethod
+    def system(cls, name: str, *, door: Door = Door.WORKER) -> Actor:
+        """Return the platform itself acting in the current schema, for example as "worker"."""
+        return cls(
+            schema=current_schema(),
+            username=f"system:{name}",
+            display_name=name,
+            user_id=None,
+            roles=frozenset({Role.SYSTEM}),
+            door=door,
+        )
+
+    @classmethod
+    def anonymous(cls, *, door: Door, address: str = "") -> Actor:
+        """Return somebody who has not logged in; holds no role."""
+        return cls(
+            schema=current_schema(),
+            username="",
+            display_name="",
+            user_id=None,
+            roles=frozenset(),
+            door=door,
+            address=address,
+        )
+
+    @property
+    def is_authenticated(self) -> bool:
+        return bool(self.roles) or self.user_id is not None
+
+    def through(self, door: Door) -> Actor:
+        return replace(self, door=door)
+
+
+def current_schema() -> str:
+    """Return the schema the database connection is switched to."""
+    return str(connection.schema_name)  # type: ignore[attr-defined]  # added by django-tenants

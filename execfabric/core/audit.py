@@ -1,0 +1,71 @@
+"""Writes audit events. Called by @action and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+
+from .actor import Actor, current_schema
+from .models import AuditEvent, Outcome
+from .request_context import current_request_id
+
+LONGEST_TEXT = 200
+SECRET_WORDS = ("password", "secret", "token", "credential", "api_key")
+
+
+def record(
+    code: str,
+    *,
+    actor: Actor,
+    outcome: Outcome,
+    target: object = None,
+    inputs: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    """Append one event in the current schema, inside the transaction at hand."""
+    is_row = isinstance(target, models.Model)
+    return AuditEvent.objects.create(
+        code=code,
+        outcome=outcome,
+        schema=current_schema(),
+        actor_id=actor.user_id,
+        actor_name=actor.username or "anonymous",
+        door=actor.door,
+        address=actor.address,
+        target_type=target._meta.label_lower if is_row else "",  # type: ignore[union-attr]
+        target_id=str(target.pk)[:64] if is_row else "",  # type: ignore[union-attr]
+        target_label=str(target)[:LONGEST_TEXT] if is_row else "",
+        request_id=current_request_id(),
+        reason=reason[:2000],
+        details={name: describe(name, value) for name, value in (inputs or {}).items()},
+    )
+
+
+def describe(name: str, value: Any) -> Any:
+    """Return value in a form fit for the trail: rows by id, bulk by size, secrets not at all."""
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return "(hidden)"
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case models.Model():
+            return {"type": value._meta.label_lower, "id": str(value.pk), "label": str(value)[:200]}
+        case str():
+            return value if len(value) <= LONGEST_TEXT else f"({len(value)} characters)"
+        case bytes():
+            return f"({len(value)} bytes)"
+        case date() | UUID():
+            return str(value)
+        case Mapping():
+            return {str(key): describe(str(key), item) for key, item in list(value.items())[:50]}
+        case list() | tuple() | set() | frozenset():
+            return [describe(name, item) for item in list(value)[:50]]
+        case _:
+            return f"({type(value).__name__})"

@@ -1,0 +1,56 @@
+"""Errors of the business rules. Page and API each turn them into an answer in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """Something the caller asked for cannot be done; the message says why and what to do.
+
+    ``code`` is stable and machine-readable, ``status`` the HTTP status of the answer, ``fields``
+    maps input names to what is wrong with them.
+    """
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, *, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = dict(fields or {})
+
+
+class InvalidInput(DomainError):
+    """The input does not fit; ``fields`` says where."""
+
+    code = "invalid_input"
+    status = 400
+
+
+class NotPermitted(DomainError):
+    """The actor may not do this."""
+
+    code = "not_permitted"
+    status = 403
+
+
+class NotFound(DomainError):
+    """No such thing, or none that the actor may see."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(DomainError):
+    """The thing is not in a state that allows this."""
+
+    code = "conflict"
+    status = 409
+
+
+class InvalidTransition(Conflict):
+    """The state table does not allow this move."""
+
+    code = "invalid_transition"

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from . import permissions
+from .actor import Actor
+from .models import AuditEvent
+from .permissions import can
+from .roles import MANAGERS, PLATFORM
+
+permissions.grant("core.audit.read", title="Read the audit trail", roles=MANAGERS | PLATFORM)
+
+
+def audit_events_visible_to(actor: Actor) -> QuerySet[AuditEvent]:
+    """Return the audit events of the actor's schema, newest first; none without the right."""
+    if not can(actor, "core.audit.read"):
+        return AuditEvent.objects.none()
+    return AuditEvent.objects.all()

@@ -1,0 +1,35 @@
+"""State machines are tables; move() is the only way from one state to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.db import models
+
+from .errors import InvalidTransition
+
+Transitions = Mapping[Any, frozenset[Any]]
+Row = TypeVar("Row", bound=models.Model)
+
+
+def move(row: Row, *, to: Any, table: Transitions, **fields: Any) -> Row:
+    """Lock row, check the move from its stored status, save status and fields; return the row.
+
+    Works on a fresh copy under a row lock, so a stale ``row`` cannot undo another's move. Raises
+    InvalidTransition. Must run inside a transaction.
+    """
+    fresh = type(row)._default_manager.select_for_update().get(pk=row.pk)
+    current = fresh.status  # type: ignore[attr-defined]
+    if to not in table[current]:
+        noun = fresh._meta.verbose_name
+        raise InvalidTransition(f"This {noun} is {_words(current)}; it cannot become {_words(to)}.")
+    fields["status"] = to
+    for name, value in fields.items():
+        setattr(fresh, name, value)
+    fresh.save(update_fields=list(fields))
+    return fresh
+
+
+def _words(status: Any) -> str:
+    return str(getattr(status, "value", status)).replace("_", " ")

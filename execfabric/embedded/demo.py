@@ -1,0 +1,180 @@
+"""What `make demo` runs: the services, and web, worker and beat beside them."""
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from execfabric.embedded.child import ChildPlan
+from execfabric.embedded.data_dir import DataFolder, choose_data_dir
+from execfabric.embedded.errors import EmbeddedError
+from execfabric.embedded.ports import is_taken
+from execfabric.embedded.services import Services, read_running
+from execfabric.embedded.supervisor import PlatformPlan
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+HEALTH_TIMEOUT_S = 5.0
+WEB_WORKERS = 2
+WEB_THREADS = 8
+WORKER_PROCESSES = 2
+
+
+def plan_demo(environ: Mapping[str, str]) -> PlatformPlan:
+    """Return what to run, from the operator's environment.
+
+    Raises EmbeddedError if the port or the data folder cannot be used.
+    """
+    port = read_port(environ)
+    data_dir = choose_data_dir(ROOT / "var")
+    require_free(port, data_dir)
+    services = Services(
+        data_dir,
+        database_url=read_secret(environ, "EXECFABRIC_DATABASE_URL"),
+        redis_url=read_secret(environ, "EXECFABRIC_REDIS_URL"),
+    )
+    demo_file = ROOT / "var" / "demo.json"
+    return PlatformPlan(
+        folder=ROOT,
+        services=services,
+        environment=child_environment(environ, services.folder, port, demo_file),
+        prepare=(sys.executable, str(ROOT / "manage.py"), "prepare_demo"),
+        children=plan_children(services.folder, port, environ),
+        ready_text=lambda: describe(demo_file, port),
+    )
+
+
+def read_secret(environ: Mapping[str, str], name: str) -> str:
+    """Return setting name, or what the file holds that name_FILE points to; empty if neither.
+
+    Raises EmbeddedError if that file cannot be read.
+    """
+    file = environ.get(f"{name}_FILE", "")
+    if environ.get(name) or not file:
+        return environ.get(name, "")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise EmbeddedError(f"Cannot read {name}_FILE: {error}") from None
+
+
+def read_port(environ: Mapping[str, str]) -> int:
+    """Return EXECFABRIC_PORT, 8000 if unset. Raises EmbeddedError if it is no port."""
+    text = environ.get("EXECFABRIC_PORT", "").strip() or str(DEFAULT_PORT)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise EmbeddedError(f"EXECFABRIC_PORT is {text!r}. It must be a number from 1 to 65535.")
+    return int(text)
+
+
+def require_free(port: int, data_dir: Path) -> None:
+    """Raise EmbeddedError if somebody listens on port already."""
+    other = port + 1 if port < 65535 else DEFAULT_PORT
+    hint = f"Set EXECFABRIC_PORT to another one, for example: EXECFABRIC_PORT={other} make demo"
+    try:
+        taken = is_taken(port)
+    except PermissionError:
+        raise EmbeddedError(f"No right to open port {port}. {hint}") from None
+    if not taken:
+        return
+    running = read_running(data_dir)
+    if running is not None:
+        hint = (
+            f"ExecFabric already runs on {data_dir} as process {running.pid}. For a second one "
+            "set EXECFABRIC_DATA_DIR to another folder and EXECFABRIC_PORT to another port, for "
+            f"example: EXECFABRIC_DATA_DIR={data_dir}-2 EXECFABRIC_PORT={other} make demo"
+        )
+    raise EmbeddedError(f"Port {port} is in use. {hint}")
+
+
+def child_environment(
+    environ: Mapping[str, str], folder: DataFolder, port: int, demo_file: Path
+) -> dict[str, str]:
+    """Return the environment of every process of the platform, but for the services' URLs."""
+    python_path = environ.get("PYTHONPATH", "")
+    # The supervisor hands out the URLs themselves.
+    url_files = ("EXECFABRIC_DATABASE_URL_FILE", "EXECFABRIC_REDIS_URL_FILE")
+    environment = {
+        **{name: value for name, value in environ.items() if name not in url_files},
+        "EXECFABRIC_DATA_DIR": str(folder.path),
+        "EXECFABRIC_PORT": str(port),
+        "EXECFABRIC_DEMO_FILE": str(demo_file),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{python_path}" if python_path else str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if not environ.get("EXECFABRIC_SECRET_KEY") and not environ.get("EXECFABRIC_SECRET_KEY_FILE"):
+        environment["EXECFABRIC_SECRET_KEY_FILE"] = str(folder.secret_key)
+    return environment
+
+
+def plan_children(
+    folder: DataFolder, port: int, environ: Mapping[str, str]
+) -> tuple[ChildPlan, ...]:
+    """Return web, beat and worker, in the order in which they are stopped."""
+    domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
+    ready_file = folder.run / "worker.ready"
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery")
+    return (
+        ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
+        ChildPlan(
+            "beat",
+            (*celery, "beat", "--schedule", str(folder.run / "beat-schedule"), "--pidfile="),
+        ),
+        ChildPlan(
+            "worker",
+            (*celery, "worker", "--pool", "prefork", "--concurrency", str(WORKER_PROCESSES))
+            + ("--loglevel", "info", "-n", "worker@%h", "-Q", "celery,executions"),
+            ready_file.exists,
+            ready_file,
+        ),
+    )
+
+
+def _web_command(port: int) -> tuple[str, ...]:
+    options = {
+        "--interface": "wsgi",
+        "--host": HOST,
+        "--port": str(port),
+        "--workers": str(WEB_WORKERS),
+        "--blocking-threads": str(WEB_THREADS),
+        # A page that waits for an execution must not hold up the stop.
+        "--workers-kill-timeout": "3",
+    }
+    arguments = [part for option in options.items() for part in option]
+    return (sys.executable, "-m", "granian", *arguments, "execfabric.wsgi:application")
+
+
+def is_healthy(port: int, domain: str) -> bool:
+    """Return whether the web server says on /healthz that all is well."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": f"{domain}:{port}"})
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def describe(demo_file: Path, port: int) -> str:
+    """Return the ready message: a table of hosts and accounts out of demo_file."""
+    lines = ["ExecFabric is ready"]
+    try:
+        demo = json.loads(demo_file.read_text(encoding="utf-8"))
+        scheme = demo["base_url"].partition("://")[0]
+        rows = [("", "URL", "role", "username", "password")]
+        for name, host in demo["hosts"].items():
+            accounts = demo["accounts"].get(name) or [{}]
+            for place, account in enumerate(accounts):
+                label = (name, f"{scheme}://{host}") if place == 0 else ("", "")
+                found = (str(account.get(key, "")) for key in ("role", "username", "password"))
+                rows.append((*label, *found))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "\n".join([*lines, f"  http://localhost:{port}"])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return "\n".join([*lines, "", f"  Accounts are also in {demo_file}. Ctrl-C stops all."])

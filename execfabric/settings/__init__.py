@@ -1,0 +1,228 @@
+"""Django's settings, derived from the environment (environment.py)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from . import logs, services
+from .environment import Environment
+
+ENVIRONMENT = services.with_embedded(Environment())
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+DATA_DIR = ENVIRONMENT.data_dir.resolve()
+BASE_DOMAIN = ENVIRONMENT.base_domain
+PORT = ENVIRONMENT.port
+HTTPS = ENVIRONMENT.https
+ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+UPLOAD_BYTES = ENVIRONMENT.upload_bytes
+SANDBOX = ENVIRONMENT.sandbox
+REDIS_URL = ENVIRONMENT.redis_url
+PG_DUMP = services.pg_dump(ENVIRONMENT)
+
+SECRET_KEY = services.secret_key(ENVIRONMENT)
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
+
+# --- apps and schemas ---------------------------------------------------------------------------
+
+_EVERY_SCHEMA = [
+    "execfabric.core",
+    "tenants.accounts",
+    "tenants.menu",
+    "skills.catalogue",
+    "skills.executions",
+    "django.contrib.sessions",
+]
+SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA]
+TENANT_APPS = _EVERY_SCHEMA
+INSTALLED_APPS = [
+    *SHARED_APPS,
+    "execfabric.operations",
+    "execfabric.web",
+    "governance",
+    # Below: no tables of their own in any schema.
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "django_filters",
+    "django_htmx",
+    "django_tables2",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "pgtrigger",
+    "rest_framework",
+    "template_partials",
+]
+TENANT_MODEL = "registry.Tenant"
+TENANT_DOMAIN_MODEL = "registry.Domain"
+TENANT_LIMIT_SET_CALLS = True
+AUTH_USER_MODEL = "accounts.Account"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+ROOT_URLCONF = "execfabric.urls_tenant"
+PUBLIC_SCHEMA_URLCONF = "execfabric.urls_public"
+WSGI_APPLICATION = "execfabric.wsgi.application"
+
+MIDDLEWARE = [
+    "execfabric.web.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "execfabric.web.security.SecurityHeadersMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tenants.registry.middleware.TenantMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.accounts.middleware.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "execfabric.web.context_processors.shell",
+            ],
+        },
+    }
+]
+
+# --- services -----------------------------------------------------------------------------------
+
+DATABASES = {"default": services.database_settings(ENVIRONMENT.database_url)}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "django_tenants.cache.make_key",  # Keys carry the schema.
+        "KEY_PREFIX": "execfabric",
+    }
+}
+STORAGES = {
+    "default": services.storage_settings(ENVIRONMENT.storage_url, DATA_DIR),
+    "staticfiles": {"BACKEND": "execfabric.web.storage.StaticStorage"},
+}
+globals().update(services.email_settings(ENVIRONMENT.email_url))
+
+CELERY_BROKER_URL = services.broker_url(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "execfabric:celery:",
+    "visibility_timeout": 86_400,  # Longer than any run; a second delivery is refused anyway.
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_DB_REUSE_MAX = 100_000  # Else Celery opens a database connection for every task.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_ROUTES = {"executions.run_execution": {"queue": "executions"}}
+CELERY_TASK_TENANT_CACHE_SECONDS = 60
+CELERY_BEAT_SCHEDULE = {
+    "scan-executions": {"task": "executions.scan_all_tenants", "schedule": 10.0},
+}
+
+# --- security -----------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "tenants.accounts.actors.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+]
+LOGIN_URL = "accounts:login"
+PASSWORD_RESET_TIMEOUT = 7 * 86_400
+
+SESSION_COOKIE_NAME = "execfabric_session"  # No domain: a cookie of one host is for it alone.
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 14 * 86_400
+CSRF_COOKIE_NAME = "execfabric_csrf"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+FILE_UPLOAD_HANDLERS = ["execfabric.web.uploads.BoundedUploadHandler"]
+
+# --- API ----------------------------------------------------------------------------------------
+
+KNOX_TOKEN_MODEL = "accounts.ApiToken"
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(days=30),
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_MODEL": KNOX_TOKEN_MODEL,
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.accounts.authentication.BearerAuthentication"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "execfabric.web.api.errors.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "ExecFabric API",
+    "VERSION": "1",
+    "DESCRIPTION": "Run governed skills. Every call is permissioned and audited.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- pages --------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "execfabric.web.static_assets.WheelAssetsFinder",
+]
+DJANGO_TABLES2_TEMPLATE = "web/table.html"
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+LOGGING = logs.configuration(ENVIRONMENT.log_level)
+SILENCED_SYSTEM_CHECKS = [
+    "commands.E001",  # pgtrigger and django-tenants both replace `migrate`; each works alone.
+]

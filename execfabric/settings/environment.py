@@ -1,0 +1,107 @@
+"""Every setting an operator can make, typed and explained. Read from ``EXECFABRIC_*``.
+
+A secret can also be given as the path of a file that holds it, by ``EXECFABRIC_<NAME>_FILE``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "EXECFABRIC_"
+SECRETS = ("secret_key", "database_url", "redis_url", "storage_url", "email_url")
+"""Settings that ``…_FILE`` may stand for."""
+
+
+class Environment(BaseSettings):
+    """The environment of one process. Raises pydantic's ValidationError when a value is not usable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="Folder for everything this instance keeps: database, files, logs, workspace.",
+    )
+    base_domain: str = Field(
+        default="localhost",
+        pattern=r"^[a-z0-9.-]+$",
+        description="Tenants answer on <name>.<base domain>, governance on admin.<base domain>.",
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the web server listens on.")
+    https: bool = Field(
+        default=False,
+        description="True behind a TLS proxy: secure cookies, https links, HSTS.",
+    )
+    database_url: str = Field(
+        default="",
+        description="postgresql://user:password@host:5432/name. Empty: the embedded PostgreSQL.",
+    )
+    redis_url: str = Field(
+        default="", description="redis://:password@host:6379/0. Empty: the embedded Valkey."
+    )
+    storage_url: str = Field(
+        default="",
+        description=(
+            "s3://key:secret@bucket?endpoint=https://host&region=name for object storage. "
+            "Empty: files below the data folder."
+        ),
+    )
+    secret_key: str = Field(
+        default="",
+        description="Signs sessions and links; 50 random characters. Made once for embedded use.",
+    )
+    admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Usernames of the public domain that are super-admins, separated by commas.",
+    )
+    trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Addresses whose X-Forwarded-For is believed, separated by commas.",
+    )
+    upload_bytes: int = Field(
+        default=100 * 1024 * 1024, ge=1, description="Largest file a user may upload, in bytes."
+    )
+    sandbox: str = Field(
+        default="process",
+        pattern="^process$",
+        description="Isolation every run must have; a worker that cannot give it does not start.",
+    )
+    email_url: str = Field(
+        default="", description="smtp://user:password@host:587 for outgoing mail. Empty: to the log."
+    )
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Least important log line that is written.",
+    )
+    pg_bin: str = Field(
+        default="",
+        description="Folder of the PostgreSQL programs. Empty: those of the installed wheel.",
+    )
+    redis_bin: str = Field(
+        default="", description="A valkey-server or redis-server. Empty: the one of the wheel."
+    )
+    run_as: str = Field(
+        default="",
+        description="User the embedded database and broker run as when started by root.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in SECRETS:
+            path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+            if path and not values.get(name):
+                values[name] = Path(path).read_text().strip()
+        return values
+
+    @field_validator("admin_usernames", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value

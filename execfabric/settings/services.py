@@ -1,0 +1,132 @@
+"""Where the database, the broker and the stored files are: given by URL, or embedded."""
+
+from __future__ import annotations
+
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from execfabric.embedded import read_running
+from execfabric.embedded.binaries import POSTGRES
+
+from .environment import Environment
+
+
+def with_embedded(environment: Environment) -> Environment:
+    """Return environment with the URLs of the running embedded services where none were given."""
+    if environment.database_url and environment.redis_url:
+        return environment
+    running = read_running(environment.data_dir)
+    if running is None:
+        raise ImproperlyConfigured(
+            "No database is running. Start one with `make demo`, or set EXECFABRIC_DATABASE_URL "
+            "and EXECFABRIC_REDIS_URL."
+        )
+    return environment.model_copy(
+        update={
+            "database_url": environment.database_url or running.database_url,
+            "redis_url": environment.redis_url or running.redis_url,
+        }
+    )
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """Return the DATABASES entry of a ``postgresql://`` URL."""
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError as error:
+        raise ImproperlyConfigured(f"EXECFABRIC_DATABASE_URL is not usable: {error}") from None
+    known = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+    database: dict[str, Any] = {name: parts.pop(key, "") for name, key in known.items()}
+    if not database["NAME"]:
+        raise ImproperlyConfigured("EXECFABRIC_DATABASE_URL names no database.")
+    return {
+        **database,
+        "ENGINE": "tenants.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": parts,
+        "TEST": {"NAME": f"test_{database['NAME']}"},
+    }
+
+
+def broker_url(redis_url: str) -> str:
+    """Return Celery's spelling of a Redis URL; only a unix socket is spelt differently."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    number = parse_qs(parts.query).get("db", ["0"])[0]
+    password = f":{parts.password}@" if parts.password else ""
+    return f"redis+socket://{password}{parts.path}?virtual_host={number}"
+
+
+def storage_settings(url: str, data_dir: Path) -> dict[str, Any]:
+    """Return the default entry of STORAGES: a private folder, or a bucket by ``s3://`` URL."""
+    if not url:
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {
+                "location": str(data_dir / "storage"),
+                "file_permissions_mode": 0o600,
+                "directory_permissions_mode": 0o700,
+            },
+        }
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or not parts.hostname:
+        raise ImproperlyConfigured("EXECFABRIC_STORAGE_URL must look like s3://key:secret@bucket.")
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": parts.hostname,
+            "access_key": unquote(parts.username or ""),
+            "secret_key": unquote(parts.password or ""),
+            "endpoint_url": query.get("endpoint"),
+            "region_name": query.get("region"),
+            "default_acl": None,
+            "file_overwrite": False,
+        },
+    }
+
+
+def secret_key(environment: Environment) -> str:
+    """Return the signing key: the given one, or the one embedded use made for itself."""
+    own = environment.data_dir / "secret_key"
+    if environment.secret_key:
+        return environment.secret_key
+    if own.exists():
+        return own.read_text().strip()
+    raise ImproperlyConfigured(
+        "No signing key. Set EXECFABRIC_SECRET_KEY or EXECFABRIC_SECRET_KEY_FILE to 50 random "
+        "characters."
+    )
+
+
+def pg_dump(environment: Environment) -> Path:
+    """Return the pg_dump that provisioning uses: the operator's, or the one of the wheel."""
+    if environment.pg_bin:
+        return Path(environment.pg_bin) / "pg_dump"
+    return Path(str(distribution(POSTGRES.distribution).locate_file(POSTGRES.programs))) / "pg_dump"
+
+
+def email_settings(url: str) -> dict[str, Any]:
+    """Return Django's EMAIL_* settings of an ``smtp://`` or ``smtps://`` URL."""
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ImproperlyConfigured("EXECFABRIC_EMAIL_URL must look like smtp://user:pw@host:587.")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or 587,
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp" and parts.port != 25,
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }

@@ -1,0 +1,19 @@
+"""What the admin host answers: governance, and no business page of any tenant."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from execfabric import urls_shared
+from execfabric.urls_shared import handler400, handler403, handler404, handler500
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/platform/"), name="home"),
+    *urls_shared.urlpatterns,
+    path("platform/", include("tenants.accounts.urls_public")),
+    path("platform/audit/", include("execfabric.web.audit.urls")),
+    path("platform/", include("governance.urls")),
+    path("api/v1/", include("governance.urls_api")),
+    urls_shared.unknown_api,
+]

@@ -1,0 +1,29 @@
+"""The few addresses both kinds of host answer: health, and the API's login and description."""
+
+from django.http import HttpResponse
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from execfabric.web.api.views import not_found
+from execfabric.web.health import healthz
+
+handler400 = "execfabric.web.views.bad_request"
+handler403 = "execfabric.web.views.permission_denied"
+handler404 = "execfabric.web.views.page_not_found"
+handler500 = "execfabric.web.views.server_error"
+
+
+def robots(_request: object) -> HttpResponse:
+    return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")
+
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("robots.txt", robots),
+    path("api/v1/", include("tenants.accounts.urls_api")),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+]
+
+unknown_api = re_path(r"^api/(?P<path>.*)$", not_found)
+"""Last of the API's addresses, so that the answer is JSON and not a page."""

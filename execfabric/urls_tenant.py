@@ -1,0 +1,21 @@
+"""What tenant hosts answer, the free edition's among them. No governance page stands here."""
+
+from django.urls import include, path
+
+from execfabric import urls_shared
+from execfabric.home import TenantHome
+from execfabric.urls_shared import handler400, handler403, handler404, handler500
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+urlpatterns = [
+    path("", TenantHome.as_view(), name="home"),
+    *urls_shared.urlpatterns,
+    path("", include("tenants.accounts.urls")),
+    path("skills/", include("skills.catalogue.urls")),
+    path("executions/", include("skills.executions.urls")),
+    path("audit/", include("execfabric.web.audit.urls")),
+    path("api/v1/", include("skills.catalogue.urls_api")),
+    path("api/v1/", include("skills.executions.urls_api")),
+    urls_shared.unknown_api,
+]

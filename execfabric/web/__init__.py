@@ -1,0 +1,1 @@
+"""The console shell: layout, components, forms from schemas, static assets, error pages."""

@@ -1,0 +1,66 @@
+"""The base of every API view: bearer token only, errors and pages in one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, JsonResponse
+from django.shortcuts import get_object_or_404
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from .pagination import ListPagination
+
+
+class HasRole(BasePermission):
+    """Logged in, with at least one role here. What the roles allow, the services decide."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return bool(request.user and request.user.is_authenticated and request.actor.roles)
+
+
+class ApiView(APIView):
+    """A view for those who are logged in."""
+
+    permission_classes = [HasRole]
+
+    def find(self, rows: QuerySet[Any], **lookup: Any) -> Any:
+        """Return the one visible row, or answer 404; a malformed id is no row."""
+        try:
+            return get_object_or_404(rows, **lookup)
+        except (ValidationError, ValueError):
+            raise Http404 from None
+
+    def page(
+        self,
+        rows: QuerySet[Any],
+        serializer: Callable[..., BaseSerializer[Any]],
+        *,
+        ordering: str | Iterable[str] = "-pk",
+    ) -> Response:
+        """Answer one page of rows as {"results": [...], "next": url|null}."""
+        paginator = ListPagination()
+        paginator.ordering = (ordering,) if isinstance(ordering, str) else tuple(ordering)
+        chosen: list[Model] = paginator.paginate_queryset(rows, self.request, view=self) or []
+        return paginator.get_paginated_response(
+            serializer(chosen, many=True, context={"request": self.request}).data
+        )
+
+
+class PublicApiView(APIView):
+    """A view that needs no login."""
+
+    permission_classes = []
+    authentication_classes = []
+
+
+def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
+    """Answer for an API address that does not exist on this host."""
+    body = {"code": "not_found", "message": "There is nothing here.", "fields": {}}
+    return JsonResponse(body, status=404)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import redis
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+
+from execfabric.core.redis import client
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when the database and Redis answer, else 503 with what does not."""
+    checks = {"database": _database_answers(), "redis": _redis_answers()}
+    healthy = all(checks.values())
+    return JsonResponse(
+        {"status": "ok" if healthy else "failing", "checks": checks},
+        status=200 if healthy else 503,
+    )
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return cursor.fetchone() == (1,)
+    except DatabaseError:
+        return False
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(client().ping())
+    except redis.RedisError:
+        return False

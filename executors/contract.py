@@ -1,0 +1,151 @@
+"""What the platform and the Local Agent hand to an executor, and what they get back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+MEBIBYTE = 1024 * 1024
+
+
+class Outcome(StrEnum):
+    """How an execution ended, as seen by the executor."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class StopReason(StrEnum):
+    """Why the run stopped. A run that could not start is not a run that exited non-zero."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    TIME_LIMIT = "time_limit"
+    OUTPUT_LIMIT = "output_limit"
+    MEMORY_LIMIT = "memory_limit"
+    CANCEL_REQUESTED = "cancel_requested"
+    COULD_NOT_START = "could_not_start"
+    BAD_RESULT = "bad_result"
+
+
+class Limits(BaseModel):
+    """Bounds of one run. Every one is enforced; none is advisory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_s: float = Field(default=300, gt=0, le=86_400)
+    memory_bytes: int = Field(default=512 * MEBIBYTE, ge=32 * MEBIBYTE)
+    processes: int = Field(default=64, ge=1)
+    open_files: int = Field(default=256, ge=16)
+    file_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
+    """Largest single file the run may write."""
+    log_bytes: int = Field(default=10 * MEBIBYTE, ge=0)
+    """Log kept; what comes after is counted and dropped."""
+    log_flood_bytes: int = Field(default=64 * MEBIBYTE, ge=0)
+    """A run that prints more than this is stopped."""
+    result_bytes: int = Field(default=1 * MEBIBYTE, ge=0)
+    artifact_count: int = Field(default=200, ge=0)
+    artifact_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
+    """All artifacts of the run together."""
+
+
+class ExecutionRequest(BaseModel):
+    """One run, complete: an executor needs nothing else and asks nobody."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    execution_id: str
+    tenant: str
+    kind: str
+    resource: dict[str, JsonValue]
+    """The resource spec, in the words of its kind; checked by ``Executor.validate``."""
+    inputs: dict[str, JsonValue] = {}
+    input_files: dict[str, Path | list[Path]] = {}
+    """Input name -> local file, or files for an array of files. The run sees private copies, and
+    the input's value is their path or list of paths there. Names may repeat within a list."""
+    limits: Limits = Limits()
+    secrets: dict[str, str] = {}
+
+
+class OutputFile(BaseModel):
+    """A file the run left in its output folder, already out of the run's reach."""
+
+    name: str
+    """Relative, normalised, '/'-separated; safe to show and to join."""
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+class Usage(BaseModel):
+    wall_s: float = 0
+    cpu_s: float = 0
+    peak_memory_bytes: int = 0
+
+
+class ExecutionResult(BaseModel):
+    outcome: Outcome
+    stop_reason: StopReason
+    exit_code: int | None = None
+    output: JsonValue = None
+    summary: str = ""
+    """One line a person reads: the result in short, or what went wrong."""
+    error: str = ""
+    """The script's own traceback or message; empty on success."""
+    artifacts: list[OutputFile] = []
+    skipped_artifacts: list[str] = []
+    """Why a file was not kept, one sentence each."""
+    usage: Usage = Usage()
+    log_bytes_dropped: int = 0
+
+
+Stream = Literal["stdout", "stderr"]
+
+
+class Sink(Protocol):
+    """Where a run's log and progress go while it runs. Called from one thread."""
+
+    def log(self, stream: Stream, text: str) -> None:
+        """Take a piece of log: valid text without NUL or terminal escapes, whole characters."""
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Take the newest progress line; fraction is in 0..1."""
+
+    def alive(self) -> bool:
+        """Called about once a second while the run goes on. False asks to cancel the run."""
+
+
+class Executor(ABC):
+    """Validates and calls one kind of execution asset. One instance serves many runs."""
+
+    kind: str
+
+    @abstractmethod
+    def validate(self, spec: dict[str, Any]) -> None:
+        """Raise InvalidResource when spec is not a usable resource of this kind."""
+
+    @abstractmethod
+    def dry_run(self, request: ExecutionRequest) -> dict[str, JsonValue]:
+        """Return what ``execute`` would do, secrets masked; nothing runs, nothing is sent."""
+
+    @abstractmethod
+    def execute(self, request: ExecutionRequest, sink: Sink, *, workdir: Path) -> ExecutionResult:
+        """Run to the end and return its result; never raises for what the asset did.
+
+        workdir is an existing, empty, private folder of the caller. Artifacts of the result lie
+        in it; the caller removes it when it has stored them.
+        """
+
+
+class ExecutorError(Exception):
+    """Base of what executors raise; the message is for a person."""
+
+
+class InvalidResource(ExecutorError):
+    """The resource spec is not usable."""

@@ -1,0 +1,16 @@
+"""``skill.toml``: what a skill is called, takes, returns and needs.
+
+CLI, server and agent read and write it through here, so they cannot disagree.
+"""
+
+from executors.manifest.folder import generate_manifest, load_manifest
+from executors.manifest.model import Field, Manifest, ManifestError, SkillTable
+
+__all__ = [
+    "Field",
+    "Manifest",
+    "ManifestError",
+    "SkillTable",
+    "generate_manifest",
+    "load_manifest",
+]

@@ -1,0 +1,107 @@
+"""Keeps secrets out of everything a run leaves behind: log, result, messages."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from pydantic import JsonValue
+
+MASK = "***"
+SHORTEST_SECRET = 4
+"""Shorter values are not masked: they would blank out half of an ordinary log."""
+
+
+class Masker:
+    """Replaces secrets by ``***``: as they are, in base64, URL-escaped and JSON-escaped."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        variants: set[str] = set()
+        for secret in secrets:
+            variants |= _spellings(secret)
+        # Longest first, so that a secret that begins with another one goes as a whole.
+        self._variants = sorted(variants, key=lambda text: (-len(text), text))
+        joined = "|".join(re.escape(variant) for variant in self._variants)
+        self._pattern = re.compile(joined) if joined else None
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest text that is looked for."""
+        return max(map(len, self._variants), default=0)
+
+    def mask(self, text: str) -> str:
+        """Return text without any secret."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def mask_json(self, value: JsonValue) -> JsonValue:
+        """Return value with every string in it masked, keys included."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, list):
+            return [self.mask_json(item) for item in value]
+        if isinstance(value, dict):
+            return {self.mask(key): self.mask_json(item) for key, item in value.items()}
+        return value
+
+    def safe_length(self, text: str) -> int:
+        """Return how much of text can be masked and shown now.
+
+        What comes after it may be the beginning of a secret that the next piece completes.
+        """
+        if self._pattern is None:
+            return len(text)
+        cut = len(text)
+        for size in range(min(self.longest - 1, len(text)), 0, -1):
+            tail = text[-size:]
+            if any(len(v) > size and v.startswith(tail) for v in self._variants):
+                cut = len(text) - size
+                break
+        for match in self._pattern.finditer(text):
+            if match.start() < cut < match.end():
+                cut = match.end()
+        return cut
+
+
+class StreamMasker:
+    """Masks a text that comes in pieces; a secret split over two pieces is still found."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._held = ""
+
+    def feed(self, piece: str, *, final: bool = False) -> str:
+        """Return what may be shown of all text fed so far and not yet returned."""
+        text = self._held + piece
+        cut = len(text) if final else self._masker.safe_length(text)
+        self._held = text[cut:]
+        return self._masker.mask(text[:cut])
+
+
+def _spellings(secret: str) -> set[str]:
+    if len(secret) < SHORTEST_SECRET:
+        return set()
+    secret = secret.replace("\r\n", "\n")
+    data = secret.encode("utf-8", "surrogatepass")
+    spellings = {
+        secret,
+        quote(data, safe=""),
+        quote(data),
+        quote_plus(data),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
+    # Inside a longer text such as "user:secret" base64 shows one of three shifts. The characters
+    # at both ends mix with the neighbours, so only those in between are looked for.
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + data).decode()
+        first = (0, 2, 3)[shift]
+        last = len(encoded) - (0, 3, 2)[(shift + len(data)) % 3]
+        inner = encoded[first:last]
+        spellings |= {inner, inner.replace("+", "-").replace("/", "_")}
+    spellings |= {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
+    return {text for text in spellings if len(text) >= SHORTEST_SECRET}

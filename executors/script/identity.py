@@ -1,0 +1,103 @@
+"""Whom a run runs as.
+
+A root worker gives every run a user id of its own, so that runs cannot read, signal or trace each
+other. An ordinary user has no other id to give: there a run shares the worker's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from executors.contract import ExecutorError
+from executors.script.removal import remove_entry
+
+FIRST_UID = 1_879_100_000
+"""Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
+UID_COUNT = 10_000
+SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
+
+
+class NoFreeIdentity(ExecutorError):
+    """Every user id for runs is in use."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """User and group id of a run, and the lock that keeps them its own while it is open."""
+
+    uid: int
+    gid: int
+    lock: int
+
+    def sweep(self) -> None:
+        """Remove what the finished run left in folders that everybody may write to."""
+        for folder in SHARED_FOLDERS:
+            with suppress(OSError):
+                _remove_files_of(self.uid, folder)
+
+
+class Identities:
+    """Hands out user ids; several processes may share folder. Only for root."""
+
+    def __init__(self, folder: Path, first_uid: int = FIRST_UID, count: int = UID_COUNT) -> None:
+        self._folder = folder
+        self._first = first_uid
+        self._count = count
+
+    @contextmanager
+    def take(self) -> Iterator[Identity]:
+        """Yield an id nobody else uses. Raises NoFreeIdentity."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # From a random place on, so that an id is hardly ever used twice in a row.
+        start = secrets.randbelow(self._count)
+        for step in range(self._count):
+            slot = (start + step) % self._count
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(self._folder / f"{slot}.lock", flags, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            try:
+                yield Identity(self._first + slot, self._first + slot, lock)
+            finally:
+                os.close(lock)
+            return
+        raise NoFreeIdentity(f"All {self._count} user ids for runs are in use.")
+
+
+def _remove_files_of(uid: int, folder: str) -> None:
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(top):
+            with suppress(OSError):
+                if os.stat(name, dir_fd=top, follow_symlinks=False).st_uid == uid:
+                    _move_out_and_remove(top, name, folder)
+    finally:
+        os.close(top)
+
+
+def _move_out_and_remove(top: int, name: str, folder: str) -> None:
+    """Empty the entry inside a private folder: in a shared one its parts would lie open."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=top)
+        return
+    private = f".execfabric-{secrets.token_hex(8)}"
+    os.mkdir(private, 0o700, dir_fd=top)
+    inner = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=top)
+    try:
+        os.rename(name, name, src_dir_fd=top, dst_dir_fd=inner)
+        while names := os.listdir(inner):
+            for child in names:
+                remove_entry(inner, child)
+    finally:
+        os.close(inner)
+    os.rmdir(f"{folder}/{private}")

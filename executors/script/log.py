@@ -1,0 +1,112 @@
+"""A run's log: from the bytes a script prints to text that can be stored and shown."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Callable
+
+from executors.contract import Stream
+from executors.masking import Masker, StreamMasker
+
+FLUSH_CHARS = 16 * 1024
+FLUSH_S = 0.1
+TAIL_CHARS = 8 * 1024
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""NUL breaks databases; ESC and the C1 characters drive terminals."""
+
+
+def clean(text: str) -> str:
+    """Return text with every control character but tab and newline replaced."""
+    return UNPRINTABLE.sub("�", text)
+
+
+class _Reader:
+    """Turns the bytes of one stream into clean, masked text; characters may come in halves."""
+
+    def __init__(self, masker: Masker) -> None:
+        utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+        self._masker = StreamMasker(masker)
+
+    def feed(self, data: bytes, *, final: bool = False) -> str:
+        text = self._decoder.decode(data, final=final)
+        return self._masker.feed(clean(text), final=final)
+
+
+class RunLog:
+    """Both streams of a run in the order they came, handed on in pieces of a sensible size.
+
+    Of all bytes together the first ``keep_bytes`` are kept; the rest is only counted.
+    """
+
+    def __init__(
+        self, write: Callable[[Stream, str], None], masker: Masker, *, keep_bytes: int
+    ) -> None:
+        self._write = write
+        self._masker = masker
+        self._keep_bytes = keep_bytes
+        self._readers: dict[Stream, _Reader] = {
+            "stdout": _Reader(masker),
+            "stderr": _Reader(masker),
+        }
+        self._pending: list[tuple[Stream, str]] = []
+        self._pending_chars = 0
+        self._pending_since: float | None = None
+        self._error_tail = b""
+        self.total_bytes = 0
+
+    @property
+    def dropped_bytes(self) -> int:
+        return max(0, self.total_bytes - self._keep_bytes)
+
+    def feed(self, stream: Stream, data: bytes, now: float) -> None:
+        """Take what was read from a stream at the moment now, in seconds of any clock."""
+        room = max(0, self._keep_bytes - self.total_bytes)
+        self.total_bytes += len(data)
+        if stream == "stderr":
+            keep = 4 * (TAIL_CHARS + self._masker.longest)
+            self._error_tail = (self._error_tail + data)[-keep:]
+        if room:
+            self._add(stream, self._readers[stream].feed(data[:room]))
+        if self._pending and self._pending_since is None:
+            self._pending_since = now
+        if self._pending_chars >= FLUSH_CHARS:
+            self._flush()
+
+    def tick(self, now: float) -> None:
+        """Hand on what has waited long enough."""
+        if self._pending_since is not None and now - self._pending_since >= FLUSH_S:
+            self._flush()
+
+    def finish(self) -> None:
+        """Hand on everything; call when both streams have ended."""
+        for stream, reader in self._readers.items():
+            self._add(stream, reader.feed(b"", final=True))
+        self._flush()
+
+    def error_tail(self) -> str:
+        """Return the end of stderr, clean and masked, also when the log itself was cut before."""
+        reader = _Reader(self._masker)
+        text = reader.feed(self._error_tail, final=True)
+        # The cut may have gone through a secret; its rest lies in what is left out here.
+        return text[-TAIL_CHARS:]
+
+    def _add(self, stream: Stream, text: str) -> None:
+        if text:
+            self._pending.append((stream, text))
+            self._pending_chars += len(text)
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        self._pending_chars, self._pending_since = 0, None
+        joined: list[tuple[Stream, list[str]]] = []
+        for stream, text in pending:
+            if not joined or joined[-1][0] != stream:
+                joined.append((stream, []))
+            joined[-1][1].append(text)
+        for stream, texts in joined:
+            whole = "".join(texts)
+            for start in range(0, len(whole), FLUSH_CHARS):
+                self._write(stream, whole[start : start + FLUSH_CHARS])

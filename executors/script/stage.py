@@ -1,0 +1,355 @@
+"""The trusted process between a worker and a script: starts it, bounds it, and leaves nothing.
+
+Runs alone as ``python -I -S -B``, so it imports the standard library only. It speaks to the worker
+over two pipes the script never has: the order (length, JSON, then single command bytes; the end of
+the pipe means that the worker is gone) and the report (one JSON object at the end).
+
+Being a child subreaper, it becomes the parent of every orphan below it, however often something
+forked or called setsid. So "no child left" means that nothing of the run is alive.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+TICK_S = 0.05
+KILL_PATIENCE_S = 10
+START_FAILED = 127
+ADDRESS_SPACE_FLOOR = 4 * 1024**3
+"""Threads and memory maps reserve far more addresses than they use."""
+
+
+class Stage:
+    """One run: ``run`` returns the report."""
+
+    def __init__(self, order: dict[str, Any], order_fd: int, out_fd: int, err_fd: int) -> None:
+        self.order = order
+        self.limits: dict[str, Any] = order["limits"]
+        self.order_fd = order_fd
+        self.out_fd = out_fd
+        self.err_fd = err_fd
+        self.pid = 0
+        self.status: int | None = None
+        self.peak_bytes = 0
+        self.page_bytes = os.sysconf("SC_PAGE_SIZE")
+
+    def run(self) -> dict[str, Any]:
+        """Start the script, wait for an end of any kind, kill what is left, report."""
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        # Without this, a script of the same user could open our pipes through /proc.
+        prctl(PR_SET_DUMPABLE, 0)
+        wakeup, wakeup_writer = os.pipe()
+        os.set_blocking(wakeup_writer, False)
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.kill_user()
+        started = time.monotonic()
+        problem = self.start()
+        if problem:
+            self.kill_all()
+            return {"problem": problem}
+        reason = self.watch(wakeup, started)
+        left = self.kill_all()
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "reason": reason,
+            "status": self.status,
+            "left": left,
+            "wall_s": time.monotonic() - started,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "peak_bytes": max(self.peak_bytes, usage.ru_maxrss * 1024),
+        }
+
+    def start(self) -> str:
+        """Fork the script. Returns why it could not be started, empty when it runs."""
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.become_script(writer)
+        os.close(writer)
+        os.close(self.out_fd)
+        os.close(self.err_fd)
+        # The pipe closes by itself when the script's program takes over.
+        with os.fdopen(reader, "rb") as stream:
+            return stream.read().decode("utf-8", "replace")
+
+    def become_script(self, problem_fd: int) -> None:
+        """Give up everything the script must not have, then turn into it. Never returns."""
+        step = "prepare"
+        try:
+            os.setsid()
+            null = os.open("/dev/null", os.O_RDONLY)
+            for source, target in ((null, 0), (self.out_fd, 1), (self.err_fd, 2)):
+                os.dup2(source, target)
+            os.dup2(problem_fd, 3, inheritable=False)
+            problem_fd = 3
+            os.closerange(4, 1 << 20)
+            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            step = "limit"
+            prctl(PR_SET_DUMPABLE, 1)
+            raise_oom_score()
+            self.set_limits()
+            step = "drop rights"
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+            self.drop_user()
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == 1:
+                os._exit(START_FAILED)
+            step = "enter its folder"
+            os.umask(0o077)
+            os.chdir(self.order["cwd"])
+            step = "start " + os.path.basename(self.order["argv"][0])
+            os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
+        except BaseException as error:
+            os.write(problem_fd, f"The run could not {step}: {error}"[:2000].encode())
+        finally:
+            os._exit(START_FAILED)
+
+    def set_limits(self) -> None:
+        processes = self.limits["processes"]
+        if self.order["uid"] is None:
+            # The kernel counts all that this user runs, not only this run.
+            processes += count_tasks_of(os.getuid())
+        address_space = 2 * self.limits["memory_bytes"] + ADDRESS_SPACE_FLOOR
+        for which, amount in (
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_NPROC, processes),
+            (resource.RLIMIT_NOFILE, self.limits["open_files"]),
+            (resource.RLIMIT_FSIZE, self.limits["file_bytes"]),
+            (resource.RLIMIT_AS, address_space),
+            (resource.RLIMIT_MEMLOCK, 64 * 1024),
+            (resource.RLIMIT_MSGQUEUE, 0),
+            (resource.RLIMIT_RTPRIO, 0),
+        ):
+            hard = resource.getrlimit(which)[1]
+            amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+            resource.setrlimit(which, (amount, amount))
+
+    def drop_user(self) -> None:
+        if self.order["uid"] is None:
+            return
+        uid, gid = self.order["uid"], self.order["gid"]
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+
+    def watch(self, wakeup: int, started: float) -> str:
+        """Wait until the script ends or has to. Returns why."""
+        deadline = started + self.limits["timeout_s"]
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "time_limit"
+            ready, _, _ = select.select([self.order_fd, wakeup], [], [], min(TICK_S, left))
+            if wakeup in ready:
+                os.read(wakeup, 4096)
+            self.reap()
+            if self.status is not None:
+                return "exited"
+            if self.order_fd in ready:
+                return "told" if os.read(self.order_fd, 1) else "worker_gone"
+            if os.getppid() != self.order["worker_pid"]:
+                return "worker_gone"
+            if self.memory_exceeded():
+                return "memory_limit"
+
+    def memory_exceeded(self) -> bool:
+        """Return whether the whole tree uses too much. Two samples, since the second is dear."""
+        pids = descendants(os.getpid())
+        used = sum(self.resident_bytes(pid) for pid in pids)
+        limit = self.limits["memory_bytes"]
+        if used > limit:
+            # Forked processes share pages, which the plain figure counts once for each of them.
+            used = sum(self.proportional_bytes(pid) for pid in pids)
+        self.peak_bytes = max(self.peak_bytes, used)
+        return bool(used > limit)
+
+    def resident_bytes(self, pid: int) -> int:
+        try:
+            with open(f"/proc/{pid}/statm", "rb") as stream:
+                return int(stream.read().split()[1]) * self.page_bytes
+        except (OSError, IndexError):
+            return 0
+
+    def proportional_bytes(self, pid: int) -> int:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as stream:
+                for line in stream:
+                    if line.startswith(b"Pss:"):
+                        return int(line.split()[1]) * 1024
+        except OSError:
+            pass
+        return self.resident_bytes(pid)
+
+    def reap(self) -> bool:
+        """Take all children that ended. Returns whether any child is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self.pid:
+                self.status = os.waitstatus_to_exitcode(status)
+
+    def kill_all(self) -> int:
+        """Kill every process of the run. Returns how many would not die."""
+        patience = time.monotonic() + KILL_PATIENCE_S
+        while self.reap():
+            self.kill_user()
+            stop_then_kill(os.getpid())
+            if time.monotonic() > patience:
+                return len(descendants(os.getpid()))
+            time.sleep(0.002)
+        return 0
+
+    def kill_user(self) -> None:
+        """Kill all processes of the run's user at once, which no fork can outrun."""
+        if self.order["uid"] is None:
+            return
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self.drop_user()
+                os.kill(-1, signal.SIGKILL)
+            finally:
+                os._exit(0)
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass
+
+
+def stop_then_kill(root: int) -> None:
+    """Stop every descendant of root, then kill them: what is stopped cannot fork meanwhile."""
+    seen: set[int] = set()
+    while fresh := set(descendants(root)) - seen:
+        for pid in fresh:
+            send(pid, signal.SIGSTOP)
+        seen |= fresh
+    for pid in seen:
+        send(pid, signal.SIGKILL)
+
+
+def send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def descendants(root: int) -> list[int]:
+    """Return the ids of all processes below root."""
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        pid = todo.pop()
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children", "rb") as stream:
+                    children = [int(word) for word in stream.read().split()]
+                found += children
+                todo += children
+        except FileNotFoundError:
+            if pid == root:
+                return descendants_by_parent(root)
+        except OSError:
+            pass
+    return found
+
+
+def descendants_by_parent(root: int) -> list[int]:
+    """The same for a kernel built without the children files: look at every process."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as stream:
+                    parent = int(stream.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            parents.setdefault(parent, []).append(int(name))
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+def count_tasks_of(uid: int) -> int:
+    """Return how many threads the user has running now."""
+    total = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == uid:
+                    total += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue
+    return total
+
+
+def raise_oom_score() -> None:
+    """When memory runs out, the kernel shall take the script and not the worker."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
+            stream.write("1000")
+    except OSError:
+        pass
+
+
+def prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    words = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
+    if library.prctl(option, *words) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
+
+
+def read_exactly(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = os.read(descriptor, size - len(data))
+        if not piece:
+            raise EOFError("the worker is gone")
+        data += piece
+    return data
+
+
+def main() -> None:
+    order_fd, report_fd, out_fd, err_fd = map(int, sys.argv[1:5])
+    for descriptor in (order_fd, report_fd, out_fd, err_fd):
+        os.set_inheritable(descriptor, False)
+    try:
+        size = int.from_bytes(read_exactly(order_fd, 8), "big")
+        order = json.loads(read_exactly(order_fd, size))
+        report = Stage(order, order_fd, out_fd, err_fd).run()
+    except EOFError:
+        return
+    except BaseException as error:
+        report = {"problem": f"The run could not be prepared: {error}"}
+    try:
+        os.write(report_fd, json.dumps(report).encode())
+    except BrokenPipeError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class GovernanceConfig(AppConfig):
+    name = "governance"
+    verbose_name = "Governance"
+
+    def ready(self) -> None:
+        from tenants.menu.pages import FormalPage, Host, register_page
+
+        register_page(
+            FormalPage(
+                route="governance:tenant-list",
+                label=_("Tenants"),
+                icon="building",
+                host=Host.PLATFORM,
+                permission="registry.tenant.read",
+                position=10,
+            )
+        )
+        for host in Host:
+            register_page(
+                FormalPage(
+                    route="audit:event-list",
+                    label=_("Audit trail"),
+                    icon="clipboard-list",
+                    host=host,
+                    permission="core.audit.read",
+                    position=90,
+                )
+            )

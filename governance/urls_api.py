@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import api
+
+urlpatterns = [
+    path("tenants", api.TenantListView.as_view()),
+    path("tenants/<slug:name>", api.TenantDetailView.as_view()),
+    path("tenants/<slug:name>/suspend", api.TenantSuspendView.as_view()),
+    path("tenants/<slug:name>/resume", api.TenantResumeView.as_view()),
+]

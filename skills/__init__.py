@@ -1,0 +1,1 @@
+"""Skills: the catalogue of governed capabilities, and their executions."""

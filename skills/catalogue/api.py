@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from execfabric.web.api.errors import error_responses
+from execfabric.web.api.views import ApiView
+
+from .models import Skill
+from .selectors import search_skills, skills_visible_to, version_of
+
+
+class SkillOut(serializers.Serializer):
+    name = serializers.CharField()
+    title = serializers.CharField(source="version.title")
+    description = serializers.CharField(source="version.description")
+    version = serializers.IntegerField(source="version.number")
+    risk = serializers.CharField(source="version.risk")
+    tags = serializers.ListField(child=serializers.CharField(), source="version.tags")
+    requires_confirmation = serializers.BooleanField(source="version.confirm")
+    approval = serializers.CharField(source="version.approval")
+
+
+class SkillDetailOut(SkillOut):
+    input_schema = serializers.JSONField(source="version.input_schema")
+    output_schema = serializers.JSONField(source="version.output_schema")
+    readme = serializers.CharField(source="version.readme")
+    timeout_s = serializers.IntegerField(source="version.timeout_s")
+    manual = serializers.BooleanField(source="version.manual")
+    ai_callable = serializers.BooleanField(source="version.ai_callable")
+    network = serializers.BooleanField(source="version.network")
+    examples = serializers.ListField(child=serializers.CharField(), source="version.examples")
+
+
+class SkillListView(ApiView):
+    """The skills you may see, by name."""
+
+    @extend_schema(
+        operation_id="skills_list",
+        tags=["skills"],
+        parameters=[
+            OpenApiParameter("q", str, description="Every word must occur in name, title, text or tags."),
+            OpenApiParameter("tag", str),
+        ],
+        responses={200: SkillOut(many=True), **error_responses(401)},
+    )
+    def get(self, request: Request) -> Response:
+        skills = search_skills(
+            skills_visible_to(request.actor),
+            text=request.query_params.get("q", ""),
+            tag=request.query_params.get("tag", ""),
+        )
+        return self.page(skills, SkillOut, ordering="name")
+
+
+class SkillDetailView(ApiView):
+    """One skill with its input schema, which is what an execution's inputs must fit."""
+
+    @extend_schema(
+        operation_id="skills_retrieve",
+        tags=["skills"],
+        parameters=[OpenApiParameter("version", int, description="Default: the bound version.")],
+        responses={200: SkillDetailOut, **error_responses(401, 404)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        skill: Skill = self.find(skills_visible_to(request.actor), name=name)
+        wanted = request.query_params.get("version", "")
+        if wanted:
+            version = version_of(skill, int(wanted)) if wanted.isdecimal() else None
+            if version is None:
+                raise serializers.ValidationError({"version": f"{name} has no version {wanted}."})
+            skill.version = version
+        return Response(SkillDetailOut(skill).data)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from execfabric.core.roles import TENANT_ROLES
+from tenants.accounts.models import Account
+
+
+class Risk(models.TextChoices):
+    LOW = "low", "Low risk"
+    MEDIUM = "medium", "Medium risk"
+    HIGH = "high", "High risk"
+
+
+class Approval(models.TextChoices):
+    NONE = "none", "No approval"
+    FOUR_EYES = "four_eyes", "Approval by somebody else"
+
+
+class Right(models.TextChoices):
+    SEE = "see", "See"
+    RUN = "run", "Run"
+    APPROVE = "approve", "Approve"
+
+
+class Script(models.Model):
+    """An execution asset: one folder of code under one name. The code is in its versions."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ScriptVersion(models.Model):
+    """One immutable bundle of a script, identified by the digest of its files."""
+
+    script = models.ForeignKey(Script, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    """sha256 over paths, modes and contents, hexadecimal (executors.script.bundle)."""
+    stored_as = models.CharField(max_length=200)
+    size_bytes = models.PositiveBigIntegerField()
+    runtime = models.CharField(max_length=10)
+    entry = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["script", "number"], name="script_version_number"),
+            models.UniqueConstraint(fields=["script", "digest"], name="script_version_digest"),
+        ]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.script} v{self.number}"
+
+
+class Skill(models.Model):
+    """What users see and run. Which version runs is the binding: ``version``."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    is_enabled = models.BooleanField(default=True)
+    version = models.ForeignKey(
+        "SkillVersion", on_delete=models.PROTECT, null=True, related_name="bound_by"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SkillVersion(models.Model):
+    """One immutable description of a skill and the asset it runs."""
+
+    skill = models.ForeignKey(Skill, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=20)
+    """Executor kind in the registry (executors.registry)."""
+    script_version = models.ForeignKey(
+        ScriptVersion, on_delete=models.PROTECT, null=True, related_name="skill_versions"
+    )
+    title = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    readme = models.TextField(blank=True)
+    """Markdown, as the author wrote it; sanitised where it is shown."""
+    input_schema = models.JSONField()
+    output_schema = models.JSONField()
+    risk = models.CharField(max_length=10, choices=Risk)
+    confirm = models.BooleanField()
+    approval = models.CharField(max_length=20, choices=Approval)
+    ai_callable = models.BooleanField()
+    manual = models.BooleanField()
+    network = models.BooleanField()
+    timeout_s = models.PositiveIntegerField()
+    memory_bytes = models.PositiveBigIntegerField()
+    tags = models.JSONField(default=list)
+    examples = models.JSONField(default=list)
+    """Sentences a user might say."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["skill", "number"], name="skill_version_number"),
+            models.CheckConstraint(
+                name="skill_version_script_iff_script",
+                condition=Q(kind="script", script_version__isnull=False)
+                | ~Q(kind="script") & Q(script_version__isnull=True),
+            ),
+            # Whatever a manifest says, high risk is never run unconfirmed.
+            models.CheckConstraint(
+                name="skill_version_high_risk_confirms",
+                condition=~Q(risk=Risk.HIGH) | Q(confirm=True),
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.skill} v{self.number}"
+
+    @property
+    def input_fields(self) -> dict[str, dict[str, Any]]:
+        properties: dict[str, dict[str, Any]] = self.input_schema.get("properties", {})
+        return properties
+
+    @property
+    def file_inputs(self) -> frozenset[str]:
+        """Names of the inputs whose value is a file, or a list of files."""
+        return frozenset(name for name, field in self.input_fields.items() if is_file(field))
+
+
+def is_file(field: dict[str, Any]) -> bool:
+    """Return whether a JSON Schema property stands for a file or a list of files."""
+    items = field.get("items")
+    return field.get("format") == "file" or (
+        isinstance(items, dict) and items.get("format") == "file"
+    )
+
+
+class SkillGrant(models.Model):
+    """Who may do what with a skill: a role of the tenant, or one account."""
+
+    skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="grants")
+    role = models.CharField(
+        max_length=20,
+        blank=True,
+        choices=[(role.value, title) for role, title in TENANT_ROLES.items()],
+    )
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True)
+    right = models.CharField(max_length=10, choices=Right)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="grant_role_or_account",
+                condition=(
+                    Q(role="", account__isnull=False) | ~Q(role="") & Q(account__isnull=True)
+                ),
+            ),
+            models.UniqueConstraint(
+                fields=["skill", "role", "account", "right"],
+                name="grant_once",
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.skill}: {self.role or self.account} may {self.right}"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Max, QuerySet
+
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor
+from execfabric.core.errors import InvalidInput
+from execfabric.core.roles import RUNNERS, SYSTEM, Role
+from executors.contract import MEBIBYTE, ExecutorError
+from executors.manifest import Manifest, load_manifest
+from executors.script.bundle import Bundle
+
+from .models import Right, Risk, Script, ScriptVersion, Skill, SkillGrant, SkillVersion
+from .workspace import store_bundle, sync_bundle
+
+README = "README.md"
+DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
+    Right.SEE: frozenset({Role.VIEWER}),
+    Right.RUN: RUNNERS,
+    Right.APPROVE: frozenset({Role.OWNER, Role.ADMIN, Role.APPROVER}),
+}
+"""Who may do what with a skill that nobody has granted otherwise."""
+
+
+@action("catalogue.script.onboard", title="Onboard a script", roles=SYSTEM)
+def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVersion:
+    """Store, register and authorise a script folder as a skill of the current schema.
+
+    name replaces the manifest's. The same bundle again changes nothing and returns the version it
+    has; another one becomes the next version and is bound at once. Raises InvalidInput with what
+    the author should mend.
+    """
+    stored_as = store_bundle(bundle)
+    try:
+        manifest = load_manifest(sync_bundle(bundle.digest, stored_as).folder)
+    except ExecutorError as error:
+        raise InvalidInput(str(error)) from None
+    slug = name or manifest.skill.name
+    script, _created = Script.objects.get_or_create(name=slug)
+    script_version = _register_script(script, bundle, manifest, stored_as)
+    existing = script_version.skill_versions.first()
+    if existing is not None:
+        return existing
+    skill, is_new = Skill.objects.get_or_create(name=slug)
+    version = _register_skill(skill, script_version, manifest, _readme(bundle))
+    skill.version = version
+    skill.save(update_fields=["version"])
+    if is_new:
+        authorise(skill)
+    return version
+
+
+def authorise(skill: Skill) -> None:
+    """Grant the baseline roles their default rights on a new skill."""
+    SkillGrant.objects.bulk_create(
+        SkillGrant(skill=skill, role=role, right=right)
+        for right, roles in DEFAULT_RIGHTS.items()
+        for role in sorted(roles)
+    )
+
+
+def _register_script(
+    script: Script, bundle: Bundle, manifest: Manifest, stored_as: str
+) -> ScriptVersion:
+    same = script.versions.filter(digest=bundle.digest).first()
+    if same is not None:
+        return same
+    return ScriptVersion.objects.create(
+        script=script,
+        number=_next_number(script.versions),
+        digest=bundle.digest,
+        stored_as=stored_as,
+        size_bytes=bundle.size_bytes,
+        runtime=manifest.skill.runtime,
+        entry=manifest.skill.entry,
+    )
+
+
+def _register_skill(
+    skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str
+) -> SkillVersion:
+    described = manifest.skill
+    return SkillVersion.objects.create(
+        skill=skill,
+        number=_next_number(skill.versions),
+        kind="script",
+        script_version=script_version,
+        title=described.title or skill.name,
+        description=described.description,
+        readme=readme,
+        input_schema=manifest.input_schema(),
+        output_schema=manifest.output_schema(),
+        risk=described.risk,
+        confirm=described.confirm or described.risk == Risk.HIGH,
+        approval=described.approval,
+        ai_callable=described.ai_callable,
+        manual=described.manual,
+        network=described.network,
+        timeout_s=described.timeout_s,
+        memory_bytes=described.memory_mb * MEBIBYTE,
+        tags=list(described.tags),
+        examples=list(described.examples),
+    )
+
+
+def _next_number(versions: QuerySet[Any]) -> int:
+    """Return the number after the latest; two at once end in the unique constraint."""
+    return int(versions.aggregate(latest=Max("number"))["latest"] or 0) + 1
+
+
+def _readme(bundle: Bundle) -> str:
+    return (bundle.read(README) or b"").decode("utf-8", "replace")

@@ -1,0 +1,59 @@
+"""The managed workspace: registered bundles on this host's disk, and their environments.
+
+A bundle lies in ``workspace/<schema>/<digest>/``; nothing from outside enters that path. A host
+that lacks a bundle fetches it from storage.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from execfabric.core.actor import current_schema
+from execfabric.core.storage import open_file, store_file
+from executors.script.bundle import Bundle, unpack
+from executors.script.environment import prepare_environment
+
+from .models import ScriptVersion
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedScript:
+    folder: Path
+    """The unpacked bundle; never written to again."""
+    python: Path | None
+    """Interpreter of the script's own environment, None where it declares no dependencies."""
+
+
+def bundle_folder(digest: str) -> Path:
+    return Path(settings.DATA_DIR) / "workspace" / current_schema() / digest
+
+
+def store_bundle(bundle: Bundle) -> str:
+    """Store bundle in this schema by its digest; return its storage name."""
+    return store_file("bundles", f"{bundle.digest}.tar.gz", io.BytesIO(bundle.pack()))
+
+
+def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
+    """Make a stored bundle and its environment present on this host.
+
+    Raises BundleError when what is stored is not what was registered, and EnvironmentBuildError
+    with the resolver's words when the dependencies cannot be had.
+    """
+    folder = bundle_folder(digest)
+    if not folder.is_dir():
+        with open_file(stored_as) as stored:
+            unpack(stored.read(), folder, digest=digest)
+    return SyncedScript(folder, prepare_environment(folder, environments_folder()))
+
+
+def sync_script(version: ScriptVersion) -> SyncedScript:
+    """Make a registered version present on this host; see ``sync_bundle``."""
+    return sync_bundle(version.digest, version.stored_as)
+
+
+def environments_folder() -> Path:
+    return Path(settings.DATA_DIR) / "environments"

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from execfabric.core.storage import open_file
+from execfabric.web.api.errors import error_responses
+from execfabric.web.api.views import ApiView
+from skills.catalogue.selectors import skills_visible_to
+
+from . import services, waiting
+from .models import Artifact, Execution
+from .selectors import artifacts_visible_to, executions_visible_to
+from .serializers import (
+    ArtifactOut,
+    ExecutionIn,
+    ExecutionOut,
+    FileIn,
+    FileOut,
+    LogOut,
+    RejectIn,
+)
+from .states import Status
+
+WAIT = OpenApiParameter(
+    "wait", float, description="Wait up to this many seconds (30 at most) for something new."
+)
+
+
+class ExecutionListView(ApiView):
+    @extend_schema(
+        operation_id="executions_list",
+        tags=["executions"],
+        parameters=[
+            OpenApiParameter("status", str, enum=Status.values),
+            OpenApiParameter("skill", str, description="Name of a skill."),
+        ],
+        responses={200: ExecutionOut(many=True), **error_responses(401)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the executions you may see, newest first."""
+        executions = executions_visible_to(request.actor)
+        if status := request.query_params.get("status"):
+            executions = executions.filter(status=status)
+        if skill := request.query_params.get("skill"):
+            executions = executions.filter(skill__name=skill)
+        return self.page(executions, ExecutionOut)
+
+    @extend_schema(
+        operation_id="executions_create",
+        tags=["executions"],
+        request=ExecutionIn,
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description="The same key again returns the first execution instead of a second.",
+            )
+        ],
+        responses={201: ExecutionOut, **error_responses(400, 401, 403, 404, 409)},
+        examples=[
+            OpenApiExample(
+                "Count words",
+                value={"skill": "text-statistics", "inputs": {"text": "To be or not to be"}},
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Run a skill. It is queued, or waits for a confirmation or approval."""
+        body = ExecutionIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        execution = services.request_execution(
+            actor=request.actor,
+            skill=self.find(skills_visible_to(request.actor), name=wanted["skill"]),
+            inputs=wanted["inputs"],
+            version_number=wanted.get("version"),
+            idempotency_key=request.headers.get("Idempotency-Key", ""),
+        )
+        return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
+
+
+class ExecutionDetailView(ApiView):
+    @extend_schema(
+        operation_id="executions_retrieve",
+        tags=["executions"],
+        parameters=[WAIT],
+        responses={200: ExecutionOut, **error_responses(401, 404)},
+    )
+    def get(self, request: Request, execution_id: str) -> Response:
+        """Return one execution; with ``wait``, as soon as it is over or needs a person."""
+        execution = self.find(executions_visible_to(request.actor), pk=execution_id)
+        wait_s = waiting.seconds(request.query_params.get("wait", ""))
+        seen = waiting.settled(execution, wait_s=wait_s)
+        return Response(ExecutionOut(seen, context={"request": request}).data)
+
+
+class _ActView(ApiView):
+    """POST that does one thing to one execution."""
+
+    service: Callable[..., Execution]
+
+    def act(self, request: Request, execution_id: str, **arguments: Any) -> Response:
+        execution = self.find(executions_visible_to(request.actor), pk=execution_id)
+        changed = self.service(actor=request.actor, execution=execution, **arguments)
+        return Response(ExecutionOut(changed, context={"request": request}).data)
+
+
+def _describe(name: str, summary: str) -> Callable[[Any], Any]:
+    return extend_schema(
+        operation_id=f"executions_{name}",
+        tags=["executions"],
+        summary=summary,
+        request=None,
+        responses={200: ExecutionOut, **error_responses(401, 403, 404, 409)},
+    )
+
+
+class ConfirmView(_ActView):
+    service = staticmethod(services.confirm_execution)
+
+    @_describe("confirm", "Confirm an execution that waits for it.")
+    def post(self, request: Request, execution_id: str) -> Response:
+        return self.act(request, execution_id)
+
+
+class ApproveView(_ActView):
+    service = staticmethod(services.approve_execution)
+
+    @_describe("approve", "Approve somebody else's execution that waits for it.")
+    def post(self, request: Request, execution_id: str) -> Response:
+        return self.act(request, execution_id)
+
+
+class CancelView(_ActView):
+    service = staticmethod(services.cancel_execution)
+
+    @_describe("cancel", "Cancel an execution that is not over.")
+    def post(self, request: Request, execution_id: str) -> Response:
+        return self.act(request, execution_id)
+
+
+class RejectView(_ActView):
+    service = staticmethod(services.reject_execution)
+
+    @extend_schema(
+        operation_id="executions_reject",
+        tags=["executions"],
+        request=RejectIn,
+        responses={200: ExecutionOut, **error_responses(400, 401, 403, 404, 409)},
+    )
+    def post(self, request: Request, execution_id: str) -> Response:
+        """Reject somebody else's waiting execution, with a reason."""
+        body = RejectIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self.act(request, execution_id, reason=body.validated_data["reason"])
+
+
+class RetryView(_ActView):
+    service = staticmethod(services.retry_execution)
+
+    @extend_schema(
+        operation_id="executions_retry",
+        tags=["executions"],
+        request=None,
+        responses={201: ExecutionOut, **error_responses(401, 403, 404, 409)},
+    )
+    def post(self, request: Request, execution_id: str) -> Response:
+        """Ask again with the same inputs; returns the new execution."""
+        response = self.act(request, execution_id)
+        response.status_code = 201
+        return response
+
+
+class LogView(ApiView):
+    @extend_schema(
+        operation_id="executions_log",
+        tags=["executions"],
+        parameters=[OpenApiParameter("after", int, description="Cursor of the last answer."), WAIT],
+        responses={200: LogOut, **error_responses(401, 404)},
+    )
+    def get(self, request: Request, execution_id: str) -> Response:
+        """Return the log after a cursor; with ``wait``, as soon as there is more."""
+        execution = self.find(executions_visible_to(request.actor), pk=execution_id)
+        after = request.query_params.get("after", "0")
+        cursor = int(after) if after.isdecimal() and len(after) < 10 else 0
+        wait_s = waiting.seconds(request.query_params.get("wait", ""))
+        chunks, final = waiting.new_log(execution, cursor, wait_s=wait_s)
+        cursor = chunks[-1].seq if chunks else cursor
+        return Response(LogOut({"chunks": chunks, "cursor": cursor, "final": final}).data)
+
+
+class ArtifactListView(ApiView):
+    @extend_schema(
+        operation_id="executions_artifacts",
+        tags=["executions"],
+        responses={200: ArtifactOut(many=True), **error_responses(401, 404)},
+    )
+    def get(self, request: Request, execution_id: str) -> Response:
+        """List the files a run left, by name."""
+        execution = self.find(executions_visible_to(request.actor), pk=execution_id)
+        return self.page(execution.artifacts.all(), ArtifactOut, ordering="name")
+
+
+class ArtifactContentView(ApiView):
+    @extend_schema(
+        operation_id="artifacts_content",
+        tags=["executions"],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **error_responses(401, 404)},
+    )
+    def get(self, request: Request, artifact_id: str) -> FileResponse:
+        """Download one file, always as an attachment."""
+        artifact = self.find(artifacts_visible_to(request.actor), pk=artifact_id)
+        return download(artifact)
+
+
+class FileView(ApiView):
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        operation_id="files_create",
+        tags=["files"],
+        request={"multipart/form-data": FileIn},
+        responses={201: FileOut, **error_responses(400, 401, 403, 413)},
+    )
+    def post(self, request: Request) -> Response:
+        """Upload a file; its id is then the value of a file input."""
+        body = FileIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        received = body.validated_data["file"]
+        stored = services.upload_file(actor=request.actor, name=received.name, content=received)
+        return Response(FileOut(stored).data, status=201)
+
+
+def download(artifact: Artifact, *, inline: bool = False) -> FileResponse:
+    """Answer with an artifact's content; inline only for what a page shows as an image."""
+    response = FileResponse(
+        open_file(artifact.stored_as),
+        as_attachment=not inline,
+        filename=artifact.name.rsplit("/", 1)[-1],
+        content_type=artifact.media_type if inline else "application/octet-stream",
+    )
+    response["Content-Length"] = str(artifact.size_bytes)
+    # Whatever a script wrote is never run as a page of this host.
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,22 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ExecutionsConfig(AppConfig):
+    name = "skills.executions"
+    label = "executions"
+    verbose_name = "Executions"
+
+    def ready(self) -> None:
+        from tenants.menu.pages import FormalPage, Host, register_page
+
+        register_page(
+            FormalPage(
+                route="executions:execution-list",
+                label=_("Executions"),
+                icon="player-play",
+                host=Host.TENANT,
+                permission="executions.execution.read",
+                position=20,
+            )
+        )

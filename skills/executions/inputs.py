@@ -1,0 +1,64 @@
+"""From what a caller sent to inputs that fit the skill's schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from execfabric.core.actor import Actor
+from execfabric.core.errors import InvalidInput
+from executors.inputs import InvalidInputs, check_inputs
+from skills.catalogue.models import SkillVersion
+
+from .models import StoredFile
+from .selectors import files_usable_by
+
+NOT_RIGHT = "Some inputs are not right."
+
+
+def checked_inputs(actor: Actor, version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs with defaults filled in. Raises InvalidInput with the fields that do not fit.
+
+    A file input is the id of a file actor uploaded, or a list of such ids.
+    """
+    try:
+        checked = check_inputs(version.input_schema, dict(inputs))
+    except InvalidInputs as error:
+        raise InvalidInput(NOT_RIGHT, fields=error.fields) from None
+    usable = files_usable_by(actor)
+    fields = {}
+    for name in version.file_inputs & checked.keys():
+        wanted = file_ids(checked[name])
+        if wanted is None or usable.filter(pk__in=wanted).count() != len(set(wanted)):
+            fields[name] = "is not the id of a file you uploaded. Send the file first (POST files)."
+    if fields:
+        raise InvalidInput(NOT_RIGHT, fields=fields)
+    return checked
+
+
+def file_ids(value: Any) -> list[UUID] | None:
+    """Return the ids in the value of a file input; None when it holds anything else."""
+    texts = [] if value is None else value if isinstance(value, list) else [value]
+    try:
+        return [UUID(text) for text in texts]
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def files_of(version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, list[StoredFile]]:
+    """Return the stored files of each file input, in the order given."""
+    files = {}
+    for name in sorted(version.file_inputs & inputs.keys()):
+        wanted = file_ids(inputs[name]) or []
+        found = StoredFile.objects.in_bulk(wanted)
+        files[name] = [found[each] for each in wanted]
+    return files
+
+
+def digest_of(inputs: Mapping[str, Any]) -> str:
+    """Return the sha256 of inputs as canonical JSON (sorted keys, no spaces), hexadecimal."""
+    canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from execfabric.core.ids import uuid7
+from skills.catalogue.models import Skill, SkillVersion
+from tenants.accounts.models import Account
+
+from .states import FINAL, WAITING, Status
+
+
+class Execution(models.Model):
+    """One governed run of one skill version by one actor."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    skill = models.ForeignKey(Skill, on_delete=models.PROTECT, related_name="executions")
+    version = models.ForeignKey(SkillVersion, on_delete=models.PROTECT, related_name="executions")
+    requested_by = models.ForeignKey(
+        Account, on_delete=models.PROTECT, null=True, related_name="executions"
+    )
+    door = models.CharField(max_length=10)
+    request_id = models.CharField(max_length=64)
+    idempotency_key = models.CharField(max_length=100, null=True)
+    retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True)
+    inputs = models.JSONField()
+    """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""
+    inputs_digest = models.CharField(max_length=64)
+    """sha256 of the inputs as canonical JSON, hexadecimal."""
+    status = models.CharField(max_length=25, choices=Status)
+    confirmed_by = models.ForeignKey(
+        Account, on_delete=models.PROTECT, null=True, related_name="confirmed_executions"
+    )
+    approved_by = models.ForeignKey(
+        Account, on_delete=models.PROTECT, null=True, related_name="approved_executions"
+    )
+    rejection = models.TextField(blank=True)
+
+    lease_token = models.UUIDField(null=True)
+    """Held by the one worker that may finish this run; a finish with another one is refused."""
+    lease_expires_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=100, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    progress_fraction = models.FloatField(null=True)
+    progress_message = models.CharField(max_length=200, blank=True)
+
+    stop_reason = models.CharField(max_length=30, blank=True)
+    exit_code = models.IntegerField(null=True)
+    output = models.JSONField(null=True)
+    summary = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    skipped_artifacts = models.JSONField(default=list)
+    log_bytes_dropped = models.PositiveBigIntegerField(default=0)
+    wall_s = models.FloatField(null=True)
+    cpu_s = models.FloatField(null=True)
+    peak_memory_bytes = models.PositiveBigIntegerField(null=True)
+
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    """When the run was last handed to the queue."""
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["requested_by", "-id"], name="execution_own"),
+            models.Index(
+                fields=["status"],
+                name="execution_open",
+                condition=~Q(status__in=sorted(FINAL)),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["requested_by", "idempotency_key"], name="execution_idempotency"
+            ),
+            models.CheckConstraint(
+                name="execution_lease_iff_running",
+                condition=(
+                    Q(status=Status.RUNNING, lease_token__isnull=False)
+                    | ~Q(status=Status.RUNNING) & Q(lease_token__isnull=True)
+                ),
+            ),
+            models.CheckConstraint(
+                name="execution_finished_iff_final",
+                condition=(
+                    Q(status__in=sorted(FINAL), finished_at__isnull=False)
+                    | ~Q(status__in=sorted(FINAL)) & Q(finished_at__isnull=True)
+                ),
+            ),
+            models.CheckConstraint(
+                name="execution_approver_is_another",
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=models.F("requested_by")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.skill} {self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def awaits_a_person(self) -> bool:
+        return self.status in WAITING
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        return self.status == Status.AWAITING_CONFIRMATION
+
+    @property
+    def topic(self) -> str:
+        """Where changes of this execution are announced (execfabric.core.wake)."""
+        return f"execution:{self.pk}"
+
+
+class LogChunk(models.Model):
+    """A piece of an execution's log, in the order it was written."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="log_chunks")
+    seq = models.PositiveIntegerField()
+    """1, 2, 3, … within the execution; the cursor of readers."""
+    stream = models.CharField(max_length=6)
+    text = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "seq"], name="log_chunk_order")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} #{self.seq}"
+
+
+class Artifact(models.Model):
+    """A file a run left for its user."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="artifacts")
+    name = models.CharField(max_length=1024)
+    """Relative path the script gave it; '/'-separated, safe to show."""
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=100)
+    stored_as = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "name"], name="artifact_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StoredFile(models.Model):
+    """A file a user uploaded as input. Seen and used by its owner only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=255)
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    stored_as = models.CharField(max_length=200)
+    uploaded_by = models.ForeignKey(Account, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name

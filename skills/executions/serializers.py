@@ -1,0 +1,112 @@
+"""The executions API's words, in and out. Output fields are a contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from .models import Artifact, Execution
+
+
+class ExecutionIn(serializers.Serializer):
+    skill = serializers.SlugField(max_length=60)
+    inputs = serializers.JSONField(
+        default=dict, help_text="Values by input name; a file input is the id of an uploaded file."
+    )
+    version = serializers.IntegerField(
+        required=False, min_value=1, help_text="Default: the bound version."
+    )
+
+    def validate_inputs(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise serializers.ValidationError("Send an object of values by input name.")
+        return value
+
+
+class RejectIn(serializers.Serializer):
+    reason = serializers.CharField(max_length=2000)
+
+
+class ProgressOut(serializers.Serializer):
+    fraction = serializers.FloatField(source="progress_fraction")
+    message = serializers.CharField(source="progress_message")
+
+
+class ExecutionOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    skill = serializers.CharField(source="skill.name")
+    title = serializers.CharField(source="version.title")
+    version = serializers.IntegerField(source="version.number")
+    status = serializers.CharField()
+    is_final = serializers.BooleanField()
+    requires_confirmation = serializers.BooleanField(
+        source="awaits_confirmation", help_text="It waits for POST …/confirm."
+    )
+    requested_by = serializers.CharField(source="requested_by.username", default=None)
+    inputs = serializers.JSONField()
+    output = serializers.JSONField()
+    summary = serializers.CharField()
+    error = serializers.CharField()
+    rejection = serializers.CharField()
+    stop_reason = serializers.CharField()
+    exit_code = serializers.IntegerField(allow_null=True)
+    progress = serializers.SerializerMethodField()
+    skipped_artifacts = serializers.ListField(child=serializers.CharField())
+    log_bytes_dropped = serializers.IntegerField()
+    wall_s = serializers.FloatField(allow_null=True)
+    cpu_s = serializers.FloatField(allow_null=True)
+    peak_memory_bytes = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    request_id = serializers.CharField()
+    url = serializers.SerializerMethodField(help_text="The page of this execution.")
+
+    def get_progress(self, execution: Execution) -> dict[str, Any] | None:
+        if execution.progress_fraction is None:
+            return None
+        return dict(ProgressOut(execution).data)
+
+    def get_url(self, execution: Execution) -> str:
+        path = reverse("executions:execution-detail", args=[execution.pk])
+        request = self.context.get("request")
+        return str(request.build_absolute_uri(path)) if request else path
+
+
+class LogChunkOut(serializers.Serializer):
+    seq = serializers.IntegerField()
+    stream = serializers.CharField()
+    text = serializers.CharField(trim_whitespace=False)
+    at = serializers.DateTimeField()
+
+
+class LogOut(serializers.Serializer):
+    chunks = LogChunkOut(many=True)
+    cursor = serializers.IntegerField(help_text="Send as ?after= to read on.")
+    final = serializers.BooleanField(help_text="Nothing will follow.")
+
+
+class ArtifactOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    media_type = serializers.CharField()
+    url = serializers.SerializerMethodField()
+
+    def get_url(self, artifact: Artifact) -> str:
+        request = self.context["request"]
+        return str(request.build_absolute_uri(f"/api/v1/artifacts/{artifact.pk}/content"))
+
+
+class FileIn(serializers.Serializer):
+    file = serializers.FileField(allow_empty_file=True, max_length=1000)
+
+
+class FileOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()

@@ -1,0 +1,237 @@
+"""What people do with executions. What workers do is in lifecycle.py."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import IO, Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from execfabric.core import wake
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor
+from execfabric.core.errors import Conflict, InvalidInput, NotFound
+from execfabric.core.ids import uuid7
+from execfabric.core.permissions import can, target_rule
+from execfabric.core.request_context import current_request_id
+from execfabric.core.roles import MANAGERS, RUNNERS, Role
+from execfabric.core.storage import store_file
+from skills.catalogue.models import Right, Skill
+from skills.catalogue.selectors import has_right, version_of
+
+from . import policy
+from .inputs import checked_inputs, digest_of
+from .models import Execution, StoredFile
+from .moves import move_execution, send_execution
+from .states import FINAL, Status
+
+LONGEST_KEY = 100
+
+
+@action("executions.execution.request", title="Run a skill", roles=RUNNERS, target="skill")
+def request_execution(
+    *,
+    actor: Actor,
+    skill: Skill,
+    inputs: Mapping[str, Any],
+    version_number: int | None = None,
+    idempotency_key: str = "",
+    requested_at: datetime | None = None,
+) -> Execution:
+    """Ask for one run of skill; it waits for a person where the policy says so, else it is queued.
+
+    The same idempotency key of the same actor returns the first execution again. Raises InvalidInput
+    (inputs), NotFound (no such version), Conflict (key used for other inputs), NotPermitted.
+    """
+    version = version_of(skill, version_number)
+    if version is None:
+        raise NotFound(f"Skill {skill.name} has no version {version_number}.")
+    policy.check_door(version, actor.door)
+    if len(idempotency_key) > LONGEST_KEY:
+        raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
+    checked = checked_inputs(actor, version, inputs)
+    execution = Execution(
+        skill=skill,
+        version=version,
+        requested_by_id=actor.user_id,
+        door=actor.door,
+        request_id=current_request_id(),
+        idempotency_key=idempotency_key or None,
+        inputs=checked,
+        inputs_digest=digest_of(checked),
+        status=policy.first_status(version),
+        created_at=requested_at or timezone.now(),
+    )
+    if (earlier := _earlier(execution)) is not None:
+        return earlier
+    try:
+        with transaction.atomic():
+            execution.save(force_insert=True)
+    except IntegrityError:
+        # Another request with the same key was first.
+        if (earlier := _earlier(execution)) is None:
+            raise
+        return earlier
+    if execution.status == Status.QUEUED:
+        send_execution(execution)
+    return execution
+
+
+@action(
+    "executions.execution.confirm", title="Confirm an execution", roles=RUNNERS, target="execution"
+)
+def confirm_execution(*, actor: Actor, execution: Execution) -> Execution:
+    """Let an execution that awaits confirmation go on. Raises InvalidTransition."""
+    if execution.status != Status.AWAITING_CONFIRMATION:
+        raise Conflict("This execution does not wait for a confirmation.")
+    after = policy.status_after_confirmation(execution.version)
+    moved = move_execution(execution, to=after, confirmed_by_id=actor.user_id)
+    if moved.status == Status.QUEUED:
+        send_execution(moved)
+    return moved
+
+
+@action(
+    "executions.execution.approve",
+    title="Approve an execution",
+    roles=MANAGERS | {Role.APPROVER},
+    target="execution",
+)
+def approve_execution(*, actor: Actor, execution: Execution) -> Execution:
+    """Let an execution that awaits approval go on; never by who asked for it."""
+    if execution.status != Status.AWAITING_APPROVAL:
+        raise Conflict("This execution does not wait for an approval.")
+    moved = move_execution(execution, to=Status.QUEUED, approved_by_id=actor.user_id)
+    send_execution(moved)
+    return moved
+
+
+@action(
+    "executions.execution.reject",
+    title="Reject an execution",
+    roles=MANAGERS | {Role.APPROVER},
+    target="execution",
+)
+def reject_execution(*, actor: Actor, execution: Execution, reason: str) -> Execution:
+    """Refuse a waiting execution for good; the reason is shown to who asked for it."""
+    if not reason.strip():
+        raise InvalidInput("Give a reason.", fields={"reason": "Say why it is rejected."})
+    return move_execution(
+        execution, to=Status.REJECTED, rejection=reason.strip(), finished_at=timezone.now()
+    )
+
+
+@action(
+    "executions.execution.cancel", title="Cancel an execution", roles=RUNNERS, target="execution"
+)
+def cancel_execution(*, actor: Actor, execution: Execution) -> Execution:
+    """End a waiting or queued execution; ask the worker to stop a running one.
+
+    Raises Conflict when it is over already.
+    """
+    fresh = Execution.objects.select_for_update().get(pk=execution.pk)
+    if fresh.is_final:
+        raise Conflict("This execution is over already; there is nothing to cancel.")
+    now = timezone.now()
+    if fresh.status != Status.RUNNING:
+        return move_execution(fresh, to=Status.CANCELLED, cancel_requested_at=now, finished_at=now)
+    fresh.cancel_requested_at = fresh.cancel_requested_at or now
+    fresh.save(update_fields=["cancel_requested_at"])
+    wake.announce(fresh.topic)
+    return fresh
+
+
+@action(
+    "executions.execution.retry", title="Retry an execution", roles=RUNNERS, target="execution"
+)
+def retry_execution(*, actor: Actor, execution: Execution) -> Execution:
+    """Ask again with the same inputs and the version bound now; the same rules apply again."""
+    if execution.status not in FINAL or execution.status == Status.SUCCEEDED:
+        raise Conflict("Only an execution that ended without success can be retried.")
+    again = request_execution(actor=actor, skill=execution.skill, inputs=execution.inputs)
+    again.retry_of = execution
+    again.save(update_fields=["retry_of"])
+    return again
+
+
+@action("executions.file.upload", title="Upload an input file", roles=RUNNERS)
+def upload_file(*, actor: Actor, name: str, content: IO[bytes]) -> StoredFile:
+    """Store an input file of actor; the same content is stored once in the tenant.
+
+    name is what the user's machine called it; only its last part is kept. Raises InvalidInput.
+    """
+    shown = _file_name(name)
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := content.read(1 << 20):
+        digest.update(chunk)
+        size += len(chunk)
+    content.seek(0)
+    sha256 = digest.hexdigest()
+    stored = store_file(f"uploads/{sha256[:2]}", sha256, content)
+    return StoredFile.objects.create(
+        id=uuid7(),
+        name=shown,
+        size_bytes=size,
+        sha256=sha256,
+        stored_as=stored,
+        uploaded_by_id=actor.user_id,
+    )
+
+
+@target_rule("executions.execution.request")
+def _may_run(actor: Actor, skill: object) -> bool:
+    return isinstance(skill, Skill) and has_right(actor, skill, Right.RUN)
+
+
+@target_rule("executions.execution.confirm")
+@target_rule("executions.execution.retry")
+def _may_run_it(actor: Actor, execution: object) -> bool:
+    return _may_cancel(actor, execution) and _may_run(actor, execution.skill)  # type: ignore[attr-defined]
+
+
+@target_rule("executions.execution.cancel")
+def _may_cancel(actor: Actor, execution: object) -> bool:
+    return isinstance(execution, Execution) and (
+        execution.requested_by_id == actor.user_id or can(actor, "executions.execution.read_all")
+    )
+
+
+@target_rule("executions.execution.approve")
+@target_rule("executions.execution.reject")
+def _may_decide(actor: Actor, execution: object) -> bool:
+    return (
+        isinstance(execution, Execution)
+        and execution.requested_by_id != actor.user_id
+        and has_right(actor, execution.skill, Right.APPROVE)
+    )
+
+
+def _earlier(execution: Execution) -> Execution | None:
+    """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
+    if execution.idempotency_key is None:
+        return None
+    earlier = Execution.objects.filter(
+        requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
+    ).first()
+    if earlier is None:
+        return None
+    same = (earlier.skill_id, earlier.inputs_digest) == (
+        execution.skill_id,
+        execution.inputs_digest,
+    )
+    if not same:
+        raise Conflict("This idempotency key was used for another request. Choose a new one.")
+    return earlier
+
+
+def _file_name(name: str) -> str:
+    last = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    clean = "".join("_" if unicodedata.category(char)[0] == "C" else char for char in last)
+    if clean in {"", ".", ".."} or len(clean.encode()) > 255:
+        raise InvalidInput("The file needs a name of at most 255 bytes.", fields={"file": name[:80]})
+    return clean

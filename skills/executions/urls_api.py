@@ -1,0 +1,17 @@
+from django.urls import path
+
+from . import api
+
+urlpatterns = [
+    path("executions", api.ExecutionListView.as_view()),
+    path("executions/<uuid:execution_id>", api.ExecutionDetailView.as_view()),
+    path("executions/<uuid:execution_id>/confirm", api.ConfirmView.as_view()),
+    path("executions/<uuid:execution_id>/approve", api.ApproveView.as_view()),
+    path("executions/<uuid:execution_id>/reject", api.RejectView.as_view()),
+    path("executions/<uuid:execution_id>/cancel", api.CancelView.as_view()),
+    path("executions/<uuid:execution_id>/retry", api.RetryView.as_view()),
+    path("executions/<uuid:execution_id>/log", api.LogView.as_view()),
+    path("executions/<uuid:execution_id>/artifacts", api.ArtifactListView.as_view()),
+    path("artifacts/<uuid:artifact_id>/content", api.ArtifactContentView.as_view()),
+    path("files", api.FileView.as_view()),
+]

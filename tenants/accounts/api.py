@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from execfabric.core.actor import Door
+from execfabric.web.api.errors import error_responses
+from execfabric.web.api.views import ApiView, PublicApiView
+
+from . import services
+from .login import prove
+from .models import Account
+
+
+class LoginIn(serializers.Serializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+
+
+class UserOut(serializers.Serializer):
+    username = serializers.CharField()
+    display_name = serializers.CharField(source="get_full_name")
+    roles = serializers.SerializerMethodField()
+
+    def get_roles(self, account: Account) -> list[str]:
+        return sorted(self.context["roles"])
+
+
+class TenantOut(serializers.Serializer):
+    name = serializers.CharField()
+    title = serializers.CharField()
+
+
+class TokenOut(serializers.Serializer):
+    token = serializers.CharField(help_text="Shown once. Send it as: Authorization: Bearer <token>")
+    expires_at = serializers.DateTimeField(allow_null=True)
+    user = UserOut()
+
+
+class MeOut(UserOut):
+    tenant = TenantOut()
+
+
+class LoginView(PublicApiView):
+    """Exchange username and password for a bearer token of this host."""
+
+    @extend_schema(
+        operation_id="auth_login",
+        tags=["auth"],
+        request=LoginIn,
+        responses={200: TokenOut, **error_responses(400, 401)},
+        examples=[
+            OpenApiExample(
+                "Log in", value={"username": "olivia", "password": "…"}, request_only=True
+            )
+        ],
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        body = LoginIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        username = body.validated_data["username"]
+        account, locked_out = prove(request._request, username, body.validated_data["password"])
+        token = services.issue_token(
+            actor=request._request.actor.through(Door.API),
+            username=username,
+            account=account,
+            locked_out=locked_out,
+        )
+        document = {"token": token.plain, "expires_at": token.expiry, "user": token.user}
+        roles = services.roles_of(token.user)
+        return Response(TokenOut(document, context={"roles": roles}).data)
+
+
+class LogoutView(ApiView):
+    """Revoke the token this request was sent with."""
+
+    @extend_schema(
+        operation_id="auth_logout",
+        tags=["auth"],
+        request=None,
+        responses={204: None, **error_responses(401)},
+    )
+    def post(self, request: Request) -> Response:
+        services.revoke_token(actor=request.actor, account=request.user, token=request.auth)
+        return Response(status=204)
+
+
+class MeView(ApiView):
+    """Who the token belongs to."""
+
+    @extend_schema(operation_id="me", tags=["auth"], responses={200: MeOut, **error_responses(401)})
+    def get(self, request: Request) -> Response:
+        request.user.tenant = request._request.tenant
+        return Response(MeOut(request.user, context={"roles": request.actor.roles}).data)

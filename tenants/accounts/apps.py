@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "tenants.accounts"
+    label = "accounts"
+    verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        from tenants.registry.services import makes_owner
+
+        from .services import make_first_owner
+
+        makes_owner(make_first_owner)

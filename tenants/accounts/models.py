@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db import models
+from django.db.models.functions import Lower
+from knox.models import AbstractAuthToken
+
+from execfabric.core.roles import TENANT_ROLES
+
+
+class AccountManager(BaseUserManager["Account"]):
+    def get_by_natural_key(self, username: str | None) -> Account:
+        return self.get(username__iexact=username)
+
+
+class Account(AbstractBaseUser):
+    """A person in this schema. The same username in another tenant is another person."""
+
+    username = models.CharField(max_length=150, validators=[UnicodeUsernameValidator()])
+    display_name = models.CharField(max_length=100, blank=True)
+    email = models.EmailField(blank=True)
+    is_active = models.BooleanField(default=True)
+    is_platform_admin = models.BooleanField(default=False)
+    """Explicit super-admin marker; has a meaning in the public schema only."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AccountManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("username"), name="account_username")]
+
+    def __str__(self) -> str:
+        return self.username
+
+    def get_full_name(self) -> str:
+        return self.display_name or self.username
+
+
+class RoleAssignment(models.Model):
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="role_assignments")
+    role = models.CharField(
+        max_length=20, choices=[(role.value, title) for role, title in TENANT_ROLES.items()]
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "role"], name="role_assigned_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.role}"
+
+
+class ApiToken(AbstractAuthToken):
+    """A bearer token of one account. Only its digest is stored."""
+
+    plain: str = ""
+    """The token's text; set on a token that was just issued, never read back."""
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"token of {self.user}"

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth import password_validation
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils.encoding import force_bytes, force_str
+from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor, current_schema
+from execfabric.core.errors import Conflict, DomainError, InvalidInput
+from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM, Role
+from tenants.registry.services import OwnerRequest
+
+from .actors import roles_of as roles_of
+from .models import Account, ApiToken, RoleAssignment
+
+
+class CredentialsRefused(DomainError):
+    """Wrong username or password, or too many attempts; the two are not told apart by timing."""
+
+    code = "credentials_refused"
+    status = 401
+
+
+class LinkNotUsable(DomainError):
+    """The set-password link was used, has expired, or was never valid here."""
+
+    code = "link_not_usable"
+    status = 400
+
+
+class SetPasswordTokens(PasswordResetTokenGenerator):
+    """Single use (bound to the present password) and valid in one schema only."""
+
+    @property
+    def key_salt(self) -> str:  # type: ignore[override]  # a plain attribute in the base class
+        return f"tenants.accounts.set_password:{current_schema()}"
+
+
+set_password_tokens = SetPasswordTokens()
+
+
+@action("accounts.account.create", title="Create an account", roles=MANAGERS | PLATFORM | SYSTEM)
+def create_account(
+    *,
+    actor: Actor,
+    username: str,
+    roles: frozenset[Role],
+    display_name: str = "",
+    email: str = "",
+    password: str = "",
+    is_platform_admin: bool = False,
+) -> Account:
+    """Create an account in the current schema; without a password it cannot log in yet.
+
+    Raises InvalidInput (username or password rules) and Conflict (username taken).
+    """
+    account = Account(
+        username=username.strip(),
+        display_name=display_name.strip(),
+        email=email.strip(),
+        is_platform_admin=is_platform_admin,
+    )
+    _check(account, password)
+    if password:
+        account.set_password(password)
+    else:
+        account.set_unusable_password()
+    try:
+        with transaction.atomic():
+            account.save()
+    except IntegrityError:
+        raise Conflict(f"There is an account named {account.username} already.") from None
+    RoleAssignment.objects.bulk_create(
+        RoleAssignment(account=account, role=role) for role in sorted(roles)
+    )
+    return account
+
+
+def make_first_owner(actor: Actor, owner: OwnerRequest) -> str:
+    """Create a new tenant's owner; return the set-password path, or '' if a password was given."""
+    account = create_account(
+        actor=actor,
+        username=owner.username,
+        roles=frozenset({Role.OWNER}),
+        display_name=owner.display_name,
+        email=owner.email,
+        password=owner.password,
+    )
+    return "" if owner.password else set_password_path(account)
+
+
+def set_password_path(account: Account) -> str:
+    """Return the path, on the tenant's host, on which account's password can be set once."""
+    return reverse(
+        "accounts:set-password",
+        urlconf=settings.ROOT_URLCONF,
+        args=[
+            urlsafe_base64_encode(force_bytes(account.pk)),
+            set_password_tokens.make_token(account),
+        ],
+    )
+
+
+def account_for_link(key: str, token: str) -> Account:
+    """Return the account a set-password link is for. Raises LinkNotUsable."""
+    try:
+        account = Account.objects.filter(
+            pk=int(force_str(urlsafe_base64_decode(key))), is_active=True
+        ).first()
+    except (ValueError, OverflowError):
+        account = None
+    if account is None or not set_password_tokens.check_token(account, token):
+        raise LinkNotUsable("This link was used already or has expired. Ask for a new one.")
+    return account
+
+
+@action(
+    "accounts.password.set", title="Set a password by link", roles=frozenset(), open_to_all=True
+)
+def set_password_by_link(*, actor: Actor, key: str, token: str, password: str) -> Account:
+    """Set the password of the account the link is for. Raises LinkNotUsable, InvalidInput."""
+    account = account_for_link(key, token)
+    _check_password(account, password)
+    account.set_password(password)
+    account.save(update_fields=["password"])
+    return account
+
+
+@action("accounts.session.open", title="Log in", roles=frozenset(), open_to_all=True)
+def open_session(
+    *, actor: Actor, username: str, account: Account | None, locked_out: bool
+) -> Account:
+    """Record a login by page. account is what the credentials proved, or None.
+
+    Raises CredentialsRefused.
+    """
+    return _proven(account, locked_out)
+
+
+@action("accounts.token.issue", title="Log in by API", roles=frozenset(), open_to_all=True)
+def issue_token(
+    *, actor: Actor, username: str, account: Account | None, locked_out: bool
+) -> ApiToken:
+    """Issue a bearer token; its text is in ``.plain`` of the result, and nowhere else.
+
+    Raises CredentialsRefused.
+    """
+    token, plain = ApiToken.objects.create(user=_proven(account, locked_out))
+    token.plain = plain
+    return token
+
+
+@action(
+    "accounts.token.revoke",
+    title="Log out of the API",
+    roles=EVERYONE | PLATFORM,
+    target="account",
+)
+def revoke_token(*, actor: Actor, account: Account, token: ApiToken) -> None:
+    """Make account's token useless at once."""
+    token.delete()
+
+
+@action("accounts.session.close", title="Log out", roles=EVERYONE | PLATFORM, target="account")
+def close_session(*, actor: Actor, account: Account) -> None:
+    """Record a logout; the view ends the session itself."""
+
+
+def _proven(account: Account | None, locked_out: bool) -> Account:
+    if locked_out:
+        raise CredentialsRefused("Too many failed attempts. Try again in 15 minutes.")
+    if account is None:
+        raise CredentialsRefused("The username or the password is wrong.")
+    return account
+
+
+def _check(account: Account, password: str) -> None:
+    try:
+        account.clean_fields(exclude=["password"])
+    except ValidationError as error:
+        fields = {name: " ".join(texts) for name, texts in error.message_dict.items()}
+        raise InvalidInput("The account cannot be created like this.", fields=fields) from None
+    if password:
+        _check_password(account, password)
+
+
+def _check_password(account: Account, password: str) -> None:
+    try:
+        password_validation.validate_password(password, account)
+    except ValidationError as error:
+        raise InvalidInput(
+            "Choose another password.", fields={"password": " ".join(error.messages)}
+        ) from None

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import View
+
+from execfabric.core.errors import DomainError, InvalidInput
+
+from . import services
+from .forms import LoginForm, SetPasswordForm
+from .login import prove
+
+
+class Login(View):
+    """The login page of a host; which page follows is up to the URL set it stands in."""
+
+    home = "/"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if request.actor.is_authenticated:
+            return redirect(self._next(request))
+        return self._page(request, LoginForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = LoginForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, form, status=422)
+        username = form.cleaned_data["username"]
+        account, locked_out = prove(request, username, form.cleaned_data["password"])
+        try:
+            services.open_session(
+                actor=request.actor, username=username, account=account, locked_out=locked_out
+            )
+        except services.CredentialsRefused as error:
+            form.add_error(None, error.message)
+            return self._page(request, form, status=error.status)
+        login(request, account)
+        return redirect(self._next(request))
+
+    def _next(self, request: HttpRequest) -> str:
+        wanted = request.GET.get("next", "")
+        own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
+        return wanted if own else self.home
+
+    def _page(self, request: HttpRequest, form: LoginForm, status: int = 200) -> HttpResponse:
+        return render(request, "accounts/login.html", {"form": form}, status=status)
+
+
+class Logout(View):
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if request.actor.is_authenticated:
+            services.close_session(actor=request.actor, account=request.user)
+        logout(request)
+        return redirect("/")
+
+
+class SetPassword(View):
+    """Where the link of a new account leads."""
+
+    def get(self, request: HttpRequest, key: str, token: str) -> HttpResponse:
+        try:
+            account = services.account_for_link(key, token)
+        except DomainError as error:
+            return self._page(request, status=error.status, refusal=error.message)
+        return self._page(request, form=SetPasswordForm(), account=account)
+
+    def post(self, request: HttpRequest, key: str, token: str) -> HttpResponse:
+        form = SetPasswordForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, form=form, status=422)
+        try:
+            services.set_password_by_link(
+                actor=request.actor, key=key, token=token, password=form.cleaned_data["password"]
+            )
+        except InvalidInput as error:
+            form.add_error("password", error.fields["password"])
+            return self._page(request, form=form, status=422)
+        except DomainError as error:
+            return self._page(request, status=error.status, refusal=error.message)
+        return redirect("accounts:login")
+
+    def _page(self, request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+        return render(request, "accounts/set_password.html", context, status=status)

@@ -1,0 +1,35 @@
+"""The formal pages a menu entry may point to. Apps register theirs in ``apps.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Host(StrEnum):
+    TENANT = "tenant"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class FormalPage:
+    route: str
+    """Name of the URL, such as "catalogue:skill-list"; also the entry's key."""
+    label: str
+    """Translatable."""
+    icon: str
+    host: Host
+    permission: str
+    """Code the actor must hold to see the entry."""
+    position: int
+
+
+FORMAL_PAGES: dict[tuple[Host, str], FormalPage] = {}
+
+
+def register_page(page: FormalPage) -> None:
+    """Offer page to menus of its kind of host. A second registration is an error."""
+    key = (page.host, page.route)
+    if key in FORMAL_PAGES:
+        raise ValueError(f"Page {page.route} is registered twice.")
+    FORMAL_PAGES[key] = page

@@ -1,0 +1,58 @@
+"""The Host header chooses the tenant: schema, URL set, and whether anything is answered at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import SimpleTemplateResponse
+from django.urls import set_urlconf
+
+from .hosts import tenant_for_host
+from .models import Tenant
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class TenantMiddleware:
+    """Switches to the tenant of the host, or answers without touching anything of a tenant."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        connection.set_schema_to_public()  # type: ignore[attr-defined]
+        try:
+            host = request.get_host()
+        except DisallowedHost:
+            return _refusal(request, 404, "not_found", "web/unknown_host.html")
+        tenant = tenant_for_host(_without_port(host))
+        if tenant is None:
+            return _refusal(request, 404, "not_found", "web/unknown_host.html")
+        if not tenant.is_open:
+            return _refusal(request, 403, "tenant_not_open", "web/suspended.html")
+        return self._answer(request, tenant)
+
+    def _answer(self, request: HttpRequest, tenant: Tenant) -> HttpResponse:
+        request.tenant = tenant  # type: ignore[attr-defined]
+        connection.set_tenant(tenant)  # type: ignore[attr-defined]
+        urlconf = settings.PUBLIC_SCHEMA_URLCONF if tenant.is_platform else settings.ROOT_URLCONF
+        request.urlconf = urlconf
+        set_urlconf(urlconf)
+        return self.get_response(request)
+
+
+def _without_port(host: str) -> str:
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name.lower().rstrip(".")
+
+
+def _refusal(request: HttpRequest, status: int, code: str, template: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        message = {404: "There is nothing here.", 403: "This workspace is not open."}[status]
+        return JsonResponse({"code": code, "message": message, "fields": {}}, status=status)
+    page = SimpleTemplateResponse(template, status=status)
+    return page.render()

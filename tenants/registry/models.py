@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django_tenants.models import DomainMixin, TenantMixin
+
+from execfabric.core.states import Transitions
+
+FIRST_NUMBER = 1001
+SHARED_FRONT_FROM = 1003
+"""Tenants numbered from here use the shared front unless flagged otherwise."""
+
+
+class TenantKind(models.TextChoices):
+    PLATFORM = "platform", "Platform"
+    FREE = "free", "Free edition"
+    CUSTOMER = "customer", "Customer"
+
+
+class TenantStatus(models.TextChoices):
+    TRIAL = "trial", "Trial"
+    ACTIVE = "active", "Active"
+    EXPIRING = "expiring", "Expiring"
+    SUSPENDED = "suspended", "Suspended"
+    CLOSED = "closed", "Closed"
+
+
+class Front(models.TextChoices):
+    SHARED = "shared", "Shared tenant front"
+    DEDICATED = "dedicated", "Dedicated front"
+
+
+TENANT_TRANSITIONS: Transitions = {
+    TenantStatus.TRIAL: frozenset(
+        {TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.CLOSED}
+    ),
+    TenantStatus.ACTIVE: frozenset(
+        {TenantStatus.EXPIRING, TenantStatus.SUSPENDED, TenantStatus.CLOSED}
+    ),
+    TenantStatus.EXPIRING: frozenset(
+        {TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.CLOSED}
+    ),
+    TenantStatus.SUSPENDED: frozenset({TenantStatus.ACTIVE, TenantStatus.CLOSED}),
+    TenantStatus.CLOSED: frozenset(),
+}
+
+OPEN_STATUSES = frozenset({TenantStatus.TRIAL, TenantStatus.ACTIVE, TenantStatus.EXPIRING})
+"""A tenant in any other status answers no request but with a page that says so."""
+
+
+class Tenant(TenantMixin):
+    """A customer, the free edition, or the platform itself (schema ``public``)."""
+
+    auto_create_schema = False  # provisioning.py does, by replaying the template schema.
+
+    set_password_path: str = ""
+    """Set on a tenant that was just opened without a password: the owner's link, valid once."""
+
+    kind = models.CharField(max_length=10, choices=TenantKind, default=TenantKind.CUSTOMER)
+    number = models.PositiveIntegerField(unique=True, null=True, editable=False)
+    name = models.SlugField(max_length=40, unique=True)
+    """Host label: ``<name>.<base domain>``."""
+    title = models.CharField(max_length=100)
+    status = models.CharField(max_length=10, choices=TenantStatus, default=TenantStatus.ACTIVE)
+    front = models.CharField(max_length=10, choices=Front, default=Front.SHARED)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="tenant_number_iff_customer",
+                condition=(
+                    Q(kind=TenantKind.CUSTOMER, number__isnull=False)
+                    | (~Q(kind=TenantKind.CUSTOMER) & Q(number__isnull=True))
+                ),
+            ),
+            models.CheckConstraint(
+                name="tenant_status_known", condition=Q(status__in=TenantStatus.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def is_platform(self) -> bool:
+        return self.kind == TenantKind.PLATFORM
+
+
+class Domain(DomainMixin):
+    """A host name that leads to a tenant. Lower case, without port."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="domain_one_primary", fields=["tenant"], condition=Q(is_primary=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.domain)

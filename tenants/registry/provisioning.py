@@ -1,0 +1,169 @@
+"""Creating a tenant's schema by replaying a dump of a migrated template schema (about 0.1 s).
+
+Running the migrations for each tenant would take one to two seconds; a cloning function renames
+constraints. A dump keeps every name, so later migrations find what they expect.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django_tenants.utils import schema_context, schema_exists
+
+from .models import Tenant
+
+logger = structlog.get_logger(__name__)
+
+TEMPLATE_SCHEMA = "tenant_template"
+PLACEHOLDER = "@@schema@@"
+TEMPLATE_LOCK = 7_301_001
+"""Advisory lock held while the template schema is rebuilt."""
+
+Initializer = Callable[[Tenant], None]
+_initializers: list[Initializer] = []
+
+
+def on_tenant_provisioned(initializer: Initializer) -> Initializer:
+    """Register what a higher floor does in each new schema; called with the schema current."""
+    _initializers.append(initializer)
+    return initializer
+
+
+def provision_schema(tenant: Tenant) -> None:
+    """Create tenant's schema with all tables and run every initializer in it.
+
+    Joins the transaction at hand, so a failure leaves no half-made tenant.
+    """
+    if schema_exists(tenant.schema_name):
+        raise RuntimeError(f"Schema {tenant.schema_name} exists already.")
+    ddl = _template_ddl(_migrations_digest())
+    quoted = connection.ops.quote_name(tenant.schema_name)
+    started = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute(ddl.replace(PLACEHOLDER, quoted))
+    with schema_context(tenant.schema_name):
+        initialize_schema(tenant)
+    logger.info(
+        "tenant.provisioned",
+        schema=tenant.schema_name,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def initialize_schema(tenant: Tenant) -> None:
+    """Run every initializer for tenant in the current schema."""
+    for initializer in _initializers:
+        initializer(tenant)
+
+
+def prepare_template() -> None:
+    """Build the template schema if it is missing or behind; must not run inside a transaction.
+
+    One process at a time builds, under a lock on a connection of its own: migrating closes ours.
+    """
+    locker = connection.copy()
+    try:
+        with locker.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+        if not _template_is_current():
+            _build_template()
+        _template_ddl(_migrations_digest())
+    finally:
+        locker.close()
+
+
+def tenant_migrations() -> list[str]:
+    """Return ``app.name`` of every migration on disk that a tenant's schema must have."""
+    labels = {_label(name) for name in settings.TENANT_APPS}
+    known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    return sorted(f"{app}.{name}" for app, name in known if app in labels)
+
+
+@functools.lru_cache(maxsize=1)
+def _migrations_digest() -> str:
+    """Return a digest of the tenant migrations on disk: same digest, same tables."""
+    return hashlib.sha256("\n".join(tenant_migrations()).encode()).hexdigest()[:16]
+
+
+def _label(app: str) -> str:
+    return next(each.label for each in apps.get_app_configs() if each.name == app)
+
+
+@functools.lru_cache(maxsize=1)
+def _template_ddl(digest: str) -> str:
+    """Return the SQL of an empty tenant schema, its name replaced by PLACEHOLDER."""
+    cached = Path(settings.DATA_DIR) / "cache" / f"tenant-template-{_database_key()}-{digest}.sql"
+    if cached.exists():
+        return cached.read_text()
+    if not _template_is_current():
+        raise RuntimeError("The database is behind this version. Run: manage.py migrate_platform")
+    ddl = _as_template(_dump())
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    partial = cached.with_suffix(f".{os.getpid()}")
+    partial.write_text(ddl)
+    partial.replace(cached)
+    return ddl
+
+
+def _template_is_current() -> bool:
+    if not schema_exists(TEMPLATE_SCHEMA):
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", [f"{TEMPLATE_SCHEMA}.django_migrations"])
+        if cursor.fetchone() == (None,):
+            return False
+        cursor.execute(f"SELECT app || '.' || name FROM {TEMPLATE_SCHEMA}.django_migrations")
+        applied = {name for (name,) in cursor.fetchall()}
+    return set(tenant_migrations()) <= applied
+
+
+def _database_key() -> str:
+    database = connection.settings_dict
+    return hashlib.sha256(f"{database['HOST']}|{database['NAME']}".encode()).hexdigest()[:8]
+
+
+def _build_template() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP SCHEMA IF EXISTS {TEMPLATE_SCHEMA} CASCADE")
+        cursor.execute(f"CREATE SCHEMA {TEMPLATE_SCHEMA}")
+    call_command("migrate_schemas", schema_name=TEMPLATE_SCHEMA, verbosity=0, interactive=False)
+
+
+def _dump() -> str:
+    database = connection.settings_dict
+    command = [str(settings.PG_DUMP), "--no-owner", "--no-privileges", "--no-comments", "--inserts"]
+    command += ["--schema", TEMPLATE_SCHEMA, "--dbname", str(database["NAME"])]
+    environment = {
+        "PGHOST": str(database["HOST"]),
+        "PGPORT": str(database["PORT"] or 5432),
+        "PGUSER": str(database["USER"]),
+        "PGPASSWORD": str(database["PASSWORD"]),
+        "LC_ALL": "C",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise RuntimeError(f"pg_dump of the template schema failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _as_template(dump: str) -> str:
+    """Drop what is about the session and not the schema, and put PLACEHOLDER for its name."""
+    session = ("--", "SET ", "\\", "SELECT pg_catalog.set_config")
+    lines = [line for line in dump.splitlines() if line and not line.startswith(session)]
+    body = re.sub(rf"(?<![\w]){TEMPLATE_SCHEMA}(?=[.;])", PLACEHOLDER, "\n".join(lines))
+    if TEMPLATE_SCHEMA in body:
+        raise RuntimeError("The template dump names its schema in a place that is not understood.")
+    return body

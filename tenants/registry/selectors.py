@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from execfabric.core import permissions
+from execfabric.core.actor import Actor
+from execfabric.core.permissions import can
+from execfabric.core.roles import PLATFORM, SYSTEM
+
+from .models import OPEN_STATUSES, Tenant, TenantKind
+
+permissions.grant("registry.tenant.read", title="See the tenants", roles=PLATFORM | SYSTEM)
+
+
+def tenants_visible_to(actor: Actor) -> QuerySet[Tenant]:
+    """Return customer tenants and the free edition, newest number first; none without the right."""
+    if not can(actor, "registry.tenant.read"):
+        return Tenant.objects.none()
+    tenants = Tenant.objects.exclude(kind=TenantKind.PLATFORM).prefetch_related("domains")
+    return tenants.order_by("-number")
+
+
+def open_schemas() -> list[str]:
+    """Return the schemas that take work now, the platform's own included."""
+    names = Tenant.objects.filter(status__in=OPEN_STATUSES).order_by("schema_name")
+    return list(names.values_list("schema_name", flat=True))

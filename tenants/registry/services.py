@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Max
+from django_tenants.utils import schema_context
+
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor, Door
+from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.roles import PLATFORM, SYSTEM
+from execfabric.core.states import move
+
+from .hosts import announce_tenant_change
+from .models import (
+    FIRST_NUMBER,
+    SHARED_FRONT_FROM,
+    TENANT_TRANSITIONS,
+    Domain,
+    Front,
+    Tenant,
+    TenantKind,
+    TenantStatus,
+)
+from .provisioning import provision_schema
+
+NAME_RULE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+HOST_RULE = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
+RESERVED_NAMES = frozenset({"admin", "free", "www", "api", "static", "public", "localhost"})
+NUMBERING_LOCK = 7_301_002
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRequest:
+    """The first account of a tenant. Without a password a set-password link is made."""
+
+    username: str
+    email: str = ""
+    display_name: str = ""
+    password: str = ""
+
+
+OwnerFactory = Callable[[Actor, OwnerRequest], str]
+_owner_factories: list[OwnerFactory] = []
+
+
+def makes_owner(factory: OwnerFactory) -> OwnerFactory:
+    """Register who makes the first account; it returns the set-password path or ''."""
+    _owner_factories[:] = [factory]
+    return factory
+
+
+@action("registry.tenant.open", title="Open a tenant", roles=PLATFORM | SYSTEM)
+def open_tenant(
+    *,
+    actor: Actor,
+    name: str,
+    title: str,
+    owner: OwnerRequest,
+    domain: str = "",
+    front: Front | None = None,
+) -> Tenant:
+    """Create number, schema, host, baseline menu and the owner's account of a new customer.
+
+    The host is ``<name>.<base domain>``, and ``domain`` too when given. Raises InvalidInput and
+    Conflict (name or host taken); then nothing was created.
+    """
+    _check_name(name, title)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBERING_LOCK])
+    if Tenant.objects.filter(name=name).exists():
+        raise Conflict(f"A tenant named {name} exists already. Choose another name.")
+    latest = Tenant.objects.aggregate(latest=Max("number"))["latest"]
+    number = max(FIRST_NUMBER, (latest or 0) + 1)
+    default_front = Front.SHARED if number >= SHARED_FRONT_FROM else Front.DEDICATED
+    tenant = Tenant.objects.create(
+        schema_name=f"tenant_{number}",
+        number=number,
+        name=name,
+        title=title.strip(),
+        front=front or default_front,
+    )
+    _add_domains(tenant, f"{name}.{settings.BASE_DOMAIN}", domain)
+    provision_schema(tenant)
+    tenant.set_password_path = make_owner(tenant, owner)
+    announce_tenant_change()
+    return tenant
+
+
+@action("registry.tenant.open_free", title="Open the free edition", roles=SYSTEM)
+def open_free_edition(*, actor: Actor, title: str) -> Tenant:
+    """Create the free edition's tenant on ``<base>`` and ``free.<base>``. Raises Conflict."""
+    if Tenant.objects.filter(kind=TenantKind.FREE).exists():
+        raise Conflict("The free edition is open already.")
+    tenant = Tenant.objects.create(
+        schema_name="tenant_free", kind=TenantKind.FREE, name="free", title=title
+    )
+    _add_domains(tenant, settings.BASE_DOMAIN, f"free.{settings.BASE_DOMAIN}")
+    provision_schema(tenant)
+    announce_tenant_change()
+    return tenant
+
+
+@action("registry.tenant.suspend", title="Suspend a tenant", roles=PLATFORM, target="tenant")
+def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
+    """Refuse every request of the tenant from now on, on every process within a second."""
+    return _set_status(tenant, TenantStatus.SUSPENDED)
+
+
+@action("registry.tenant.resume", title="Resume a tenant", roles=PLATFORM, target="tenant")
+def resume_tenant(*, actor: Actor, tenant: Tenant) -> Tenant:
+    """Let a suspended tenant in again. Raises InvalidTransition."""
+    return _set_status(tenant, TenantStatus.ACTIVE)
+
+
+def make_owner(tenant: Tenant, owner: OwnerRequest) -> str:
+    """Make the owner's account in tenant's schema; return the set-password path or ''."""
+    if not _owner_factories:
+        raise RuntimeError("No app makes owner accounts; is tenants.accounts installed?")
+    with schema_context(tenant.schema_name):
+        provisioner = Actor.system("provisioning", door=Door.COMMAND)
+        return _owner_factories[0](provisioner, owner)
+
+
+def _set_status(tenant: Tenant, status: TenantStatus) -> Tenant:
+    moved = move(tenant, to=status, table=TENANT_TRANSITIONS)
+    announce_tenant_change()
+    return moved
+
+
+def _check_name(name: str, title: str) -> None:
+    fields = {}
+    if not NAME_RULE.fullmatch(name):
+        fields["name"] = (
+            "Use 1 to 40 small letters, digits and hyphens; begin and end with a letter or digit."
+        )
+    elif name in RESERVED_NAMES:
+        fields["name"] = "This name is reserved. Choose another one."
+    if not title.strip() or len(title) > 100:
+        fields["title"] = "Give a title of 1 to 100 characters."
+    if fields:
+        raise InvalidInput("The tenant cannot be opened like this.", fields=fields)
+
+
+def _add_domains(tenant: Tenant, primary: str, further: str) -> None:
+    hosts = list(dict.fromkeys(host.strip().lower().rstrip(".") for host in (primary, further)))
+    for host in filter(None, hosts):
+        if not HOST_RULE.fullmatch(host):
+            raise InvalidInput(
+                "The domain is not a host name.",
+                fields={"domain": "Give a host name such as skills.example.org, without a port."},
+            )
+        if Domain.objects.filter(domain=host).exists():
+            raise Conflict(f"The host {host} belongs to a tenant already.", fields={"domain": host})
+        Domain.objects.create(tenant=tenant, domain=host, is_primary=host == hosts[0])

@@ -1,0 +1,143 @@
+"""The cast of the tests, and the two tenants they share.
+
+Every worker builds its database once, with the tenants acme and globex in it. A test runs in a
+transaction that is rolled back, so tenants are never built again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django_tenants.utils import schema_context
+from rest_framework.test import APIClient
+
+from execfabric.core.actor import Actor, Door
+from execfabric.core.roles import Role
+
+PASSWORD = "correct horse battery"
+ACCOUNTS: dict[str, dict[str, Role]] = {
+    "acme": {
+        "olivia": Role.OWNER,
+        "dana": Role.DEVELOPER,
+        "oscar": Role.OPERATOR,
+        "anna": Role.APPROVER,
+        "victor": Role.VIEWER,
+    },
+    "globex": {"gina": Role.OWNER, "oscar": Role.OPERATOR},
+}
+HOSTS = {"acme": "acme.localhost", "globex": "globex.localhost", "public": "admin.localhost"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
+    """Create this worker's database and everything in it."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    address = settings.DATABASES["default"]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    admin = {key.lower(): address[key] for key in ("HOST", "PORT", "USER", "PASSWORD")}
+    with psycopg.connect(dbname=address["NAME"], autocommit=True, **admin) as server:
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        server.execute(f"CREATE DATABASE {name}")
+    connection.settings_dict["NAME"] = name
+    with django_db_blocker.unblock():
+        _build()
+        yield
+        connection.close()
+
+
+def _build() -> None:
+    from tenants.accounts.services import create_account
+    from tenants.registry.migrating import migrate_platform
+    from tenants.registry.services import OwnerRequest, open_free_edition, open_tenant
+
+    migrate_platform(lambda _line: None)
+    actor = Actor.system("tests", door=Door.COMMAND)
+    create_account(
+        actor=actor, username="sam", roles=frozenset(), password=PASSWORD, is_platform_admin=True
+    )
+    open_free_edition(actor=actor, title="Free")
+    for name, people in ACCOUNTS.items():
+        owner, *others = people
+        tenant = open_tenant(
+            actor=actor,
+            name=name,
+            title=name.title(),
+            owner=OwnerRequest(owner, password=PASSWORD),
+        )
+        with schema_context(tenant.schema_name):
+            for username in others:
+                create_account(
+                    actor=Actor.system("tests", door=Door.COMMAND),
+                    username=username,
+                    roles=frozenset({people[username]}),
+                    password=PASSWORD,
+                )
+
+
+def _enter(name: str) -> Iterator[Any]:
+    from tenants.registry.models import Tenant
+
+    connection.set_schema_to_public()
+    tenant = Tenant.objects.get(name=name)
+    connection.set_tenant(tenant)
+    yield tenant
+    connection.set_schema_to_public()
+
+
+@pytest.fixture
+def acme(db: None) -> Iterator[Any]:
+    """The tenant acme; the test runs in its schema."""
+    yield from _enter("acme")
+
+
+@pytest.fixture
+def globex(db: None) -> Iterator[Any]:
+    """The tenant globex; the test runs in its schema."""
+    yield from _enter("globex")
+
+
+@pytest.fixture
+def platform(db: None) -> Iterator[Any]:
+    """The public domain; the test runs in its schema."""
+    yield from _enter("admin")
+
+
+@pytest.fixture
+def person(db: None) -> Callable[..., SimpleNamespace]:
+    """Return a maker: ``person("oscar")`` of the current schema, with account, actor and clients."""
+    from tenants.accounts.actors import actor_for_account
+    from tenants.accounts.models import Account, ApiToken
+
+    def make(username: str) -> SimpleNamespace:
+        account = Account.objects.get(username=username)
+        host = connection.tenant.get_primary_domain().domain
+        browser = Client(headers={"host": host}, SERVER_NAME=host)
+        browser.force_login(account, backend="django.contrib.auth.backends.ModelBackend")
+        token = ApiToken.objects.create(user=account)[1]
+        api = APIClient(SERVER_NAME=host)
+        api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST=host)
+        return SimpleNamespace(
+            account=account,
+            actor=actor_for_account(account, door=Door.API),
+            browser=browser,
+            api=api,
+            token=token,
+        )
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _fresh_host_cache() -> None:
+    """Hosts looked up in one test must not be known in the next: its tenants were rolled back."""
+    from tenants.registry import hosts
+
+    hosts._this_process_cache().forget()

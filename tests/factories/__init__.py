@@ -1,0 +1,1 @@
+"""Things tests need, valid with no arguments."""

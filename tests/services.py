@@ -1,0 +1,41 @@
+"""Pytest plugin: the tests' own PostgreSQL and Valkey, started before Django reads its settings.
+
+One instance serves all workers of a run; each worker has a database of its own in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from execfabric.embedded import Services
+
+_cleanup = contextlib.ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # The controller started them and passed the addresses on.
+    folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
+    folder.chmod(0o711)
+    _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+    services = _cleanup.enter_context(Services(folder / "services", fast=True))
+    os.environ.update(
+        EXECFABRIC_DATA_DIR=str(folder / "data"),
+        EXECFABRIC_DATABASE_URL=services.database_url,
+        EXECFABRIC_REDIS_URL=services.redis_url,
+        EXECFABRIC_SECRET_KEY="only-for-tests-" + "x" * 40,
+        EXECFABRIC_PORT="8000",
+        EXECFABRIC_BASE_DOMAIN="localhost",
+        EXECFABRIC_ADMIN_USERNAMES="",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _cleanup.close()
