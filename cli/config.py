@@ -19,7 +19,7 @@ from cli.transport import is_loopback
 
 PATH_VARIABLE = "EXECFABRIC_CONFIG"
 URL_VARIABLE = "EXECFABRIC_URL"
-TOKEN_VARIABLE = "EXECFABRIC_TOKEN"
+TOKEN_VARIABLE = "EXECFABRIC_TOKEN"  # noqa: S105 - a name, not a token
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def config_path(environment: Mapping[str, str]) -> Path:
     """
     if chosen := environment.get(PATH_VARIABLE):
         return Path(chosen)
-    base = environment.get("XDG_CONFIG_HOME", "")
-    if os.path.isabs(base):  # the XDG specification says to ignore a relative one
-        return Path(base) / "execfabric" / "config.json"
+    base = Path(environment.get("XDG_CONFIG_HOME", ""))
+    if base.is_absolute():  # the XDG specification says to ignore a relative one
+        return base / "execfabric" / "config.json"
     try:
         return Path.home() / ".config" / "execfabric" / "config.json"
     except RuntimeError as error:
@@ -128,7 +128,7 @@ def save_config(path: Path, config: Config) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=2)
             file.write("\n")
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

@@ -118,7 +118,7 @@ def _save(
         temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
         if not overwrite:
             target.open("xb").close()  # takes the name, or fails if it appeared meanwhile
-        os.replace(temporary, target)  # replaces a link itself, never what it leads to
+        temporary.replace(target)  # replaces a link itself, never what it leads to
         temporary = None
     except OSError as error:
         raise usage_error(f"{target} cannot be written: {error.strerror}.") from error

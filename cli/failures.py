@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any
 
@@ -79,13 +80,13 @@ def from_transport(error: httpx.HTTPError, base_url: str) -> CliError:
     if isinstance(error, httpx.TimeoutException):
         message = f"{base_url} did not answer in time."
     elif isinstance(error, httpx.ProxyError):
-        message = f"The proxy on the way to {base_url} refused: {clean_line(error)}."
+        message = f"The proxy on the way to {base_url} refused: {_reason(error)}."
     elif isinstance(error, httpx.ConnectError):
-        message = f"{base_url} cannot be reached: {clean_line(error)}."
+        message = f"{base_url} cannot be reached: {_reason(error)}."
     elif isinstance(error, httpx.TooManyRedirects):
         message = f"{base_url} sends us in a circle."
     else:
-        message = f"The connection to {base_url} broke: {clean_line(error) or 'no reason given'}."
+        message = f"The connection to {base_url} broke: {_reason(error)}."
     return CliError(message, ExitCode.UNREACHABLE)
 
 
@@ -107,6 +108,12 @@ def retry_after_s(answer: httpx.Response) -> float:
         return max(0.0, float(answer.headers.get("Retry-After", "0")))
     except ValueError:
         return 0.0
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's own words without its error number and full stop."""
+    words = re.sub(r"^\[Errno -?\d+\] ", "", clean_line(error)).rstrip(".")
+    return words or "no reason given"
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

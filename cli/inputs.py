@@ -32,7 +32,7 @@ class LocalFile:
     path: Path
 
 
-class _Unfit(ValueError):
+class _UnfitError(ValueError):
     """A word is not a value of the wanted type; the text says what would be."""
 
 
@@ -119,10 +119,10 @@ def _convert(
         if "array" in types_of(prop, schema) and not is_file(prop):
             into[name] = _list_from(texts, prop, schema)
         elif len(texts) > 1:
-            raise _Unfit("is given more than once")
+            raise _UnfitError("is given more than once")
         else:
             into[name] = _value_from(texts[0], prop, schema)
-    except _Unfit as error:
+    except _UnfitError as error:
         problems[name] = str(error)
 
 
@@ -140,7 +140,7 @@ def _take(
             into[name] = [_file_from(v) if isinstance(v, str) else v for v in value]
         else:
             into[name] = value
-    except _Unfit as error:
+    except _UnfitError as error:
         problems[name] = str(error)
 
 
@@ -158,7 +158,7 @@ def _list_from(texts: list[str], prop: Schema, schema: Schema) -> Any:
 
 
 def _value_from(text: str, prop: Schema, schema: Schema) -> Any:
-    """Raises _Unfit when no allowed type fits."""
+    """Raises _UnfitError when no allowed type fits."""
     if is_file(prop):
         return _file_from(text)
     if choices := choices_of(prop):
@@ -167,27 +167,27 @@ def _value_from(text: str, prop: Schema, schema: Schema) -> Any:
         for choice in choices:
             if text == choice or (not isinstance(choice, str) and text == json.dumps(choice)):
                 return choice
-        raise _Unfit("must be one of: " + ", ".join(map(str, choices)))
+        raise _UnfitError("must be one of: " + ", ".join(map(str, choices)))
     reasons = []
     for kind in types_of(prop, schema) or ["string"]:
         try:
             return _READERS[kind](text)
-        except _Unfit as error:
+        except _UnfitError as error:
             reasons.append(str(error))
-    raise _Unfit(reasons[-1])
+    raise _UnfitError(reasons[-1])
 
 
 def _file_from(text: str) -> str | LocalFile:
     """``@path`` is a file to upload; anything else is the id of one uploaded before."""
     if not text.startswith("@"):
         if not text or Path(text).is_file():
-            raise _Unfit(f"needs an @ before the path of a file: @{text or 'path'}")
+            raise _UnfitError(f"needs an @ before the path of a file: @{text or 'path'}")
         return text
     path = Path(text[1:]).expanduser() if text[1:2] == "~" else Path(text[1:])
     if not path.exists():
-        raise _Unfit(f"names a file that is not there: {path}")
+        raise _UnfitError(f"names a file that is not there: {path}")
     if not path.is_file():
-        raise _Unfit(f"must name a file, and {path} is not one")
+        raise _UnfitError(f"must name a file, and {path} is not one")
     return LocalFile(path)
 
 
@@ -195,24 +195,24 @@ def _text_of_file(word: str) -> str:
     try:
         return Path(word[1:]).read_text(encoding="utf-8")
     except OSError as error:
-        raise _Unfit(f"names a file that cannot be read: {word[1:]}") from error
+        raise _UnfitError(f"names a file that cannot be read: {word[1:]}") from error
     except UnicodeDecodeError as error:
-        raise _Unfit(f"names a file that is not UTF-8 text: {word[1:]}") from error
+        raise _UnfitError(f"names a file that is not UTF-8 text: {word[1:]}") from error
 
 
 def _json_from(text: str, kind: type, wanted: str) -> Any:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise _Unfit(f"must be {wanted}") from error
+        raise _UnfitError(f"must be {wanted}") from error
     if not isinstance(value, kind):
-        raise _Unfit(f"must be {wanted}")
+        raise _UnfitError(f"must be {wanted}")
     return value
 
 
 def _integer_from(text: str) -> int:
     if not _INTEGER.fullmatch(text.strip()):
-        raise _Unfit("must be a whole number")
+        raise _UnfitError("must be a whole number")
     return int(text)
 
 
@@ -221,7 +221,7 @@ def _number_from(text: str) -> int | float:
     if _INTEGER.fullmatch(word):
         return int(word)
     if not _NUMBER.fullmatch(word) or not math.isfinite(float(word)):
-        raise _Unfit("must be a number")
+        raise _UnfitError("must be a number")
     return float(word)
 
 
@@ -229,7 +229,7 @@ def _boolean_from(text: str) -> bool:
     try:
         return _BOOLEANS[text.strip().lower()]
     except KeyError:
-        raise _Unfit("must be yes or no") from None
+        raise _UnfitError("must be yes or no") from None
 
 
 def _object_from(text: str) -> Any:
@@ -243,7 +243,7 @@ def _array_from(text: str) -> Any:
 
 def _null_from(text: str) -> None:
     if text not in ("", "null"):
-        raise _Unfit("must be empty")
+        raise _UnfitError("must be empty")
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

@@ -32,7 +32,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"execfabric-cli {_version()}")
+        typer.echo(f"execfabric-cli {_version()}")
         raise typer.Exit
 
 

@@ -107,7 +107,8 @@ class Screen:
 def print_document(document: str) -> None:
     """Print JSON on standard output at once. A reader that has gone away is no failure."""
     try:
-        print(escape_in_json(document), flush=True)
+        sys.stdout.write(f"{escape_in_json(document)}\n")
+        sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
 

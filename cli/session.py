@@ -94,6 +94,6 @@ class Session:
 
 
 def session_of(context: typer.Context) -> Session:
-    session = context.obj
-    assert isinstance(session, Session)
+    """Return the session that ``cli.main`` put into the context."""
+    session: Session = context.obj
     return session

@@ -83,8 +83,11 @@ def _build() -> None:
 
 
 def _enter(name: str) -> Iterator[Any]:
+    from tenants.registry import hosts
     from tenants.registry.models import Tenant
 
+    # What one test looked up must not be known in the next: its tenants were rolled back.
+    hosts._this_process_cache().forget()
     connection.set_schema_to_public()
     tenant = Tenant.objects.get(name=name)
     connection.set_tenant(tenant)
@@ -133,11 +136,3 @@ def person(db: None) -> Callable[..., SimpleNamespace]:
         )
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _fresh_host_cache() -> None:
-    """Hosts looked up in one test must not be known in the next: its tenants were rolled back."""
-    from tenants.registry import hosts
-
-    hosts._this_process_cache().forget()

@@ -150,6 +150,8 @@ def _see_through(session: Session, client: Client, execution: Json, wishes: Wish
         try:
             execution = _followed(session, client, execution, wishes)
         except CliError as error:
+            if error.exit_code == ExitCode.NOT_FOUND:
+                raise  # nothing to come back to
             session.screen.explain(error)
             why = error.code or error.exit_code.name.lower()
             return _left_behind(session, execution, why, error.exit_code)

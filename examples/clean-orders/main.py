@@ -82,7 +82,7 @@ def main(
     result = summarise(table, kept, rejected)
     (output / "summary.md").write_text(summary_text(table.name, result), encoding="utf-8")
     tell_progress(1, "Done")
-    print(f"Kept {result['rows_kept']} of {result['rows_read']} rows.")
+    print(result["summary"])
     return result
 
 
@@ -142,6 +142,7 @@ def summarise(
         totals[row["currency"]] += Decimal(row["amount"])
     reasons = Counter(reason_kind(reason) for _, reason in rejected)
     return {
+        "summary": f"Kept {len(kept)} of {len(table.rows)} rows.",
         "rows_read": len(table.rows),
         "rows_kept": len(kept),
         "rows_rejected": len(rejected),

@@ -75,6 +75,9 @@ files=$(find . -type f -printf x | wc -c)
 [ "$files" -gt 0 ] || fail "There are no files in $(basename -- "$INPUT_FILE")."
 total=$(find . -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')
 own=$("${algorithm}sum" <"$list" | cut -d ' ' -f 1)
-printf '{"files": %d, "total_bytes": %s, "algorithm": "%s", "list_checksum": "%s"}\n' \
-    "$files" "$total" "$algorithm" "$own" >"$EXECFABRIC_RESULT"
+{
+    printf '{"summary": "%s", ' "$files files, $total bytes together."
+    printf '"files": %d, "total_bytes": %s, ' "$files" "$total"
+    printf '"algorithm": "%s", "list_checksum": "%s"}\n' "$algorithm" "$own"
+} >"$EXECFABRIC_RESULT"
 progress 1 "$files files"

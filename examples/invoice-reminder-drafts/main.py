@@ -68,8 +68,10 @@ def main(
     write_index(output / "index.csv", index)
     for reason in skipped:
         print(f"Skipped: {reason}")
-    print(f"{len(index)} letters for {len(overdue)} overdue invoices. Nothing was sent.")
+    summary = f"{len(index)} letters for {len(overdue)} overdue invoices. Nothing was sent."
+    print(summary)
     return {
+        "summary": summary,
         "drafts": len(index),
         "overdue_invoices": len(overdue),
         "skipped_rows": skipped,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
@@ -47,9 +48,11 @@ def main(
     tell_progress(0.7, "Writing the workbook")
     write_workbook(Path(os.environ["EXECFABRIC_OUTPUT_DIR"]) / "merged.xlsx", columns, merged)
     tell_progress(1, "Done")
-    print(f"Merged {len(sources)} files into {len(merged)} rows.")
+    summary = f"Merged {len(sources)} files into {len(merged)} rows."
+    print(summary)
     keys_of = [set(source.by_key) for source in sources]
     return {
+        "summary": summary,
         "rows": len(merged),
         "columns": columns,
         "files": [
@@ -155,7 +158,7 @@ def write_workbook(path: Path, columns: list[str], rows: list[list[object]]) -> 
     # Write-only mode streams the rows, so that large files fit into the run's memory.
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Merged")
-    sample = [columns, *rows[:200]]
+    sample: list[Sequence[object]] = [columns, *rows[:200]]
     for place in range(len(columns)):
         width = max(len(as_text(row[place])) for row in sample) + 3
         sheet.column_dimensions[get_column_letter(place + 1)].width = min(width, 50)

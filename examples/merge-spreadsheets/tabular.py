@@ -118,8 +118,7 @@ def xlsx_lines(path: Path) -> list[tuple[int, list[object]]]:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             for line, values in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
                 keep(path.name, lines, line, list(values))
-        except Exception as error:
-            # A damaged workbook fails in many ways inside zip and XML; none helps the reader.
+        except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways in zip and XML
             raise SystemExit(f"{path.name}: not a readable XLSX file ({error}).") from None
     return lines
 

@@ -21,7 +21,7 @@ PLOT = (90, 120, 800, 560)
 SIDE = (850, 120, 1240, 560)
 LABEL_WIDTH = 58
 """Room one period label or value needs before its neighbours must be left out."""
-ASCII_FOR = str.maketrans({"ß": "ss", "–": "-", "—": "-", "’": "'", "€": "EUR", "£": "GBP"})
+ASCII_FOR = str.maketrans({"ß": "ss", "\u2013": "-", "\u2019": "'", "€": "EUR", "£": "GBP"})
 
 
 class Canvas:

@@ -50,6 +50,7 @@ def main(
     products = totals_by_product(sold)
     total = sum((sale.amount for sale in sold), Decimal())
     result: dict[str, Any] = {
+        "summary": f"{len(sold)} sales, {money(total)} in total.",
         "title": title.strip() or "Sales report",
         "total": float(total),
         "sales": len(sold),
@@ -80,7 +81,7 @@ def main(
     write_csv(output / "report.csv", periods)
     (output / "summary.md").write_text(summary_text(result, skipped), encoding="utf-8")
     tell_progress(1, "Done")
-    print(f"{len(sold)} sales, {money(total)} in total; rows skipped: {len(skipped)}.")
+    print(f"{result['summary']} Rows skipped: {len(skipped)}.")
     return result
 
 
@@ -111,7 +112,8 @@ def sale_amount(row: Row, amount: str | None, quantity: str | None, price: str |
     """Return what the row is worth: its amount, else quantity times price."""
     if amount is not None:
         return parse_amount(row.cells[amount])
-    assert quantity is not None and price is not None
+    assert quantity is not None
+    assert price is not None
     return round(parse_amount(row.cells[quantity]) * parse_amount(row.cells[price]), 2)
 
 

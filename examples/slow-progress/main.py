@@ -21,7 +21,9 @@ def main(seconds: float = 10, steps: int = 10, fail_at_step: int = 0) -> dict[st
         # Without flush the lines would wait in a buffer and the log would not be live.
         print(f"Step {step} of {steps} done", flush=True)
         tell_progress(step / steps, f"Step {step} of {steps}")
-    return {"steps": steps, "seconds": round(time.monotonic() - started, 2)}
+    taken = round(time.monotonic() - started, 2)
+    summary = f"Did {steps} steps in {taken} seconds."
+    return {"summary": summary, "steps": steps, "seconds": taken}
 
 
 def tell_progress(fraction: float, message: str) -> None:

@@ -17,7 +17,9 @@ COMMON = frozenset(COMMON_WORDS.split())
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
 SENTENCE_END = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s|$)")
 # "e.g. the" must not end a sentence.
-ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|mr|mrs|ms|dr|prof|no|approx)\.(?=\s+\S)", re.I)
+ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|vs|mr|mrs|ms|dr|prof|no|approx)\.(?=\s+\S)", re.IGNORECASE
+)
 LEVELS = ((90, "very easy"), (70, "easy"), (60, "plain"), (50, "fairly hard"), (30, "hard"))
 WORDS_PER_MINUTE = 230
 
@@ -32,7 +34,11 @@ def main(text: str, top_words: int = 10, skip_common: bool = True) -> dict[str, 
     ease = 206.835 - 1.015 * len(words) / sentences - 84.6 * syllables / len(words)
     grade = 0.39 * len(words) / sentences + 11.8 * syllables / len(words) - 15.59
     english = sum(word.isascii() for word in words) * 2 >= len(words)
-    result = {
+    level = level_of(ease) if english else "only rated for English"
+    summary = f"{len(words)} words in {sentences} sentences; {level}."
+    print(summary)
+    return {
+        "summary": summary,
         "words": len(words),
         "different_words": len({word.casefold() for word in words}),
         "sentences": sentences,
@@ -44,11 +50,9 @@ def main(text: str, top_words: int = 10, skip_common: bool = True) -> dict[str, 
         "reading_minutes": round(len(words) / WORDS_PER_MINUTE, 1),
         "reading_ease": round(ease, 1) if english else None,
         "school_grade": round(max(grade, 0), 1) if english else None,
-        "reading_level": level_of(ease) if english else "only rated for English",
+        "reading_level": level,
         "top_words": frequent_words(words, top_words, skip_common),
     }
-    print(f"{result['words']} words in {sentences} sentences; {result['reading_level']}.")
-    return result
 
 
 def count_sentences(text: str) -> int:

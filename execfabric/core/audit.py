@@ -34,14 +34,14 @@ def record(
         outcome=outcome,
         schema=current_schema(),
         actor_id=actor.user_id,
-        actor_name=actor.username or "anonymous",
+        actor_name=storable(actor.username or "anonymous")[:150],
         door=actor.door,
         address=actor.address,
         target_type=target._meta.label_lower if is_row else "",  # type: ignore[union-attr]
         target_id=str(target.pk)[:64] if is_row else "",  # type: ignore[union-attr]
-        target_label=str(target)[:LONGEST_TEXT] if is_row else "",
+        target_label=storable(str(target))[:LONGEST_TEXT] if is_row else "",
         request_id=current_request_id(),
-        reason=reason[:2000],
+        reason=storable(reason)[:2000],
         details={name: describe(name, value) for name, value in (inputs or {}).items()},
     )
 
@@ -56,16 +56,23 @@ def describe(name: str, value: Any) -> Any:
         case Enum():
             return value.value
         case models.Model():
-            return {"type": value._meta.label_lower, "id": str(value.pk), "label": str(value)[:200]}
+            label = storable(str(value))[:LONGEST_TEXT]
+            return {"type": value._meta.label_lower, "id": str(value.pk), "label": label}
         case str():
-            return value if len(value) <= LONGEST_TEXT else f"({len(value)} characters)"
+            return storable(value) if len(value) <= LONGEST_TEXT else f"({len(value)} characters)"
         case bytes():
             return f"({len(value)} bytes)"
         case date() | UUID():
             return str(value)
         case Mapping():
-            return {str(key): describe(str(key), item) for key, item in list(value.items())[:50]}
+            items = list(value.items())[:50]
+            return {storable(str(key)): describe(str(key), item) for key, item in items}
         case list() | tuple() | set() | frozenset():
             return [describe(name, item) for item in list(value)[:50]]
         case _:
             return f"({type(value).__name__})"
+
+
+def storable(text: str) -> str:
+    """Return text with what PostgreSQL cannot hold (NUL, lone surrogates) replaced."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -24,16 +24,14 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if sys.platform != "linux":
-        print("The embedded servers run on Linux, WSL included. Elsewhere use Docker Compose.")
-        return 1
+        sys.exit("The embedded servers run on Linux, WSL included. Elsewhere use Docker Compose.")
     launcher = Launcher()
     if arguments.follow_parent:
         launcher.follow()
     try:
         plan = plan_demo(os.environ)
     except EmbeddedError as error:
-        print(error, file=sys.stderr)
-        return 1
+        sys.exit(str(error))
     except KeyboardInterrupt:
         return 0
     with own_terminal():

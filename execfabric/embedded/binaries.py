@@ -89,7 +89,7 @@ def _copy_once(wheel: Wheel, site: Path, target: Path) -> Path:
             if (site / part).exists():
                 shutil.copytree(site / part, draft / part, symlinks=True)
         for folder, _, _ in os.walk(draft):
-            os.chmod(folder, 0o755)
+            Path(folder).chmod(0o755)
         for older in target.parent.glob(f"{wheel.distribution}-*"):
             if older != draft:
                 shutil.rmtree(older)

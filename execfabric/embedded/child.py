@@ -127,8 +127,8 @@ def start_guarded(
 
 def end_guarded(process: subprocess.Popen[bytes]) -> None:
     """Cut the lifeline of process and wait until its tree is gone."""
-    assert process.stdin is not None
-    process.stdin.close()
+    if process.stdin is not None:
+        process.stdin.close()
     try:
         process.wait(KILL_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -9,7 +9,7 @@ import stat
 import time
 from pathlib import Path
 
-from execfabric.embedded.errors import EmbeddedError, FolderInUse, explain_os_error
+from execfabric.embedded.errors import EmbeddedError, FolderInUseError, explain_os_error
 from execfabric.embedded.identity import Identity, service_identity
 
 ROOT_DATA_DIR = Path("/var/lib/execfabric")
@@ -80,7 +80,7 @@ class DataFolder:
     def hold(self) -> None:
         """Take the folder for this process until leave() or the end of the process.
 
-        Raises FolderInUse if another process has it.
+        Raises FolderInUseError if another process has it.
         """
         try:
             _make_open(self.path)
@@ -90,7 +90,7 @@ class DataFolder:
         if not _lock_patiently(lock):
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
-            raise FolderInUse(
+            raise FolderInUseError(
                 f"The data folder {self.path} is in use by process {holder}. Stop it first, or "
                 "choose another folder with EXECFABRIC_DATA_DIR."
             )

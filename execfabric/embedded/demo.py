@@ -115,6 +115,13 @@ def plan_children(
     """Return web, beat and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
+    worker_options = {
+        "--pool": "prefork",
+        "--concurrency": str(WORKER_PROCESSES),
+        "--loglevel": "info",
+        "--hostname": "worker@%h",
+        "--queues": "celery,executions",
+    }
     celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery")
     return (
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
@@ -124,8 +131,7 @@ def plan_children(
         ),
         ChildPlan(
             "worker",
-            (*celery, "worker", "--pool", "prefork", "--concurrency", str(WORKER_PROCESSES))
-            + ("--loglevel", "info", "-n", "worker@%h", "-Q", "celery,executions"),
+            (*celery, "worker", *arguments_of(worker_options)),
             ready_file.exists,
             ready_file,
         ),
@@ -142,8 +148,13 @@ def _web_command(port: int) -> tuple[str, ...]:
         # A page that waits for an execution must not hold up the stop.
         "--workers-kill-timeout": "3",
     }
-    arguments = [part for option in options.items() for part in option]
-    return (sys.executable, "-m", "granian", *arguments, "execfabric.wsgi:application")
+    server = (sys.executable, "-m", "granian")
+    return (*server, *arguments_of(options), "execfabric.wsgi:application")
+
+
+def arguments_of(options: Mapping[str, str]) -> tuple[str, ...]:
+    """Return options as they stand on a command line."""
+    return tuple(part for option in options.items() for part in option)
 
 
 def is_healthy(port: int, domain: str) -> bool:

@@ -8,11 +8,11 @@ class EmbeddedError(Exception):
     """A start that cannot go on. The text says why and what to do, without a traceback."""
 
 
-class FolderInUse(EmbeddedError):
+class FolderInUseError(EmbeddedError):
     """Another process holds the data folder."""
 
 
-class StartFailed(EmbeddedError):
+class StartFailedError(EmbeddedError):
     """A server or a process of the platform did not come up."""
 
 

@@ -33,11 +33,11 @@ def adopt_orphans() -> None:
 def descendants(root: int) -> set[int]:
     """Return the ids of all processes below root."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is slow to import
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
                 parent = int(file.read().rpartition(b")")[2].split()[1])
         except OSError:  # gone meanwhile
             continue
@@ -90,9 +90,10 @@ def _start(command: list[str]) -> int:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         os.dup2(os.open(os.devnull, os.O_RDONLY), LIFELINE)
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606 - starting a program is the purpose
     except OSError as error:
-        print(f"Cannot start {command[0]}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"Cannot start {command[0]}: {error}\n")
+        sys.stderr.flush()
     finally:
         os._exit(127)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from execfabric.embedded.binaries import POSTGRES, find_programs
 from execfabric.embedded.data_dir import DataFolder, make_private, write_private
-from execfabric.embedded.errors import EmbeddedError, StartFailed
+from execfabric.embedded.errors import EmbeddedError, StartFailedError
 from execfabric.embedded.identity import Identity
 from execfabric.embedded.ports import free_port
 from execfabric.embedded.processes import SERVER_ENVIRONMENT
@@ -170,9 +170,9 @@ class Postgres(Server):
         if done.returncode != 0 or "ERROR:" in output:
             raise self._creation_failed(done.returncode)
 
-    def _creation_failed(self, code: int) -> StartFailed:
+    def _creation_failed(self, code: int) -> StartFailedError:
         error = self.failure(f"could not create its database (code {code})")
-        return StartFailed(str(error))
+        return StartFailedError(str(error))
 
 
 def _quoted(path: Path) -> str:

@@ -91,12 +91,12 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 def _processes_in(folder: Path) -> list[int]:
     found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
             continue
         try:
-            if os.readlink(f"/proc/{name}/cwd") == str(folder):
-                found.append(int(name))
+            if (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
         except OSError:  # gone meanwhile, or another user's
             continue
     return found

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 
 class Progress:
@@ -18,7 +19,8 @@ class Progress:
     def say(self, text: str) -> None:
         """Print text as it is."""
         try:
-            print(text, flush=True)
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
         except OSError:
             # Keep the interpreter from failing on its last flush.
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for good

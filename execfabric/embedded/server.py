@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from execfabric.embedded.data_dir import DataFolder
-from execfabric.embedded.errors import EmbeddedError, StartFailed, explain_os_error
+from execfabric.embedded.errors import EmbeddedError, StartFailedError, explain_os_error
 from execfabric.embedded.identity import Identity
 from execfabric.embedded.processes import last_lines, start_server
 
@@ -54,7 +54,7 @@ class Server:
         return self.folder.logs / f"{self.name}.log"
 
     def run(self) -> None:
-        """Start the process and wait until it is ready. Raises StartFailed."""
+        """Start the process and wait until it is ready. Raises StartFailedError."""
         try:
             process = start_server(
                 [str(part) for part in self.command()],
@@ -95,11 +95,11 @@ class Server:
         """Return the error for what happened, with the reason out of the log."""
         lines = last_lines(self.log)
         if "No space left on device" in lines:
-            return StartFailed(
+            return StartFailedError(
                 f"{self.title} {what}: the disk that holds {self.folder.path} is full. "
                 "Free some space, then retry."
             )
-        return StartFailed(f"{self.title} {what}. The end of {self.log}:\n{lines}")
+        return StartFailedError(f"{self.title} {what}. The end of {self.log}:\n{lines}")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         give_up_at = time.monotonic() + READY_TIMEOUT_S

@@ -68,7 +68,7 @@ class Services:
     def start(self) -> Self:
         """Start what is ours and write run/services.json.
 
-        Raises FolderInUse if another process holds the folder, EmbeddedError for the rest.
+        Raises FolderInUseError if another process holds the folder, EmbeddedError for the rest.
         """
         self.folder.hold()
         try:

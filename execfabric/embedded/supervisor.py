@@ -10,7 +10,7 @@ from types import FrameType
 
 from execfabric.embedded import guard
 from execfabric.embedded.child import Child, ChildPlan, end_guarded, start_guarded
-from execfabric.embedded.errors import EmbeddedError, StartFailed
+from execfabric.embedded.errors import EmbeddedError, StartFailedError
 from execfabric.embedded.launcher import Launcher
 from execfabric.embedded.processes import last_lines
 from execfabric.embedded.progress import Progress
@@ -128,15 +128,14 @@ class Supervisor:
             self.preparing = start_guarded(
                 self.plan.prepare, self.plan.folder, environment, subprocess.PIPE, errors
             )
-            assert self.preparing.stdout is not None
-            for line in self.preparing.stdout:
+            for line in self.preparing.stdout or ():
                 errors.write(line)
                 self.progress.step(f"  {line.decode(errors='replace').rstrip()}")
         code = self.preparing.wait()
         end_guarded(self.preparing)
         self.preparing = None
         if code != 0:
-            raise StartFailed(
+            raise StartFailedError(
                 f"Preparing the database failed with code {code}. The end of {log}:\n"
                 f"{last_lines(log)}"
             )
@@ -151,14 +150,14 @@ class Supervisor:
                 self.progress.step(f"  {child.plan.name} is ready")
             if waiting and time.monotonic() > give_up_at:
                 child = waiting[0]
-                raise StartFailed(
+                raise StartFailedError(
                     f"{child.plan.name} was not ready after {self.plan.ready_timeout_s:.0f} "
                     f"seconds. The end of {child.log}:\n{last_lines(child.log)}"
                 )
             time.sleep(READY_INTERVAL_S)
 
     def _check(self) -> None:
-        """Restart what crashed. Raises StartFailed for what crashes again and again."""
+        """Restart what crashed. Raises StartFailedError for what crashes again and again."""
         if self.launcher.was_interrupted():
             self.signals += 1
             raise StopRequested
@@ -172,7 +171,7 @@ class Supervisor:
     def _on_crash(self, child: Child, code: int) -> None:
         self._sweep()
         if child.given_up():
-            raise StartFailed(
+            raise StartFailedError(
                 f"{child.plan.name} stopped {child.quick_crashes} times soon after its start, at "
                 f"last with code {code}. The end of {child.log}:\n{last_lines(child.log)}"
             )

@@ -87,6 +87,11 @@ class ScriptExecutor(Executor):
         self._make_state_folder()
         self._interpreter(None)
 
+    def base_python(self) -> Path:
+        """Return the interpreter that environments are built on. Raises ExecutorError."""
+        self._make_state_folder()
+        return self._interpreter(None)
+
     def validate(self, spec: dict[str, Any]) -> None:
         self._parse(spec)
 

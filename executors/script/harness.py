@@ -7,7 +7,6 @@ platform's code. So it imports the standard library only. Usage: harness.py SCRI
 from __future__ import annotations
 
 import ast
-import asyncio
 import collections.abc
 import dataclasses
 import datetime
@@ -59,6 +58,8 @@ class Script:
             inputs = json.load(stream)
         result = function(**typed_arguments(function, inputs))
         if inspect.iscoroutine(result):
+            import asyncio  # noqa: PLC0415 - slow to import, and few scripts need it
+
             result = asyncio.run(result)
         if returns_exit_code and isinstance(result, int):
             sys.exit(int(result))

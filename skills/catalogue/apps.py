@@ -1,4 +1,7 @@
+from pathlib import Path
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,8 +11,12 @@ class CatalogueConfig(AppConfig):
     verbose_name = "Skill catalogue"
 
     def ready(self) -> None:
+        import executors.script.executor  # noqa: F401  # registers its kind
+        from executors.registry import EXECUTORS
         from tenants.menu.pages import FormalPage, Host, register_page
 
+        state = Path(settings.DATA_DIR) / "sandbox"
+        EXECUTORS.configure("script", state_folder=state, level=settings.SANDBOX)
         register_page(
             FormalPage(
                 route="catalogue:skill-list",

@@ -14,8 +14,10 @@ from django.conf import settings
 
 from execfabric.core.actor import current_schema
 from execfabric.core.storage import open_file, store_file
+from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle, unpack
-from executors.script.environment import prepare_environment
+from executors.script.environment import build_environment
+from executors.script.executor import ScriptExecutor
 
 from .models import ScriptVersion
 
@@ -47,13 +49,15 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
     if not folder.is_dir():
         with open_file(stored_as) as stored:
             unpack(stored.read(), folder, digest=digest)
-    return SyncedScript(folder, prepare_environment(folder, environments_folder()))
+    executor = EXECUTORS.get("script")
+    if not isinstance(executor, ScriptExecutor):
+        raise TypeError("The kind script is served by an executor that has no environments.")
+    environments = Path(settings.DATA_DIR) / "environments"
+    python = build_environment(folder, root=environments, python=executor.base_python())
+    return SyncedScript(folder, python)
 
 
 def sync_script(version: ScriptVersion) -> SyncedScript:
     """Make a registered version present on this host; see ``sync_bundle``."""
     return sync_bundle(version.digest, version.stored_as)
 
-
-def environments_folder() -> Path:
-    return Path(settings.DATA_DIR) / "environments"

@@ -167,9 +167,8 @@ def _store(execution: Execution, file: OutputFile) -> Artifact:
 def _run_folder() -> Iterator[Path]:
     """A folder for one run, gone afterwards whatever the run left in it."""
     root = Path(settings.DATA_DIR) / "runs"
-    root.mkdir(exist_ok=True, mode=0o711)
+    root.mkdir(exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))
-    folder.chmod(0o711)
     try:
         yield folder
     finally:

@@ -78,9 +78,9 @@ def _handler(tiny: TinyServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = respond
+        do_GET = do_POST = respond  # noqa: N815 - names the base class calls
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_message: object) -> None:
             """Stay quiet: the tests read standard error."""
 
     return Handler

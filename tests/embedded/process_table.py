@@ -1,6 +1,5 @@
 """Which processes belong to a test: those that mention or work in its folder."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ def processes_of(folder: Path) -> list[str]:
             continue
         try:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            cwd = os.readlink(entry / "cwd")
+            cwd = str((entry / "cwd").readlink())
         except OSError:
             continue
         if command and (str(folder) in command or cwd.startswith(str(folder))):

@@ -205,6 +205,17 @@ def test_an_unreachable_index_ends_with_what_to_do(root: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_without_pip_it_says_which_package_is_missing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = bootstrap.Environment(root)
+    environment.python = Path("/bin/false")  # an interpreter without ensurepip
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
+    with pytest.raises(bootstrap.BootstrapError, match="apt install python3-pip"):
+        environment._find_pip()
+
+
 def test_an_old_python_is_told_what_is_needed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

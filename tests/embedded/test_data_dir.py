@@ -46,6 +46,7 @@ def test_a_folder_that_cannot_be_entered_is_named(
 
     with pytest.raises(EmbeddedError, match=f"cannot enter {closed}"):
         choose_data_dir(folder / "var")
+    closed.chmod(0o700)
 
 
 def test_files_of_the_folder_are_private(folder: Path) -> None:

@@ -12,7 +12,7 @@ import redis
 
 from execfabric.embedded import EmbeddedError, Services, read_running
 from execfabric.embedded.data_dir import DataFolder
-from execfabric.embedded.errors import FolderInUse
+from execfabric.embedded.errors import FolderInUseError
 from execfabric.embedded.identity import service_identity
 from tests.embedded.process_table import ROOT, processes_of, wait_for
 
@@ -56,9 +56,11 @@ def test_both_answer_under_their_urls_and_are_gone_after_the_stop(folder: Path) 
 
 
 def test_data_survives_a_restart(folder: Path) -> None:
-    with Services(folder / "var", fast=True) as services:
-        with psycopg.connect(services.database_url, autocommit=True) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+    with (
+        Services(folder / "var", fast=True) as services,
+        psycopg.connect(services.database_url) as connection,
+    ):
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
 
     with Services(folder / "var", fast=True) as services:
         assert ask(services, "SELECT number FROM kept") == "7"
@@ -117,7 +119,7 @@ def test_a_short_socket_folder_of_somebody_else_is_not_used(folder: Path) -> Non
 def test_a_second_start_names_the_process_that_has_the_folder(folder: Path) -> None:
     holder = hold_in_another_process(folder / "var")
     try:
-        with pytest.raises(FolderInUse, match=f"in use by process {holder.pid}"):
+        with pytest.raises(FolderInUseError, match=f"in use by process {holder.pid}"):
             Services(folder / "var", fast=True).start()
     finally:
         holder.kill()

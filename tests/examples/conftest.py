@@ -1,50 +1,88 @@
-"""Runs an example the way the platform does: real environment, real harness, a process of its own."""
+"""Runs an example as a worker does: real environment, real executor."""
 
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executors.contract import MEBIBYTE, ExecutionRequest, ExecutionResult, Limits, Outcome, Stream
 from executors.inputs import check_inputs
 from executors.manifest import load_manifest
-from executors.script import harness
 from executors.script.environment import build_environment
+from executors.script.executor import ScriptExecutor
+from executors.script.identity import FIRST_UID
+from executors.script.interpreter import find_interpreter
+from executors.script.removal import remove_tree
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-RUN_S = 60
+CODE_S = 60
+
+InputFile = Path | tuple[str, bytes]
+"""A file as it is, or a name and the content for a new one."""
+
+
+@dataclass
+class Heard:
+    """A sink that keeps what it is told."""
+
+    streams: dict[str, str] = field(default_factory=lambda: {"stdout": "", "stderr": ""})
+    progressed: list[tuple[float, str]] = field(default_factory=list)
+
+    def log(self, stream: Stream, text: str) -> None:
+        self.streams[stream] += text
+
+    def progress(self, fraction: float, message: str) -> None:
+        self.progressed.append((fraction, message))
+
+    def alive(self) -> bool:
+        return True
 
 
 @dataclass
 class Run:
     """What a run of an example left behind."""
 
-    exit_code: int
-    stdout: str
-    stderr: str
-    output: Any
-    """The JSON result; None without one."""
-    folder: Path
-    """The result files."""
-    progress: list[str]
+    result: ExecutionResult
+    heard: Heard
+
+    @property
+    def succeeded(self) -> bool:
+        return self.result.outcome is Outcome.SUCCEEDED
+
+    @property
+    def output(self) -> Any:
+        return self.result.output
+
+    @property
+    def stderr(self) -> str:
+        return self.heard.streams["stderr"]
+
+    @property
+    def stdout(self) -> str:
+        return self.heard.streams["stdout"]
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir())
+        return sorted(file.name for file in self.result.artifacts)
+
+    def path(self, name: str) -> Path:
+        return next(file.path for file in self.result.artifacts if file.name == name)
 
     def text(self, name: str) -> str:
-        return (self.folder / name).read_text(encoding="utf-8")
+        return self.path(name).read_text(encoding="utf-8")
 
     def rows(self, name: str) -> list[dict[str, str]]:
-        with (self.folder / name).open(encoding="utf-8", newline="") as file:
+        with self.path(name).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
 
@@ -52,98 +90,133 @@ RunExample = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def interpreters(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def shared_folder() -> Iterator[Path]:
+    """Yield a folder that all processes of this test run share and every user may enter.
+
+    pytest's own folders are closed to the user ids that runs have when the tests run as root.
+    """
+    name = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"execfabric-examples-{name}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    folder.chmod(0o755)
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    yield folder
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass  # Another process still needs it and will remove it.
+    else:
+        remove_tree(folder)
+    finally:
+        os.close(lock)
+
+
+@pytest.fixture(scope="session")
+def interpreters(shared_folder: Path) -> Callable[[str], Path | None]:
     """Return a function: name of an example -> the interpreter with its requirements."""
-    # Shared by the workers of a parallel test run; building is guarded by a lock.
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "environments"
-    own = Path(os.path.realpath(sys.executable))
+    uid = FIRST_UID if os.geteuid() == 0 else None
+    python = find_interpreter(uid, cache=shared_folder / "state" / "python")
+    root = shared_folder / "environments"
+    return lambda name: build_environment(EXAMPLES / name, root=root, python=python)
 
-    def interpreter(name: str) -> Path:
-        return build_environment(EXAMPLES / name, root=root, python=own) or own
 
-    return interpreter
+@pytest.fixture(scope="session")
+def executor(shared_folder: Path) -> ScriptExecutor:
+    return ScriptExecutor(state_folder=shared_folder / "state")
 
 
 @pytest.fixture
-def run_example(tmp_path: Path, interpreters: Callable[[str], Path]) -> RunExample:
-    """Return run(name, inputs, files): files maps an input to a path or to the bytes of a file."""
+def run_example(
+    tmp_path: Path, interpreters: Callable[[str], Path | None], executor: ScriptExecutor
+) -> RunExample:
+    """Return run(name, inputs, files, timeout_s): files maps an input's name to an InputFile."""
     count = 0
 
     def run(
         name: str,
         inputs: dict[str, Any] | None = None,
-        files: dict[str, Path | tuple[str, bytes]] | None = None,
+        files: dict[str, InputFile] | None = None,
+        timeout_s: float | None = None,
     ) -> Run:
         nonlocal count
         count += 1
-        return execute(name, inputs or {}, files or {}, tmp_path / f"run-{count}", interpreters)
+        base = tmp_path / f"run-{count}"
+        placed = {key: place_file(base / key, file) for key, file in (files or {}).items()}
+        heard = Heard()
+        request = make_request(name, inputs or {}, placed, interpreters(name))
+        if timeout_s is not None:
+            request.limits = request.limits.model_copy(update={"timeout_s": timeout_s})
+        (base / "workdir").mkdir(parents=True)
+        return Run(executor.execute(request, heard, workdir=base / "workdir"), heard)
 
     return run
 
 
-def execute(
-    name: str,
-    inputs: dict[str, Any],
-    files: dict[str, Path | tuple[str, bytes]],
-    base: Path,
-    interpreters: Callable[[str], Path],
-) -> Run:
-    for part in ("work", "input", "output"):
-        (base / part).mkdir(parents=True)
+def make_request(
+    name: str, inputs: dict[str, Any], files: dict[str, Path], python: Path | None
+) -> ExecutionRequest:
+    """Return the run of an example as its manifest describes it. Raises InvalidInputs."""
     manifest = load_manifest(EXAMPLES / name)
-    paths = {key: place_file(base / "input" / key, file) for key, file in files.items()}
-    values = check_inputs(manifest.input_schema(), {**inputs, **paths})
-    (base / "input.json").write_text(json.dumps(values), encoding="utf-8")
-    environment = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "EXECFABRIC_INPUT": str(base / "input.json"),
-        "EXECFABRIC_INPUT_DIR": str(base / "input"),
-        "EXECFABRIC_OUTPUT_DIR": str(base / "output"),
-        "EXECFABRIC_RESULT": str(base / "result.json"),
-        "EXECFABRIC_PROGRESS": str(base / "progress"),
-        "EXECFABRIC_EXECUTION_ID": "1",
-        "EXECFABRIC_TENANT": "acme",
-    }
-    if manifest.skill.runtime == "shell":
-        command = ["bash", str(EXAMPLES / name / "main.sh")]
-        environment |= {
-            f"INPUT_{key.upper()}": str(value) for key, value in values.items() if value is not None
-        }
-    else:
-        interpreter = str(interpreters(name))
-        command = [interpreter, "-B", harness.__file__, str(EXAMPLES / name), "main.py"]
-    done = subprocess.run(
-        command, cwd=base / "work", env=environment, capture_output=True, text=True,
-        timeout=RUN_S, check=False,
-    )  # fmt: skip
-    result, progress = base / "result.json", base / "progress"
-    return Run(
-        exit_code=done.returncode,
-        stdout=done.stdout,
-        stderr=done.stderr,
-        output=json.loads(result.read_text(encoding="utf-8")) if result.exists() else None,
-        folder=base / "output",
-        progress=progress.read_text(encoding="utf-8").splitlines() if progress.exists() else [],
+    references = {key: path.name for key, path in files.items()}
+    values = check_inputs(manifest.input_schema(), {**inputs, **references})
+    return ExecutionRequest(
+        execution_id="1",
+        tenant="acme",
+        kind="script",
+        resource={
+            "folder": str(EXAMPLES / name),
+            "runtime": manifest.skill.runtime,
+            "entry": manifest.skill.entry,
+            "python": None if python is None else str(python),
+        },
+        inputs={key: value for key, value in values.items() if key not in files},
+        input_files=files,
+        limits=Limits(
+            timeout_s=manifest.skill.timeout_s, memory_bytes=manifest.skill.memory_mb * MEBIBYTE
+        ),
     )
 
 
-def place_file(folder: Path, file: Path | tuple[str, bytes]) -> str:
-    """Put the input file into folder under its own name and return its path."""
-    folder.mkdir()
-    name, data = (file.name, file.read_bytes()) if isinstance(file, Path) else file
+def place_file(folder: Path, file: InputFile) -> Path:
+    """Return the path of the file; a new one is written into folder."""
+    if isinstance(file, Path):
+        return file
+    folder.mkdir(parents=True)
+    name, data = file
     (folder / name).write_bytes(data)
-    return str(folder / name)
+    return folder / name
+
+
+def sample(name: str) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Return the sample inputs of an example: plain values, and paths of its sample files."""
+    folder = EXAMPLES / name / "samples"
+    inputs = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+    files = {
+        key: folder / inputs.pop(key)
+        for key, field in load_manifest(EXAMPLES / name).inputs.items()
+        if field.is_file and key in inputs
+    }
+    return inputs, files
+
+
+def run_sample(run_example: RunExample, name: str, **changes: Any) -> Run:
+    """Run name on its samples and require success."""
+    inputs, files = sample(name)
+    run = run_example(name, {**inputs, **changes}, files)
+    assert run.succeeded, run.result.error
+    assert run.stderr == ""
+    return run
 
 
 @pytest.fixture
-def in_environment(interpreters: Callable[[str], Path]) -> Callable[..., str]:
+def in_environment(interpreters: Callable[[str], Path | None]) -> Callable[..., str]:
     """Return call(name, code, *arguments): stdout of code run with the packages of an example."""
 
     def call(name: str, code: str, *arguments: object, stdin: str = "") -> str:
         command = [str(interpreters(name)), "-c", code, *map(str, arguments)]
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=RUN_S, check=True
+            command, input=stdin, capture_output=True, text=True, timeout=CODE_S, check=True
         )
         return done.stdout
 

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+app_name = "catalogue"
+
+urlpatterns = [
+    path("", views.SkillList.as_view(), name="skill-list"),
+    path("<slug:name>/", views.SkillDetail.as_view(), name="skill-detail"),
+]

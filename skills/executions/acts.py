@@ -1,0 +1,28 @@
+"""Which buttons an execution's page shows. The services check again."""
+
+from __future__ import annotations
+
+from execfabric.core.actor import Actor
+from execfabric.core.permissions import can
+
+from .models import Execution
+from .states import Status
+
+
+def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
+    """Return what actor may do with execution now: confirm, approve, reject, cancel, retry, again."""
+    wanted: list[tuple[str, bool]] = [
+        ("confirm", execution.status == Status.AWAITING_CONFIRMATION),
+        ("approve", execution.status == Status.AWAITING_APPROVAL),
+        ("reject", execution.awaits_a_person),
+        ("cancel", not execution.is_final and execution.cancel_requested_at is None),
+        ("retry", execution.is_final and execution.status != Status.SUCCEEDED),
+    ]
+    acts = {
+        act
+        for act, fits in wanted
+        if fits and can(actor, f"executions.execution.{act}", execution)
+    }
+    if execution.is_final and can(actor, "executions.execution.request", execution.skill):
+        acts.add("again")
+    return frozenset(acts)

@@ -1,0 +1,189 @@
+"""How an execution's inputs, result and facts are laid out on its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils import timezone
+
+from skills.catalogue.models import SkillVersion
+
+from .inputs import file_ids
+from .models import Execution, StoredFile
+
+MOST_ROWS = 200
+MOST_COLUMNS = 30
+MOST_ITEMS = 100
+LONG_TEXT = 160
+"""A text longer than this, or of several lines, gets a block of its own."""
+LONGEST_CELL = 200
+LONGEST_RAW = 200_000
+"""Characters of JSON shown on the page; a longer result is for download."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    items: list[tuple[str, Any]]
+    title: str = ""
+    kind: str = "pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows of equal shape. total counts all rows, of which ``rows`` may be the first only."""
+
+    title: str
+    columns: list[tuple[str, bool]]
+    """Heading, and whether it holds numbers."""
+    rows: list[list[str]]
+    total: int
+    kind: str = "grid"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    title: str = ""
+    kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Something nested, shown as JSON."""
+
+    value: Any
+    title: str = ""
+    kind: str = "structure"
+
+
+Part = Pairs | Grid | Text | Structure
+
+
+@dataclass(frozen=True, slots=True)
+class ShownInput:
+    title: str
+    value: str = ""
+    files: list[StoredFile] = field(default_factory=list)
+    is_long: bool = False
+
+
+def result_parts(output: Any, schema: Mapping[str, Any]) -> list[Part]:
+    """Return how to show a result: a table, labels and values, text, or JSON for the rest.
+
+    schema is the skill's output schema; its titles name the parts.
+    """
+    if output is None:
+        return []
+    if not isinstance(output, dict):
+        return [_part("", output)]
+    titles = {name: spec for name, spec in (schema.get("properties") or {}).items()}
+    pairs: list[tuple[str, Any]] = []
+    blocks: list[Part] = []
+    for name, value in output.items():
+        title = title_of(name, titles.get(name))
+        if _is_short(value):
+            pairs.append((title, plain(value)))
+        else:
+            blocks.append(_part(title, value))
+    return [*([Pairs(pairs)] if pairs else []), *blocks]
+
+
+def shown_inputs(version: SkillVersion, inputs: Mapping[str, Any]) -> list[ShownInput]:
+    """Return the inputs in the order of the schema; a file input with its stored files."""
+    names = [name for name in version.input_fields if name in inputs]
+    names += [name for name in inputs if name not in version.input_fields]
+    wanted = {name: file_ids(inputs[name]) or [] for name in version.file_inputs & inputs.keys()}
+    found = StoredFile.objects.in_bulk([one for ids in wanted.values() for one in ids])
+    shown = []
+    for name in names:
+        title = title_of(name, version.input_fields.get(name))
+        if name in wanted:
+            files = [found[one] for one in wanted[name] if one in found]
+            shown.append(ShownInput(title, files=files))
+        else:
+            text = plain(inputs[name])
+            shown.append(ShownInput(title, value=text, is_long=_is_long(text)))
+    return shown
+
+
+def took_s(execution: Execution) -> float | None:
+    """Return the seconds the run took, or takes so far; None when it has not started."""
+    if execution.wall_s is not None:
+        return execution.wall_s
+    if execution.started_at is None:
+        return None
+    until = execution.finished_at or timezone.now()
+    return max(0.0, (until - execution.started_at).total_seconds())
+
+
+def title_of(name: str, spec: Any) -> str:
+    given = spec.get("title") if isinstance(spec, Mapping) else None
+    return str(given or name.replace("_", " ").replace("-", " ").capitalize())
+
+
+def plain(value: Any) -> str:
+    """Return a value as a person reads it."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "Yes" if value else "No"
+        case float() if value.is_integer() and abs(value) < 1e15:
+            return f"{value:.0f}"
+        case str():
+            return value
+        case list() if all(_is_scalar(item) for item in value):
+            return ", ".join(plain(item) for item in value) or "–"
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _part(title: str, value: Any) -> Part:
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return _grid(title, value)
+    if isinstance(value, list) and value and all(_is_scalar(item) for item in value):
+        shown = "\n".join(plain(item) for item in value[:MOST_ITEMS])
+        return Text(f"{shown}\n…" if len(value) > MOST_ITEMS else shown, title)
+    if isinstance(value, dict) and value and all(_is_short(item) for item in value.values()):
+        return Pairs([(title_of(key, None), plain(item)) for key, item in value.items()], title)
+    if _is_scalar(value):
+        return Text(plain(value), title)
+    return Structure(value, title)
+
+
+def _grid(title: str, rows: list[dict[str, Any]]) -> Grid:
+    shown = rows[:MOST_ROWS]
+    names = list(dict.fromkeys(name for row in shown for name in row))[:MOST_COLUMNS]
+    columns = [(title_of(name, None), _is_number_column(row.get(name) for row in shown))
+               for name in names]
+    cells = [[_cell(row.get(name)) for name in names] for row in shown]
+    return Grid(title, columns, cells, total=len(rows))
+
+
+def _cell(value: Any) -> str:
+    text = plain(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+
+
+def _is_number_column(values: Iterable[Any]) -> bool:
+    present = [value for value in values if value is not None]
+    return bool(present) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_scalar(item) for item in value) and not _is_long(plain(value))
+    return _is_scalar(value) and not (isinstance(value, str) and _is_long(value))
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > LONG_TEXT or "\n" in text

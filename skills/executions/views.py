@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django_tables2 import RequestConfig
+
+from execfabric.core.permissions import can
+from execfabric.web.views import ConsoleView
+
+from . import presentation, previews, services
+from .acts import acts_open_to
+from .api import download
+from .filters import TABS, ExecutionFilter
+from .forms import RejectForm
+from .models import Artifact, Execution
+from .selectors import artifacts_visible_to, executions_visible_to, log_after
+from .states import WAITING, Status
+from .tables import ExecutionTable
+
+PER_PAGE = 25
+CHUNKS_AT_ONCE = 100
+"""Pieces of log per answer, a few KiB each."""
+MOST_ARTIFACTS = 200
+POLL_S = 1
+POLL_WAITING_S = 4
+"""Between looks at an execution that waits for a person."""
+
+
+class ExecutionList(ConsoleView):
+    template_name = "executions/execution_list.html"
+    partial_name = "rows"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        visible = executions_visible_to(request.actor)
+        found = ExecutionFilter(request.GET, queryset=visible, actor=request.actor)
+        sees_all = can(request.actor, "executions.execution.read_all")
+        table = ExecutionTable(found.qs, exclude=() if sees_all else ("who",))
+        RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
+        return self.render(
+            filter=found,
+            table=table,
+            tabs=[(key, label) for key, (label, _states) in TABS.items()],
+            waiting=visible.filter(status__in=WAITING).count(),
+            goes_on=any(not row.record.is_final for row in table.paginated_rows),
+            sees_all=sees_all,
+        )
+
+
+class ExecutionView(ConsoleView):
+    """Base of everything about one execution; 404 when the actor may not see it."""
+
+    def execution(self, execution_id: UUID) -> Execution:
+        return get_object_or_404(executions_visible_to(self.request.actor), pk=execution_id)
+
+    def state_context(self, execution: Execution) -> dict[str, Any]:
+        """Return what the parts of the page that change with the state need."""
+        over = execution.is_final
+        parts = presentation.result_parts(execution.output, execution.version.output_schema)
+        raw = json.dumps(execution.output, ensure_ascii=False, indent=2) if parts else ""
+        artifacts = list(execution.artifacts.all()[:MOST_ARTIFACTS]) if over else []
+        return {
+            "execution": execution,
+            "version": execution.version,
+            "status": Status(execution.status),
+            "acts": acts_open_to(self.request.actor, execution),
+            "took_s": presentation.took_s(execution),
+            "parts": parts,
+            "raw": raw if len(raw) <= presentation.LONGEST_RAW else "",
+            "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in artifacts],
+            "is_own": execution.requested_by_id == self.request.actor.user_id,
+        }
+
+    def live_context(self, execution: Execution, after: int) -> dict[str, Any]:
+        """Return the log after a cursor and how to go on from there."""
+        chunks = log_after(execution, after, limit=CHUNKS_AT_ONCE)
+        over = execution.is_final
+        return {
+            "chunks": chunks,
+            "cursor": chunks[-1].seq if chunks else after,
+            "seen": state_mark(execution),
+            "poll_s": 0 if over else POLL_WAITING_S if execution.awaits_a_person else POLL_S,
+            "has_more": over and len(chunks) == CHUNKS_AT_ONCE,
+        }
+
+
+class ExecutionDetail(ExecutionView):
+    template_name = "executions/execution_detail.html"
+
+    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+        execution = self.execution(execution_id)
+        return self.render(
+            inputs=presentation.shown_inputs(execution.version, execution.inputs),
+            may_audit=can(request.actor, "core.audit.read"),
+            **self.state_context(execution),
+            **self.live_context(execution, 0),
+        )
+
+
+class ExecutionLive(ExecutionView):
+    """What is new since the page last looked: log after a cursor, and the state if it changed."""
+
+    template_name = "executions/execution_live.html"
+
+    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+        # The state first: what is final when we look has its whole log stored.
+        execution = self.execution(execution_id)
+        after = request.GET.get("after", "")
+        cursor = int(after) if after.isdecimal() and len(after) < 10 else 0
+        changed = request.GET.get("seen", "") != state_mark(execution)
+        context = self.state_context(execution) if changed else {"execution": execution}
+        context.setdefault("took_s", presentation.took_s(execution))
+        return self.render(
+            changed=changed, is_fragment=True, **context, **self.live_context(execution, cursor)
+        )
+
+
+class ExecutionLog(ExecutionView):
+    """The whole log as one text file."""
+
+    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponseBase:
+        execution = self.execution(execution_id)
+        response = StreamingHttpResponse(
+            _log_text(execution), content_type="text/plain; charset=utf-8"
+        )
+        name = f"{execution.skill.name}-{execution.pk}.log"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+
+class ExecutionResult(ExecutionView):
+    """The result as one JSON file."""
+
+    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+        execution = self.execution(execution_id)
+        if execution.output is None:
+            raise Http404
+        text = json.dumps(execution.output, ensure_ascii=False, indent=2)
+        response = HttpResponse(text, content_type="application/json")
+        name = f"{execution.skill.name}-{execution.pk}.json"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+
+class ActView(ExecutionView):
+    """POST that does one thing to one execution and goes back to its page."""
+
+    service: Callable[..., Execution]
+    done: ClassVar[Any] = ""
+
+    def post(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+        return self.act(execution_id)
+
+    def act(self, execution_id: UUID, **arguments: Any) -> HttpResponse:
+        execution = self.execution(execution_id)
+        changed = self.service(actor=self.request.actor, execution=execution, **arguments)
+        if self.done:
+            messages.success(self.request, str(self.done))
+        still_visible = executions_visible_to(self.request.actor).filter(pk=changed.pk).exists()
+        if not still_visible:
+            return redirect("executions:execution-list")
+        return redirect("executions:execution-detail", changed.pk)
+
+
+class Confirm(ActView):
+    service = staticmethod(services.confirm_execution)
+
+
+class Approve(ActView):
+    service = staticmethod(services.approve_execution)
+    done = gettext_lazy("Approved. It runs now.")
+
+
+class Cancel(ActView):
+    service = staticmethod(services.cancel_execution)
+
+
+class Retry(ActView):
+    service = staticmethod(services.retry_execution)
+    done = gettext_lazy("Asked for again with the same inputs.")
+
+
+class Reject(ActView):
+    service = staticmethod(services.reject_execution)
+    done = gettext_lazy("Rejected. Who asked for it sees your reason.")
+
+    def post(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+        form = RejectForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, _("Give a reason of at most 2000 characters."))
+            return redirect("executions:execution-detail", execution_id)
+        return self.act(execution_id, reason=form.cleaned_data["reason"])
+
+
+class ArtifactView(ConsoleView):
+    def artifact(self, artifact_id: UUID) -> Artifact:
+        return get_object_or_404(artifacts_visible_to(self.request.actor), pk=artifact_id)
+
+
+class ArtifactDownload(ArtifactView):
+    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponseBase:
+        return download(self.artifact(artifact_id))
+
+
+class ArtifactPreview(ArtifactView):
+    """The preview as a fragment of the execution's page."""
+
+    template_name = "executions/artifact_preview.html"
+
+    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponse:
+        artifact = self.artifact(artifact_id)
+        return self.render(artifact=artifact, preview=previews.preview_of(artifact))
+
+
+class ArtifactImage(ArtifactView):
+    """The image itself, for the preview; 404 for anything but an image browsers show safely."""
+
+    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponseBase:
+        artifact = self.artifact(artifact_id)
+        if previews.kind_of(artifact) != "image":
+            raise Http404
+        response = download(artifact, inline=True)
+        response["Cache-Control"] = "private, max-age=3600"
+        return response
+
+
+def state_mark(execution: Execution) -> str:
+    """Return a word that changes whenever more than log and progress did."""
+    return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"
+
+
+def _log_text(execution: Execution) -> Iterator[str]:
+    cursor = 0
+    while chunks := log_after(execution, cursor, limit=CHUNKS_AT_ONCE):
+        yield "".join(chunk.text for chunk in chunks)
+        cursor = chunks[-1].seq

@@ -1,0 +1,147 @@
+"""Script folders made on the spot, and a way to run them for real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executors.contract import ExecutionRequest, ExecutionResult, Limits, Stream
+from executors.script.executor import ScriptExecutor
+
+MakeFolder = Callable[..., Path]
+
+
+class RecordingSink:
+    """Keeps what it is told; ``cancel_after`` calls of alive it asks to cancel."""
+
+    def __init__(self, cancel_after: int | None = None) -> None:
+        self.pieces: list[tuple[Stream, str]] = []
+        self.progress_lines: list[tuple[float, str]] = []
+        self.alive_calls = 0
+        self.cancel_after = cancel_after
+
+    def log(self, stream: Stream, text: str) -> None:
+        self.pieces.append((stream, text))
+
+    def progress(self, fraction: float, message: str) -> None:
+        self.progress_lines.append((fraction, message))
+
+    def alive(self) -> bool:
+        self.alive_calls += 1
+        return self.cancel_after is None or self.alive_calls < self.cancel_after
+
+    def text(self, stream: Stream | None = None) -> str:
+        return "".join(text for name, text in self.pieces if stream in (None, name))
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder other users may enter; pytest's own are closed, and as root runs are others."""
+    folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def executor(open_folder: Path) -> ScriptExecutor:
+    return ScriptExecutor(state_folder=open_folder / "state")
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """Return a function that makes a script folder from file names and texts."""
+
+    def make(name: str = "report", **texts: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "README.md").write_text("# A script\n\nIt does something.\n")
+        for key, text in texts.items():
+            file = key.replace("__", ".")
+            (folder / file).write_text(textwrap.dedent(text).lstrip("\n"))
+        return folder
+
+    return make
+
+
+class Runner:
+    """Runs one script; keeps the sink of the last run."""
+
+    def __init__(self, executor: ScriptExecutor, make_folder: MakeFolder, tmp_path: Path) -> None:
+        self.executor = executor
+        self.make_folder = make_folder
+        self.tmp_path = tmp_path
+        self.sink = RecordingSink()
+        self.count = 0
+
+    def __call__(self, code: str, *, shell: bool = False, **options: Any) -> ExecutionResult:
+        self.count += 1
+        name = "main__sh" if shell else "main__py"
+        folder = self.make_folder(f"script-{self.count}", **{name: code})
+        return self.folder(folder, shell=shell, **options)
+
+    def folder(
+        self,
+        folder: Path,
+        *,
+        shell: bool = False,
+        python: Path | None = None,
+        sink: RecordingSink | None = None,
+        limits: dict[str, Any] | None = None,
+        **request: Any,
+    ) -> ExecutionResult:
+        self.sink = sink or RecordingSink()
+        return self.executor.execute(
+            request_for(folder, shell=shell, python=python, limits=limits, **request),
+            self.sink,
+            workdir=Path(tempfile.mkdtemp(dir=self.tmp_path)),
+        )
+
+
+def request_for(
+    folder: Path,
+    *,
+    shell: bool = False,
+    python: Path | None = None,
+    limits: dict[str, Any] | None = None,
+    **request: Any,
+) -> ExecutionRequest:
+    return ExecutionRequest(
+        execution_id="run-1",
+        tenant="acme",
+        kind="script",
+        resource={
+            "folder": str(folder),
+            "runtime": "shell" if shell else "python",
+            "entry": "main.sh" if shell else "main.py",
+            "python": str(python) if python else None,
+        },
+        limits=Limits(**{"timeout_s": 30, **(limits or {})}),
+        **request,
+    )
+
+
+@pytest.fixture
+def run(executor: ScriptExecutor, make_folder: MakeFolder, tmp_path: Path) -> Runner:
+    return Runner(executor, make_folder, tmp_path)
+
+
+def processes_with(marker: str) -> list[int]:
+    """Return the living processes whose command line holds marker."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{name}/cmdline").read_bytes()
+            state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if marker.encode() in command and state != "Z":
+            found.append(int(name))
+    return found

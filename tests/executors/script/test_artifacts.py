@@ -1,0 +1,94 @@
+"""Only ordinary files of the run come back, and never more than allowed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from executors.contract import Outcome
+from tests.executors.conftest import Runner
+
+OUT = "import os, pathlib\nout = pathlib.Path(os.environ['EXECFABRIC_OUTPUT_DIR'])\n"
+
+
+def test_links_pipes_and_sockets_are_left_out(run: Runner) -> None:
+    result = run(
+        OUT
+        + "import socket\n"
+        + "(out / 'fine.txt').write_text('fine')\n"
+        + "os.symlink('/etc/passwd', out / 'link')\n"
+        + "os.symlink('/etc', out / 'folder-link')\n"
+        + "os.mkfifo(out / 'pipe')\n"
+        + "socket.socket(socket.AF_UNIX).bind(str(out / 's'))\n"
+    )
+
+    assert [file.name for file in result.artifacts] == ["fine.txt"]
+    assert result.artifacts[0].sha256 == hashlib.sha256(b"fine").hexdigest()
+    assert len(result.skipped_artifacts) == 4
+    assert "'link' is a link or another special file." in result.skipped_artifacts
+
+
+def test_an_output_folder_that_was_replaced_by_a_link_gives_nothing(run: Runner) -> None:
+    result = run(
+        OUT
+        + "try:\n    os.rename(out, str(out) + '-gone')\n    os.symlink('/etc', out)\n"
+        + "except OSError:\n    pass\n"
+    )
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert result.artifacts == []
+
+
+def test_odd_names_are_left_out(run: Runner) -> None:
+    result = run(
+        OUT
+        + "for name in (b'a\\nb', b'\\xff\\xfe', b'back\\\\slash', b'\\xe2\\x80\\xaex', b'12:30.txt'):\n"
+        + "    open(bytes(out) + b'/' + name, 'w').close()\n"
+    )
+
+    assert [file.name for file in result.artifacts] == ["12:30.txt"]
+    assert len(result.skipped_artifacts) == 4
+    assert all(sentence.isprintable() for sentence in result.skipped_artifacts)
+
+
+def test_number_size_and_depth_are_limited(run: Runner) -> None:
+    result = run(
+        OUT
+        + "(out / 'a').write_bytes(b'x' * 600)\n"
+        + "(out / 'b').write_bytes(b'x' * 600)\n"
+        + "for n in range(5): (out / f'c{n}').write_bytes(b'x')\n"
+        + "deep = out.joinpath(*'d' * 20); deep.mkdir(parents=True); (deep / 'f').touch()\n",
+        limits={"artifact_count": 3, "artifact_bytes": 1000},
+    )
+
+    assert [file.name for file in result.artifacts] == ["a", "c0", "c1"]
+    assert "'b' is too large; all files together may have 1000 bytes." in result.skipped_artifacts
+    assert any("one file too many" in sentence for sentence in result.skipped_artifacts)
+    assert any("folders deep" in sentence for sentence in result.skipped_artifacts)
+
+
+def test_a_sparse_giant_is_measured_by_what_it_claims(run: Runner) -> None:
+    result = run(OUT + "os.truncate(os.open(out / 'big', os.O_CREAT | os.O_RDWR), 200_000_000)\n",
+                 limits={"artifact_bytes": 1000})  # fmt: skip
+
+    assert result.artifacts == []
+    assert len(result.skipped_artifacts) == 1
+
+
+def test_a_folder_thousands_of_levels_deep_is_removed(run: Runner) -> None:
+    result = run(
+        OUT
+        + "os.chdir(out)\n"
+        + "for n in range(3000):\n    os.mkdir('d'); os.chdir('d')\n"
+        + "os.chdir('/')\nos.mkdir(out / 'closed'); (out / 'closed' / 'f').touch()\n"
+        + "os.chmod(out / 'closed', 0)\n"
+    )
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert list((run.executor._state / "runs").iterdir()) == []
+
+
+def test_failed_runs_keep_their_artifacts(run: Runner) -> None:
+    result = run(OUT + "(out / 'rejected.csv').write_text('1')\nraise SystemExit(2)\n")
+
+    assert result.outcome is Outcome.FAILED
+    assert [file.name for file in result.artifacts] == ["rejected.csv"]
