@@ -135,9 +135,7 @@ def _onboard_examples(tenant: str, progress: Progress) -> None:
     for folder in sorted(path for path in EXAMPLES.iterdir() if (path / "README.md").exists()):
         try:
             bundle = read_bundle(folder)
-            version = onboard_script(
-                actor=Actor.system("demo", door=Door.COMMAND), bundle=bundle
-            )
+            version = onboard_script(actor=Actor.system("demo", door=Door.COMMAND), bundle=bundle)
         except (DomainError, ExecutorError) as error:
             progress(f"left out {folder.name} in {tenant}: {error}")
         else:

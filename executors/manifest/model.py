@@ -121,15 +121,10 @@ class Field(BaseModel):
         except SchemaError as error:
             where = ".".join(map(str, error.absolute_path)) or "the table"
             raise ValueError(f"{where} is not valid JSON Schema: {error.message}") from error
-        self._check_pattern_and_default(schema)
+        self._check_default(schema)
         return self
 
-    def _check_pattern_and_default(self, schema: dict[str, Any]) -> None:
-        if self.pattern is not None:
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(f"pattern is not a regular expression: {error}") from error
+    def _check_default(self, schema: dict[str, Any]) -> None:
         if self.default is None:
             return
         try:

@@ -74,7 +74,7 @@ def read_requirements(folder: Path) -> str:
     else:
         return ""
     for line in lines:
-        if not isinstance(line, str) or not REQUIREMENT.fullmatch(HASH_OPTION.sub("", line)):
+        if not isinstance(line, str) or not _is_named_package(line):
             raise EnvironmentBuildError(
                 f"{where} asks for {str(line)[:100]!r}. Only named packages can be installed, "
                 "such as 'openpyxl==3.1.5'."
@@ -195,6 +195,16 @@ def _read(path: Path) -> str:
         raise EnvironmentBuildError(f"{path.name} is not UTF-8 text.") from error
     except OSError as error:
         raise EnvironmentBuildError(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
+def _is_named_package(line: str) -> bool:
+    bare = HASH_OPTION.sub("", line)
+    name = re.split(r"[\s\[(;<>=!~]", bare, maxsplit=1)[0]
+    return (
+        REQUIREMENT.fullmatch(bare) is not None
+        and not re.search(r"[\r\n]|\s-", bare)
+        and not name.endswith((".whl", ".zip", ".gz"))
+    )
 
 
 def _logical_lines(text: str) -> list[str]:

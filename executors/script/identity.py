@@ -21,7 +21,7 @@ from executors.script.removal import remove_entry
 FIRST_UID = 1_879_100_000
 """Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
 UID_COUNT = 10_000
-SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
+SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class NoFreeIdentity(ExecutorError):

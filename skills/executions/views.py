@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -76,6 +76,8 @@ class ExecutionView(ConsoleView):
             "parts": parts,
             "raw": raw if len(raw) <= presentation.LONGEST_RAW else "",
             "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in artifacts],
+            "inputs": presentation.shown_inputs(execution.version, execution.inputs),
+            "may_audit": can(self.request.actor, "core.audit.read"),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
         }
 
@@ -98,8 +100,6 @@ class ExecutionDetail(ExecutionView):
     def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
         execution = self.execution(execution_id)
         return self.render(
-            inputs=presentation.shown_inputs(execution.version, execution.inputs),
-            may_audit=can(request.actor, "core.audit.read"),
             **self.state_context(execution),
             **self.live_context(execution, 0),
         )
@@ -128,9 +128,8 @@ class ExecutionLog(ExecutionView):
 
     def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponseBase:
         execution = self.execution(execution_id)
-        response = StreamingHttpResponse(
-            _log_text(execution), content_type="text/plain; charset=utf-8"
-        )
+        text = "".join(execution.log_chunks.values_list("text", flat=True))
+        response = HttpResponse(text, content_type="text/plain; charset=utf-8")
         name = f"{execution.skill.name}-{execution.pk}.log"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response
@@ -236,9 +235,3 @@ def state_mark(execution: Execution) -> str:
     """Return a word that changes whenever more than log and progress did."""
     return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"
 
-
-def _log_text(execution: Execution) -> Iterator[str]:
-    cursor = 0
-    while chunks := log_after(execution, cursor, limit=CHUNKS_AT_ONCE):
-        yield "".join(chunk.text for chunk in chunks)
-        cursor = chunks[-1].seq

@@ -80,7 +80,9 @@ def test_two_runs_at_once_cannot_see_each_other(
     (tmp_path / "w1").mkdir()
     (tmp_path / "w2").mkdir()
     thread = threading.Thread(
-        target=executor.execute, args=(request_for(holder), sink), kwargs={"workdir": tmp_path / "w1"}
+        target=executor.execute,
+        args=(request_for(holder), sink),
+        kwargs={"workdir": tmp_path / "w1"},
     )
     thread.start()
     try:
@@ -147,7 +149,9 @@ def test_the_executor_checks_itself(executor: ScriptExecutor) -> None:
     executor.check()
 
 
-def test_an_entry_outside_the_folder_is_refused(executor: ScriptExecutor, make_folder) -> None:
+def test_an_entry_outside_the_folder_is_refused(
+    executor: ScriptExecutor, make_folder: MakeFolder
+) -> None:
     folder = make_folder(main__py="print(1)\n")
     for entry in ("../main.py", "/etc/passwd", "", "gone.py", "sub/main.py"):
         with pytest.raises(ExecutorError):

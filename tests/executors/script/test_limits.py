@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,7 @@ def marker() -> str:
 
 
 def test_a_script_that_takes_too_long_is_stopped(run: Runner, marker: str) -> None:
-    result = run(
-        DAEMON.format(marker=marker) + "time.sleep(60)", limits={"timeout_s": 1.5}
-    )
+    result = run(DAEMON.format(marker=marker) + "time.sleep(60)", limits={"timeout_s": 1.5})
 
     assert (result.outcome, result.stop_reason) == (Outcome.TIMED_OUT, StopReason.TIME_LIMIT)
     assert 1.5 <= result.usage.wall_s < 10
@@ -58,7 +57,9 @@ def test_daemons_die_with_the_script(run: Runner, marker: str) -> None:
 def test_a_cancelled_run_stops_within_moments(run: Runner, marker: str) -> None:
     started = time.monotonic()
 
-    result = run(DAEMON.format(marker=marker) + "time.sleep(60)", sink=RecordingSink(cancel_after=2))
+    result = run(
+        DAEMON.format(marker=marker) + "time.sleep(60)", sink=RecordingSink(cancel_after=2)
+    )
 
     assert (result.outcome, result.stop_reason) == (
         Outcome.CANCELLED,
@@ -126,9 +127,7 @@ def test_memory_that_forks_share_counts_once(run: Runner) -> None:
 
 
 def test_files_are_bounded_in_size_and_open_number(run: Runner) -> None:
-    large = run(
-        "open('x', 'wb').write(b'x' * 100_000)", limits={"file_bytes": 50_000}
-    )
+    large = run("open('x', 'wb').write(b'x' * 100_000)", limits={"file_bytes": 50_000})
     many = run("files = [open('/dev/null') for _ in range(50)]", limits={"open_files": 32})
 
     assert "File too large" in large.summary
@@ -203,7 +202,7 @@ else:
         assert (result.outcome, result.stop_reason) == (Outcome.FAILED, StopReason.KILLED)
 
 
-def wait_until(condition, timeout_s: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -8,10 +8,10 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.contract import Outcome, StopReason
+from executors.contract import Outcome, StopReason, Stream
 from executors.masking import Masker
 from executors.script.log import RunLog
-from tests.executors.conftest import Runner
+from tests.executors.conftest import RecordingSink, Runner
 
 
 def test_nul_escapes_and_invalid_utf8_are_replaced(run: Runner) -> None:
@@ -27,8 +27,8 @@ def test_a_character_in_two_halves_stays_one(run: Runner) -> None:
 
 
 def test_lines_arrive_while_the_script_runs(run: Runner) -> None:
-    class TimedSink(type(run.sink)):  # type: ignore[misc]
-        def log(self, stream, text):
+    class TimedSink(RecordingSink):
+        def log(self, stream: Stream, text: str) -> None:
             super().log(stream, text)
             times.append(time.monotonic())
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from executors.contract import Outcome, StopReason
-from tests.executors.conftest import Runner
+from tests.executors.conftest import MakeFolder, Runner
 
 
 def test_main_gets_its_inputs_by_name_and_type(run: Runner) -> None:
@@ -107,7 +109,7 @@ def test_a_script_without_main_runs_as_it_is(run: Runner) -> None:
     assert result.output == {"sum": 3}
 
 
-def test_modules_beside_main_can_be_imported(run: Runner, make_folder) -> None:
+def test_modules_beside_main_can_be_imported(run: Runner, make_folder: MakeFolder) -> None:
     folder = make_folder(
         main__py="from tables import main\n", tables__py="def main(n: int):\n    return n + 1\n"
     )
@@ -208,7 +210,9 @@ def test_exit_codes_are_honoured(run: Runner) -> None:
 
 
 def test_a_number_main_returns_as_exit_code_stays_one(run: Runner) -> None:
-    code = "import sys\ndef main():\n    return {}\nif __name__ == '__main__':\n    sys.exit(main())\n"
+    code = (
+        "import sys\ndef main():\n    return {}\nif __name__ == '__main__':\n    sys.exit(main())\n"
+    )
 
     assert run(code.format(4)).exit_code == 4
     assert run(code.format(0)).outcome is Outcome.SUCCEEDED
@@ -256,7 +260,7 @@ def test_an_async_main_is_awaited(run: Runner) -> None:
 
 
 def test_the_environment_holds_the_contract_and_nothing_of_the_worker(
-    run: Runner, monkeypatch
+    run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXECFABRIC_SECRET_KEY", "platform-key")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")

@@ -36,6 +36,7 @@ ROLE_TITLES = {
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()
     help = "Write the reference pages that are made from the code; --check only compares them."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -164,7 +165,7 @@ def _options(command: Any) -> list[tuple[str, str]]:
         names = ", ".join(f"`{name}{value}`" for name in option.opts)
         told = [_joined(option.help)]
         if option.default not in (None, False, "", []) and not option.is_flag:
-            told.append(f"Default: {option.default}.")
+            told.append(f"Default: `{option.default}`.")
         rows.append((names, " ".join(told)))
     return rows
 
@@ -182,7 +183,9 @@ def _default_of(field: FieldInfo) -> str:
 
 def _sentence(text: str) -> str:
     text = _joined(text)
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    is_address = "://" in text.partition(" ")[0]
+    first = text[:1] if is_address else text[:1].upper()
+    return first + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _joined(text: str | None) -> str:
@@ -192,9 +195,14 @@ def _joined(text: str | None) -> str:
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = tuple(head)
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Escape what would end the cell, or vanish as a tag outside of code."""
+    parts = text.replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _page(title: str, *parts: str) -> str:

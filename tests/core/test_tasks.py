@@ -1,0 +1,103 @@
+"""Tasks are bound to a schema: none without one, none for another."""
+
+from __future__ import annotations
+
+import pytest
+from celery import current_app
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from execfabric.celery import app
+from execfabric.core.request_context import request_id_scope
+from execfabric.core.tasks import NoTenant, PlatformTask, enqueue
+from tenants.registry.models import Tenant
+
+app.loader.import_default_modules()
+OURS = sorted(name for name in app.tasks if not name.startswith("celery."))
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    messages = []
+    monkeypatch.setattr(
+        type(current_app._get_current_object()),
+        "send_task",
+        lambda _app, name, **message: messages.append((name, message)),
+    )
+    return messages
+
+
+def test_there_are_tasks_to_test():
+    assert "executions.run_execution" in OURS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_task_without_a_schema_does_nothing(acme, name):
+    with pytest.raises(NoTenant):
+        call(name, schema="")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_task_for_a_schema_that_does_not_exist_is_refused(acme, name):
+    with pytest.raises((Tenant.DoesNotExist, NoTenant)):
+        app.tasks[name].apply(
+            kwargs={"execution_id": "x"}, headers={"_schema_name": "tenant_9999"}, throw=True
+        ).get()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_task_is_refused_where_the_connection_is_elsewhere(acme, name):
+    with pytest.raises(NoTenant):
+        call(name, schema="tenant_1002")
+
+
+def test_a_platform_task_does_not_run_in_a_tenant(acme):
+    scans = [name for name in OURS if isinstance(app.tasks[name], PlatformTask)]
+
+    assert scans
+    for name in scans:
+        with pytest.raises(NoTenant):
+            call(name, schema=acme.schema_name)
+
+
+def call(name: str, *, schema: str):
+    """Call the task in the current schema as if a message for schema had arrived."""
+    task = app.tasks[name]
+    task.push_request(headers={"_schema_name": schema} if schema else {})
+    try:
+        return task(execution_id="x")
+    finally:
+        task.pop_request()
+
+
+def test_the_schema_is_the_one_at_call_time_not_at_commit(
+    acme, sent, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True), schema_context("public"):
+        with schema_context(acme.schema_name), request_id_scope("request-0002"):
+            enqueue("executions.run_execution", execution_id="1")
+
+    ((name, message),) = sent
+    assert name == "executions.run_execution"
+    assert message["headers"] == {
+        "_schema_name": acme.schema_name,
+        "_request_id": "request-0002",
+    }
+    assert message["kwargs"] == {"execution_id": "1"}
+
+
+def test_nothing_is_sent_when_the_transaction_is_undone(
+    acme, sent, django_capture_on_commit_callbacks
+):
+    from django.db import transaction
+
+    class Undo(Exception):
+        pass
+
+    with django_capture_on_commit_callbacks(execute=True):
+        with pytest.raises(Undo), transaction.atomic():
+            enqueue("executions.run_execution", execution_id="1")
+            raise Undo
+
+    assert sent == []
+    assert connection.schema_name == acme.schema_name
