@@ -33,7 +33,7 @@ format: venv ## Format the code
 	$(PY) -m ruff format .
 
 types: venv ## Check the types
-	$(PY) -m mypy .
+	$(PY) -m mypy
 
 # LOCK_ARGS=--upgrade takes the newest versions that fit.
 LOCK := UV_SYSTEM_CERTS=1 $(VENV)/uv pip compile --quiet $(LOCK_ARGS) --universal --python-version 3.11 --generate-hashes \

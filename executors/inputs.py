@@ -203,18 +203,18 @@ def _accepts(parse: Callable[[str], object]) -> Callable[[object], bool]:
 
 
 def _parse_date(text: str) -> object:
-    return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.A) else False
+    return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else False
 
 
 def _parse_datetime(text: str) -> object:
     # Without an offset too: that is what a browser's date and time field sends.
     shape = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?"
-    return datetime.fromisoformat(text.upper()) if re.fullmatch(shape, text, re.A) else False
+    return datetime.fromisoformat(text.upper()) if re.fullmatch(shape, text, re.ASCII) else False
 
 
 def _parse_time(text: str) -> object:
     shape = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?"
-    return re.fullmatch(shape, text, re.A) is not None
+    return re.fullmatch(shape, text, re.ASCII) is not None
 
 
 def _parse_email(text: str) -> object:

@@ -22,6 +22,8 @@ from rest_framework.test import APIClient
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 
+pytest_plugins = ["tests.live"]
+
 PASSWORD = "correct horse battery"
 ACCOUNTS: dict[str, dict[str, Role]] = {
     "acme": {

@@ -13,7 +13,6 @@ from executors.manifest.model import (
     Field,
     Manifest,
     ManifestError,
-    SkillTable,
 )
 from executors.manifest.signature import read_inputs
 
@@ -64,13 +63,13 @@ def generate_manifest(folder: Path) -> Manifest:
     name = _slug(folder.resolve().name) or _slug(title) or "skill"
     inputs = _inputs_of(folder / entry) if runtime == "python" else {}
     tables: dict[str, Any] = {
-        "skill": SkillTable.model_construct(
-            name=name,
-            title=title or _title_of(name),
-            description=description,
-            runtime=runtime,
-            entry=entry,
-        ).model_dump(),
+        "skill": {
+            "name": name,
+            "title": title or _title_of(name),
+            "description": description,
+            "runtime": runtime,
+            "entry": entry,
+        },
         "inputs": {key: field.model_dump(exclude_none=True) for key, field in inputs.items()},
     }
     return Manifest.from_tables(tables, file=entry)

@@ -1,5 +1,7 @@
 """The model of ``skill.toml`` and its JSON Schemas."""
 
+# ruff: noqa: N815 - the fields are words of JSON Schema.
+
 from __future__ import annotations
 
 import keyword

@@ -312,7 +312,7 @@ def _read_tar(source: IO[bytes], collector: _Collector) -> None:
 
 
 class _Bounded:
-    """A stream that ends a bomb: headers of a tar are read whole, however large they claim to be."""
+    """A stream that ends a bomb: a tar's headers are read whole, however large they claim to be."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, left: int) -> None:
         self._stream = stream

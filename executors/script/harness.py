@@ -4,6 +4,8 @@ The worker hands this file's text to the run, since the run's user may not be ab
 platform's code. So it imports the standard library only. Usage: harness.py SCRIPT_FOLDER ENTRY.
 """
 
+# ruff: noqa: BLE001, S102 - running a script means taking whatever it raises.
+
 from __future__ import annotations
 
 import ast
@@ -35,30 +37,28 @@ class Script:
     """The script's folder and entry file."""
 
     def __init__(self, folder: str, entry: str) -> None:
-        self.folder = folder
+        self.folder = pathlib.Path(folder)
         self.entry = entry
-        self.path = os.path.join(folder, entry)
+        self.path = self.folder / entry
 
     def run(self) -> None:
         """Call ``main`` if the entry defines one at its top level, else run the file."""
-        with open(self.path, "rb") as stream:
-            source = stream.read()
+        source = self.path.read_bytes()
         has_main, returns_exit_code = look_for_main(source)
         module = types.ModuleType(self.entry.removesuffix(".py") if has_main else "__main__")
-        module.__file__ = self.path
+        module.__file__ = str(self.path)
         sys.modules[module.__name__] = module
-        sys.argv = [self.path]
-        exec(compile(source, self.path, "exec", dont_inherit=True), module.__dict__)
+        sys.argv = [str(self.path)]
+        exec(compile(source, str(self.path), "exec", dont_inherit=True), module.__dict__)
         function = module.__dict__.get("main")
         if has_main and callable(function):
             self.call(function, returns_exit_code)
 
     def call(self, function: typing.Callable[..., Any], returns_exit_code: bool) -> None:
-        with open(os.environ["EXECFABRIC_INPUT"], encoding="utf-8") as stream:
-            inputs = json.load(stream)
+        inputs = json.loads(pathlib.Path(os.environ["EXECFABRIC_INPUT"]).read_bytes())
         result = function(**typed_arguments(function, inputs))
         if inspect.iscoroutine(result):
-            import asyncio  # noqa: PLC0415 - slow to import, and few scripts need it
+            import asyncio  # Slow to import, and few scripts need it
 
             result = asyncio.run(result)
         if returns_exit_code and isinstance(result, int):
@@ -91,7 +91,7 @@ class Script:
             part.filename = self.short(name)
 
     def short(self, path: str) -> str:
-        return path.removeprefix(self.folder + os.sep)
+        return path.removeprefix(f"{self.folder}{os.sep}")
 
 
 def look_for_main(source: bytes) -> tuple[bool, bool]:
@@ -227,18 +227,16 @@ CONVERTERS: dict[Any, typing.Callable[[Any], Any]] = {
 
 def write_result(result: Any) -> None:
     """Write what main returned; a value JSON cannot hold ends the run as failed."""
-    target = os.environ["EXECFABRIC_RESULT"]
+    target = pathlib.Path(os.environ["EXECFABRIC_RESULT"])
     try:
         text = json.dumps(result, default=plain, ensure_ascii=False, allow_nan=False)
         data = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         why = f"main() returned something that cannot be written as JSON: {error}"
-        with open(os.path.join(os.path.dirname(target), BAD_RESULT_NAME), "w") as stream:
-            stream.write(why)
-        print(why, file=sys.stderr)
+        (target.parent / BAD_RESULT_NAME).write_text(why, encoding="utf-8")
+        sys.stderr.write(why + "\n")
         sys.exit(1)
-    with open(target, "wb") as binary:
-        binary.write(data)
+    target.write_bytes(data)
 
 
 def plain(value: Any) -> Any:

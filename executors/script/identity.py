@@ -4,6 +4,8 @@ A root worker gives every run a user id of its own, so that runs cannot read, si
 other. An ordinary user has no other id to give: there a run shares the worker's.
 """
 
+# ruff: noqa: PTH101, PTH106, PTH208 - folders are open descriptors here; pathlib takes none.
+
 from __future__ import annotations
 
 import fcntl
@@ -21,7 +23,7 @@ from executors.script.removal import remove_entry
 FIRST_UID = 1_879_100_000
 """Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
 UID_COUNT = 10_000
-SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
 
 
 class NoFreeIdentity(ExecutorError):

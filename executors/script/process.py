@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
@@ -238,25 +239,23 @@ def _library_path() -> dict[str, str]:
 def kill_strays(uid: int | None, marker: str) -> None:
     """Kill what is left of a run whose stage died: by user id, else by its environment."""
     for _ in range(50):
-        strays = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-                  if _belongs(pid, uid, marker)]  # fmt: skip
+        strays = [path for path in Path("/proc").iterdir()
+                  if path.name.isdigit() and _belongs(path, uid, marker)]  # fmt: skip
         if not strays:
             return
-        for pid in strays:
+        for path in strays:
             with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(int(path.name), signal.SIGKILL)
         time.sleep(0.01)
 
 
-def _belongs(pid: int, uid: int | None, marker: str) -> bool:
+def _belongs(process: Path, uid: int | None, marker: str) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            state = stream.read().rpartition(b")")[2].split()[0]
+        state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
         if state in (b"Z", b"X"):
             return False
         if uid is not None:
-            return os.stat(f"/proc/{pid}").st_uid == uid
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            return marker.encode() in stream.read()
+            return process.stat().st_uid == uid
+        return marker.encode() in (process / "environ").read_bytes()
     except (OSError, IndexError):
         return False

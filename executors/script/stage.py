@@ -8,6 +8,9 @@ Being a child subreaper, it becomes the parent of every orphan below it, however
 forked or called setsid. So "no child left" means that nothing of the run is alive.
 """
 
+# pathlib and contextlib would cost every run their import, and whatever goes wrong must be reported:
+# ruff: noqa: BLE001, PTH116, PTH119, PTH123, PTH208, SIM105
+
 from __future__ import annotations
 
 import ctypes

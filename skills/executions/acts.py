@@ -19,9 +19,7 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
         ("retry", execution.is_final and execution.status != Status.SUCCEEDED),
     ]
     acts = {
-        act
-        for act, fits in wanted
-        if fits and can(actor, f"executions.execution.{act}", execution)
+        act for act, fits in wanted if fits and can(actor, f"executions.execution.{act}", execution)
     }
     if execution.is_final and can(actor, "executions.execution.request", execution.skill):
         acts.add("again")

@@ -8,8 +8,12 @@ class ExecutionsConfig(AppConfig):
     verbose_name = "Executions"
 
     def ready(self) -> None:
+        from skills.catalogue.run_desk import set_run_desk
         from tenants.menu.pages import FormalPage, Host, register_page
 
+        from .run_desk import ExecutionDesk
+
+        set_run_desk(ExecutionDesk())
         register_page(
             FormalPage(
                 route="executions:execution-list",

@@ -42,6 +42,14 @@ class Grid:
     total: int
     kind: str = "grid"
 
+    @property
+    def lines(self) -> list[list[tuple[str, bool, str]]]:
+        """Return heading, is a number, text of each cell, row by row."""
+        return [
+            [(*column, cell) for column, cell in zip(self.columns, row, strict=True)]
+            for row in self.rows
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -157,8 +165,9 @@ def _part(title: str, value: Any) -> Part:
 def _grid(title: str, rows: list[dict[str, Any]]) -> Grid:
     shown = rows[:MOST_ROWS]
     names = list(dict.fromkeys(name for row in shown for name in row))[:MOST_COLUMNS]
-    columns = [(title_of(name, None), _is_number_column(row.get(name) for row in shown))
-               for name in names]
+    columns = [
+        (title_of(name, None), _is_number_column(row.get(name) for row in shown)) for name in names
+    ]
     cells = [[_cell(row.get(name)) for name in names] for row in shown]
     return Grid(title, columns, cells, total=len(rows))
 

@@ -17,11 +17,15 @@ urlpatterns = [
     path("<uuid:execution_id>/reject/", views.Reject.as_view(), name="execution-reject"),
     path("<uuid:execution_id>/cancel/", views.Cancel.as_view(), name="execution-cancel"),
     path("<uuid:execution_id>/retry/", views.Retry.as_view(), name="execution-retry"),
-    path("artifacts/<uuid:artifact_id>/", views.ArtifactDownload.as_view(), name="artifact-download"),
+    path(
+        "artifacts/<uuid:artifact_id>/", views.ArtifactDownload.as_view(), name="artifact-download"
+    ),
     path(
         "artifacts/<uuid:artifact_id>/preview/",
         views.ArtifactPreview.as_view(),
         name="artifact-preview",
     ),
-    path("artifacts/<uuid:artifact_id>/image/", views.ArtifactImage.as_view(), name="artifact-image"),
+    path(
+        "artifacts/<uuid:artifact_id>/image/", views.ArtifactImage.as_view(), name="artifact-image"
+    ),
 ]

@@ -234,4 +234,3 @@ class ArtifactImage(ArtifactView):
 def state_mark(execution: Execution) -> str:
     """Return a word that changes whenever more than log and progress did."""
     return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"
-

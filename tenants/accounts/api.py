@@ -50,7 +50,7 @@ class LoginView(PublicApiView):
         operation_id="auth_login",
         tags=["auth"],
         request=LoginIn,
-        responses={200: TokenOut, **error_responses(400, 401)},
+        responses={200: TokenOut, **error_responses(400, 401, 429)},
         examples=[
             OpenApiExample(
                 "Log in", value={"username": "olivia", "password": "…"}, request_only=True

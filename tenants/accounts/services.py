@@ -20,10 +20,17 @@ from .models import Account, ApiToken, RoleAssignment
 
 
 class CredentialsRefused(DomainError):
-    """Wrong username or password, or too many attempts; the two are not told apart by timing."""
+    """Wrong username or password; which of the two is not said."""
 
     code = "credentials_refused"
     status = 401
+
+
+class TooManyAttempts(CredentialsRefused):
+    """Refused whatever the password, until the lock-out of username and address has passed."""
+
+    code = "too_many_attempts"
+    status = 429
 
 
 class LinkNotUsable(DomainError):
@@ -173,7 +180,7 @@ def close_session(*, actor: Actor, account: Account) -> None:
 
 def _proven(account: Account | None, locked_out: bool) -> Account:
     if locked_out:
-        raise CredentialsRefused("Too many failed attempts. Try again in 15 minutes.")
+        raise TooManyAttempts("Too many failed attempts. Try again in 15 minutes.")
     if account is None:
         raise CredentialsRefused("The username or the password is wrong.")
     return account

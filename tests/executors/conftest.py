@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import textwrap
@@ -136,12 +135,12 @@ def run(executor: ScriptExecutor, make_folder: MakeFolder, tmp_path: Path) -> Ru
 def processes_with(marker: str) -> list[int]:
     """Return the living processes whose command line holds marker."""
     found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = Path(f"/proc/{name}/cmdline").read_bytes()
-            state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+            command = (process / "cmdline").read_bytes()
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
         if marker.encode() in command and state != "Z":
-            found.append(int(name))
+            found.append(int(process.name))
     return found

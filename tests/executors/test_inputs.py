@@ -29,7 +29,7 @@ def test_defaults_are_filled_in_and_the_given_left_untouched() -> None:
     rules = schema(a={"type": "integer"}, b={"type": "array", "default": [1]})
 
     filled = check_inputs(rules, given)
-    filled["b"].append(2)  # type: ignore[union-attr, arg-type]
+    filled["b"].append(2)  # type: ignore[union-attr]
 
     assert given == {"a": 1}
     assert check_inputs(rules, given) == {"a": 1, "b": [1]}
@@ -87,7 +87,8 @@ def test_each_rule_has_a_plain_sentence(rule: dict[str, Any], value: Any, senten
         ("date", ["2026-02-28"], ["2026-02-30", "20260228", "2026-2-8", "", "٢٠٢٦-٠١-٠١"]),
         ("date-time", ["2026-01-31T14:30", "2026-01-31T14:30:00.5Z", "2026-01-31T14:30:00+02:00"],
          ["2026-01-31", "2026-01-31T25:00", "now"]),
-        ("email", ["ana@example.com", "a.b+c@münchen.example"], ["ana", "a@b", "a b@c.de", ".a@b.de", "a@-b.de"]),
+        ("email", ["ana@example.com", "a.b+c@münchen.example"],
+         ["ana", "a@b", "a b@c.de", ".a@b.de", "a@-b.de"]),
         ("uri", ["https://example.com/x?y=1", "mailto:ana@example.com"],
          ["example.com", "https://", "http://exa mple.com", "https://host:99999999/"]),
         ("time", ["14:30", "14:30:59"], ["24:00", "noon"]),

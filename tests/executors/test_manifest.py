@@ -230,14 +230,15 @@ def test_the_examples_have_sound_manifests(folder: str) -> None:
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=30)
 lines = texts.map(lambda text: " ".join(text.split()))
+integers = st.integers(-(2**63), 2**63 - 1)
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.booleans() | integers | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
 fields = st.one_of(
     st.builds(Field, type=st.just("string"), title=lines, description=texts, default=texts),
-    st.builds(Field, type=st.just("integer"), default=st.integers(-(2**63), 2**63 - 1)),
+    st.builds(Field, type=st.just("integer"), default=integers),
     st.builds(
         Field, type=st.just(["number", "null"]), minimum=st.none() | st.floats(-1e300, 1e300)
     ),

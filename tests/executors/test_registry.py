@@ -49,7 +49,7 @@ def test_a_kind_cannot_be_taken_twice() -> None:
     registry = ExecutorRegistry(entry_point_group="none")
     registry.register("echo")(EchoExecutor)
 
-    with pytest.raises(DuplicateKind, match="already served by .*EchoExecutor"):
+    with pytest.raises(DuplicateKind, match=r"already served by .*EchoExecutor"):
         registry.register("echo")(EchoExecutor)
 
 

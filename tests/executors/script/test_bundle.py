@@ -10,6 +10,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -210,10 +211,8 @@ def test_a_damaged_archive_is_refused_or_read_but_nothing_else(data: st.DataObje
     damaged = bytearray(original)
     damaged[position] = data.draw(st.integers(0, 255))
 
-    try:
+    with suppress(BundleError):
         read_archive(io.BytesIO(bytes(damaged)))
-    except BundleError:
-        pass
 
 
 def test_a_folder_with_a_link_or_a_pipe_is_refused(make_folder: MakeFolder) -> None:
@@ -280,7 +279,7 @@ def test_two_workers_may_unpack_at_once(tmp_path: Path) -> None:
     def work() -> None:
         try:
             assert len(list(unpack(data, tmp_path / "target").iterdir())) == 202
-        except Exception as error:
+        except (AssertionError, OSError, BundleError) as error:
             problems.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(6)]

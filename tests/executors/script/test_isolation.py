@@ -26,7 +26,8 @@ def test_a_run_has_no_privileges_no_terminal_and_no_foreign_files_open(run: Runn
             status = dict(line.split(":", 1) for line in open("/proc/self/status"))
             return {
                 "privs": status["NoNewPrivs"].strip(), "caps": status["CapEff"].strip(),
-                "groups": os.getgroups(), "uid": os.getuid(), "session": os.getsid(0) == os.getpid(),
+                "groups": os.getgroups(), "uid": os.getuid(),
+                "session": os.getsid(0) == os.getpid(),
                 "open": [fd for fd in range(3, 256) if os.path.exists(f"/proc/self/fd/{fd}")],
                 "stdin": os.readlink("/proc/self/fd/0"), "umask": os.umask(0),
                 "oom": open("/proc/self/oom_score_adj").read().strip(),

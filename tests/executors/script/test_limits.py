@@ -24,7 +24,8 @@ def daemon():
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execv("/bin/sh", ["sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1; done", marker])
+            stubborn = "trap '' TERM HUP INT; while :; do sleep 1; done"
+            os.execv("/bin/sh", ["sh", "-c", stubborn, marker])
         os._exit(0)
 
 for _ in range(3):

@@ -100,7 +100,8 @@ def test_a_script_without_main_runs_as_it_is(run: Runner) -> None:
         import json, os
         if __name__ == "__main__":
             inputs = json.load(open(os.environ["EXECFABRIC_INPUT"]))
-            json.dump({"sum": inputs["a"] + inputs["b"]}, open(os.environ["EXECFABRIC_RESULT"], "w"))
+            with open(os.environ["EXECFABRIC_RESULT"], "w") as stream:
+                json.dump({"sum": inputs["a"] + inputs["b"]}, stream)
         """,
         inputs={"a": 1, "b": 2},
     )
@@ -131,7 +132,8 @@ def test_the_script_folder_cannot_be_changed_and_the_work_folder_is_empty(run: R
                     attempt()
                 except OSError:
                     denied.append(True)
-            return {"denied": len(denied), "work": os.listdir("."), "home": os.environ["HOME"] == os.getcwd()}
+            home = os.environ["HOME"] == os.getcwd()
+            return {"denied": len(denied), "work": os.listdir("."), "home": home}
         """
     )
 

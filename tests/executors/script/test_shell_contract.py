@@ -10,7 +10,8 @@ def test_scalar_inputs_are_variables(run: Runner) -> None:
     result = run(
         """
         #!/bin/sh
-        echo "{\\"city\\": \\"$INPUT_CITY\\", \\"n\\": $INPUT_N, \\"on\\": $INPUT_ON}" > "$EXECFABRIC_RESULT"
+        printf '{"city": "%s", "n": %s, "on": %s}' "$INPUT_CITY" "$INPUT_N" "$INPUT_ON" \\
+            > "$EXECFABRIC_RESULT"
         echo "list: ${INPUT_LIST-unset}"
         cat "$EXECFABRIC_INPUT"
         """,

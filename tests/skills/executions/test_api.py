@@ -77,7 +77,7 @@ class TestLogin:
 
         answer = self.login(username="dana")
 
-        assert answer.status_code == 401
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
         assert "Too many" in answer.json()["message"]
 
     def test_logging_out_makes_the_token_useless(self, oscar):

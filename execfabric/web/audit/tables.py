@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import django_tables2 as tables
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from execfabric.core.models import AuditEvent, Outcome
+from execfabric.core.permissions import PERMISSIONS
+from execfabric.web.templatetags.web import status_badge, timesince_short
+
+TARGET_PAGES = {
+    "catalogue.skill": ("catalogue:skill-detail", "target_label"),
+    "executions.execution": ("executions:execution-detail", "target_id"),
+    "registry.tenant": ("governance:tenant-detail", "target_label"),
+}
+"""Kind of object: name of its page, and which field of the event is the page's argument."""
+
+DOORS = {
+    "page": _("Console"),
+    "api": "API",
+    "worker": _("Worker"),
+    "command": _("Command"),
+}
+
+
+class EventTable(tables.Table):
+    """Audit events, newest first; a second line per event holds the rest of it."""
+
+    at = tables.Column(_("Time"), order_by=("id",))
+    actor_name = tables.Column(_("Who"), orderable=False)
+    code = tables.Column(_("What"), orderable=False)
+    target_label = tables.Column(_("Object"), orderable=False)
+    outcome = tables.Column(_("Outcome"), orderable=False)
+    door = tables.Column(_("Through"), orderable=False)
+    more = tables.TemplateColumn(
+        template_name="audit/more.html", verbose_name="", orderable=False, empty_values=()
+    )
+
+    class Meta:
+        template_name = "audit/event_table.html"
+
+    def render_at(self, value: Any) -> Any:
+        return timesince_short(value)
+
+    def render_code(self, value: str) -> str:
+        return title_of(value)
+
+    def render_target_label(self, value: str, record: AuditEvent) -> Any:
+        url = page_of_target(record)
+        if not url:
+            return value
+        return format_html('<a class="audit-object" href="{}">{}</a>', url, short_label(record))
+
+    def render_outcome(self, record: AuditEvent) -> Any:
+        colour = {"done": "succeeded", "refused": "pending", "failed": "failed"}
+        return status_badge(colour[record.outcome], Outcome(record.outcome).label)
+
+    def render_door(self, value: str) -> Any:
+        return DOORS.get(value, value)
+
+
+def title_of(code: str) -> str:
+    """Return what people call an act; a code of an older release stands for itself."""
+    permission = PERMISSIONS.get(code)
+    return permission.title if permission else code
+
+
+def short_label(event: AuditEvent) -> str:
+    """Return the object's name; an execution's without its id, which is in the details."""
+    return event.target_label.removesuffix(f" {event.target_id}")
+
+
+def page_of_target(event: AuditEvent) -> str:
+    """Return the page of the object, or an empty string when this host has none."""
+    route, field = TARGET_PAGES.get(event.target_type, ("", ""))
+    try:
+        return reverse(route, args=[getattr(event, field)]) if route else ""
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django_tables2 import RequestConfig
+
+from execfabric.core.permissions import can
+from execfabric.core.selectors import audit_events_visible_to
+from execfabric.web.views import ConsoleView
+
+from .filters import EventFilter
+from .tables import EventTable
+
+PER_PAGE = 50
+
+
+class EventList(ConsoleView):
+    """The audit trail of this host's schema; not there for those who may not read it."""
+
+    template_name = "audit/event_list.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not can(request.actor, "core.audit.read"):
+            raise Http404
+        found = EventFilter(request.GET, queryset=audit_events_visible_to(request.actor))
+        table = EventTable(found.qs)
+        RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
+        return self.render(filter=found, table=table)

@@ -1,0 +1,137 @@
+"""Pytest plugin: the whole platform as `make demo` starts it, for journeys through real doors.
+
+One instance serves all tests that use ``live``; they run on one worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.transport import open_http
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT_S = 150
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "live" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)
+            item.add_marker(pytest.mark.xdist_group("live"))
+
+
+@dataclass
+class Live:
+    """A running platform."""
+
+    folder: Path
+    port: int
+    demo: dict[str, Any]
+    environment: dict[str, str]
+    _clients: dict[tuple[str, str], httpx.Client] = field(default_factory=dict)
+
+    def url(self, host: str) -> str:
+        return f"http://{self.demo['hosts'][host]}"
+
+    def password(self, host: str, username: str) -> str:
+        people = self.demo["accounts"][host]
+        return next(each["password"] for each in people if each["username"] == username)
+
+    def api(self, host: str, username: str) -> httpx.Client:
+        """Return a client of the host's API, logged in."""
+        key = (host, username)
+        if key not in self._clients:
+            client = open_http(self.url(host))
+            body = {"username": username, "password": self.password(host, username)}
+            token = client.post("/api/v1/auth/login", json=body).raise_for_status().json()["token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            self._clients[key] = client
+        return self._clients[key]
+
+    def cli(self, *arguments: str, given: str = "", config: Path) -> subprocess.CompletedProcess[str]:
+        """Run execfabric-cli as a user would, with a configuration file of the test's own."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "EXECFABRIC_CONFIG": str(config), "NO_COLOR": "1"},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run manage.py as an operator would in another terminal: it finds the running services."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    folder = Path(tempfile.mkdtemp(prefix="execfabric-live-"))
+    folder.chmod(0o711)
+    port = _free_port()
+    hidden = {"EXECFABRIC_DATABASE_URL", "EXECFABRIC_REDIS_URL", "EXECFABRIC_SECRET_KEY"}
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in hidden},
+        "EXECFABRIC_DATA_DIR": str(folder / "data"),
+        "EXECFABRIC_PORT": str(port),
+        "EXECFABRIC_DEMO_FILE": str(folder / "demo.json"),
+    }
+    log = folder / "start.log"
+    with log.open("wb") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "execfabric.embedded", "demo"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _await_ready(supervisor, log)
+        demo = json.loads((folder / "demo.json").read_text())
+        yield Live(folder, port, demo, environment)
+    finally:
+        supervisor.send_signal(signal.SIGTERM)
+        try:
+            supervisor.wait(30)
+        except subprocess.TimeoutExpired:
+            supervisor.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_ready(supervisor: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while "ExecFabric is ready" not in log.read_text(errors="replace"):
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"The platform did not start:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
