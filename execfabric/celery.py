@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
 app = CeleryApp("execfabric")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.set_default()  # Else a thread of the web server that sends a task would not know it.
 
 
 @worker_init.connect

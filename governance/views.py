@@ -131,7 +131,7 @@ class TenantDetail(PlatformView):
         )
         return self.render(
             tenant=tenant,
-            status=status,
+            state=status,
             hosts=[
                 (url_for_host(one.domain), one.domain, one.is_primary)
                 for one in sorted(tenant.domains.all(), key=lambda one: not one.is_primary)

@@ -20,13 +20,17 @@ FIRST_PAUSE_S = 0.5
 
 @dataclass(frozen=True)
 class ChildPlan:
-    """What to run, in which environment, and how to see that it is ready."""
+    """What to run and how to see that it is ready.
+
+    ready_file is removed before each start, so that an old one does not count. One that
+    starts_last is started once all others are ready.
+    """
 
     name: str
     command: tuple[str, ...]
     ready: Callable[[], bool] = lambda: True
-    # Removed before each start, so that an old one does not count as ready.
     ready_file: Path | None = None
+    starts_last: bool = False
 
 
 class Child:

@@ -21,6 +21,10 @@ HEALTH_TIMEOUT_S = 5.0
 WEB_WORKERS = 2
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
+# Saves the second in which a worker listens for others.
+WORKER_IS_ALONE = ("--without-mingle", "--without-gossip")
+# Loads the platform once, before the server forks: its workers share it.
+WEB_PROGRAM = "import execfabric.wsgi, granian.__main__"
 
 
 def plan_demo(environ: Mapping[str, str]) -> PlatformPlan:
@@ -36,7 +40,7 @@ def plan_demo(environ: Mapping[str, str]) -> PlatformPlan:
         database_url=read_secret(environ, "EXECFABRIC_DATABASE_URL"),
         redis_url=read_secret(environ, "EXECFABRIC_REDIS_URL"),
     )
-    demo_file = ROOT / "var" / "demo.json"
+    demo_file = Path(environ.get("EXECFABRIC_DEMO_FILE") or ROOT / "var" / "demo.json")
     return PlatformPlan(
         folder=ROOT,
         services=services,
@@ -128,10 +132,12 @@ def plan_children(
         ChildPlan(
             "beat",
             (*celery, "beat", "--schedule", str(folder.run / "beat-schedule"), "--pidfile="),
+            # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
+            starts_last=True,
         ),
         ChildPlan(
             "worker",
-            (*celery, "worker", *arguments_of(worker_options)),
+            (*celery, "worker", *arguments_of(worker_options), *WORKER_IS_ALONE),
             ready_file.exists,
             ready_file,
         ),
@@ -148,7 +154,7 @@ def _web_command(port: int) -> tuple[str, ...]:
         # A page that waits for an execution must not hold up the stop.
         "--workers-kill-timeout": "3",
     }
-    server = (sys.executable, "-m", "granian")
+    server = (sys.executable, "-c", WEB_PROGRAM)
     return (*server, *arguments_of(options), "execfabric.wsgi:application")
 
 

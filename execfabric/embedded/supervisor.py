@@ -111,14 +111,11 @@ class Supervisor:
         if self.plan.prepare:
             self.progress.step("Preparing the database")
             self._prepare(environment)
-        names = ", ".join(plan.name for plan in self.plan.children)
-        self.progress.step(f"Starting {names}")
         for plan in self.plan.children:
             log = services.folder.open_log(plan.name)
-            child = Child(plan, self.plan.folder, log, environment)
-            self.children.append(child)
-            child.start()
-        self._wait_until_ready()
+            self.children.append(Child(plan, self.plan.folder, log, environment))
+        self._start([child for child in self.children if not child.plan.starts_last])
+        self._start([child for child in self.children if child.plan.starts_last])
         self.progress.say(f"\n{self.plan.ready_text()}\n")
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
@@ -140,8 +137,14 @@ class Supervisor:
                 f"{last_lines(log)}"
             )
 
-    def _wait_until_ready(self) -> None:
-        waiting = list(self.children)
+    def _start(self, children: list[Child]) -> None:
+        """Start children together and wait until all are ready."""
+        if not children:
+            return
+        self.progress.step(f"Starting {', '.join(child.plan.name for child in children)}")
+        for child in children:
+            child.start()
+        waiting = list(children)
         give_up_at = time.monotonic() + self.plan.ready_timeout_s
         while waiting:
             self._check()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import ExecutorError
-from executors.script.interpreter import library_environment
+from executors.script.interpreter import is_reachable, library_environment
 from executors.script.removal import remove_tree
 
 BUILD_TIMEOUT_S = 900
@@ -97,11 +97,19 @@ def build_environment(folder: Path, *, root: Path, python: Path) -> Path | None:
     known = f"{version}\n{os.path.realpath(python)}\n{requirements}"
     target = root / hashlib.sha256(known.encode()).hexdigest()
     interpreter = target / "bin" / "python"
-    root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o755)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o755)
+    except OSError as error:
+        raise EnvironmentBuildError(f"The folder of environments: {error.strerror}.") from error
     with _locked(root / f".{target.name}.lock"):
         if not interpreter.exists():
             _build(target, root=root, python=python, requirements=requirements)
+    if os.geteuid() == 0 and not is_reachable(interpreter):
+        raise EnvironmentBuildError(
+            "The environment lies where the user of a run cannot enter or on an interpreter it "
+            "cannot start."
+        )
     return interpreter
 
 
@@ -114,9 +122,9 @@ def _build(target: Path, *, root: Path, python: Path, requirements: str) -> None
     listed.write_text(requirements + "\n", encoding="utf-8")
     quiet = ["--no-progress", "--color", "never"]
     try:
-        _run([uv, "venv", *quiet, "--no-config", "--no-project", "--relocatable",
+        _run([uv, "venv", *quiet, "--no-project", "--relocatable",
               "--python", str(python), str(partial)], root, python)  # fmt: skip
-        _run([uv, "pip", "install", *quiet, "--no-config", "--only-binary", ":all:",
+        _run([uv, "pip", "install", *quiet, "--only-binary", ":all:",
               "--link-mode", "copy", "--python", str(partial / "bin" / "python"),
               "--requirements", str(listed)], root, python)  # fmt: skip
         partial.rename(target)
@@ -142,7 +150,7 @@ def _run(command: list[str], root: Path, python: Path) -> None:
         done = subprocess.run(
             command,
             env=environment,
-            cwd=root,
+            cwd="/",  # uv looks for settings from here upwards.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

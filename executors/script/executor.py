@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -29,7 +30,7 @@ from executors.script.artifacts import Collector
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import FIRST_UID, UID_COUNT, Identities, Identity
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import level_named
+from executors.script.level import MachineProblem, level_named
 from executors.script.log import RunLog
 from executors.script.outcome import build_result, read_output
 from executors.script.process import Ending, Launch, RunProcess
@@ -42,6 +43,8 @@ from executors.script.run_folder import (
 )
 
 SWEEP_EVERY_S = 600
+
+logger = logging.getLogger(__name__)
 
 
 class ScriptResource(BaseModel):
@@ -82,7 +85,7 @@ class ScriptExecutor(Executor):
         self._bare_python: Path | None = None
 
     def check(self) -> None:
-        """Raise ExecutorError when no script could run here; a worker calls it as it starts."""
+        """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
         self._level.check()
         self._make_state_folder()
         self._interpreter(None)
@@ -121,13 +124,12 @@ class ScriptExecutor(Executor):
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
             with identity as who, make_run_folder(self._state / "runs", who) as folder:
                 return self._execute_in(folder, who, resource, python, request, sink, workdir)
+        except MachineProblem as error:
+            # Folders and users of the machine are its operator's business, not the tenant's.
+            logger.error("Execution %s could not start: %s", request.execution_id, error)
+            return _could_not_start("This worker cannot run scripts. Its log says why.")
         except ExecutorError as error:
-            return ExecutionResult(
-                outcome=Outcome.FAILED,
-                stop_reason=StopReason.COULD_NOT_START,
-                summary=str(error).splitlines()[0],
-                error=str(error),
-            )
+            return _could_not_start(str(error))
 
     def _execute_in(
         self,
@@ -211,8 +213,8 @@ class ScriptExecutor(Executor):
         if python is not None:
             if not can_start(Path(python), self._uid):
                 raise NoInterpreter(
-                    "The environment of the script cannot be started by the run's user. Build it "
-                    "where every user may enter, on an interpreter that every user may start."
+                    f"The user of a run cannot start {python}. Build environments where every "
+                    "user may enter, on an interpreter that every user may start."
                 )
             return Path(python)
         if self._bare_python is None or not self._bare_python.exists():
@@ -220,7 +222,7 @@ class ScriptExecutor(Executor):
         return self._bare_python
 
     def _make_state_folder(self) -> None:
-        """Make sure the folders are there and ours. Raises ExecutorError."""
+        """Make sure the folders are there and ours. Raises MachineProblem."""
         mode = 0o711 if self._uid is not None else 0o700
         try:
             for folder in (self._state, self._state / "runs"):
@@ -228,13 +230,13 @@ class ScriptExecutor(Executor):
                 # Below a temporary folder somebody else could have been first.
                 found = folder.lstat()
                 if folder.is_symlink() or found.st_uid != os.geteuid():
-                    raise ExecutorError(f"The folder {folder} belongs to another user.")
+                    raise MachineProblem(f"The folder {folder} belongs to another user.")
                 folder.chmod(mode)
         except OSError as error:
-            raise ExecutorError(f"The folder {self._state} cannot be used: {error}.") from error
+            raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
         closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]
         if self._uid is not None and closed:
-            raise ExecutorError(
+            raise MachineProblem(
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."
             )
@@ -244,3 +246,12 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
+
+
+def _could_not_start(why: str) -> ExecutionResult:
+    return ExecutionResult(
+        outcome=Outcome.FAILED,
+        stop_reason=StopReason.COULD_NOT_START,
+        summary=why.splitlines()[0],
+        error=why,
+    )

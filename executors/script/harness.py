@@ -126,11 +126,11 @@ def typed_arguments(function: typing.Callable[..., Any], inputs: dict[str, Any])
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         for name in inputs:
             if name not in parameters:
-                raise WrongInput(f"main() has no argument for the input {name!r}")
+                raise WrongInput(f"the function main() has no argument for the input {name!r}")
     for name, parameter in parameters.items():
         needed = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if needed and parameter.default is parameter.empty and name not in inputs:
-            raise WrongInput(f"main() needs the input {name!r}, which was not given")
+            raise WrongInput(f"the function main() needs the input {name!r}, which was not given")
     try:
         hints = typing.get_type_hints(function)
     except Exception:

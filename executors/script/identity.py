@@ -4,7 +4,7 @@ A root worker gives every run a user id of its own, so that runs cannot read, si
 other. An ordinary user has no other id to give: there a run shares the worker's.
 """
 
-# ruff: noqa: PTH101, PTH106, PTH208 - folders are open descriptors here; pathlib takes none.
+# ruff: noqa: PTH106, PTH208 - folders are open descriptors here; pathlib takes none.
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from executors.contract import ExecutorError
+from executors.script.level import MachineProblem
 from executors.script.removal import remove_entry
 
 FIRST_UID = 1_879_100_000
 """Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
 UID_COUNT = 10_000
+LOWEST_UID = 1000
+"""Below are the machine's own users, whose processes a run's end would kill."""
 SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
 
 
-class NoFreeIdentity(ExecutorError):
+class NoFreeIdentity(MachineProblem):
     """Every user id for runs is in use."""
 
 
@@ -49,6 +51,8 @@ class Identities:
     """Hands out user ids; several processes may share folder. Only for root."""
 
     def __init__(self, folder: Path, first_uid: int = FIRST_UID, count: int = UID_COUNT) -> None:
+        if first_uid < LOWEST_UID:
+            raise ValueError(f"User ids for runs must be {LOWEST_UID} or more.")
         self._folder = folder
         self._first = first_uid
         self._count = count

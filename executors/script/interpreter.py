@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from executors.contract import ExecutorError
+from executors.script.level import MachineProblem
 from executors.script.removal import remove_tree
 
 OLDEST = (3, 11)
@@ -23,7 +23,7 @@ NOT_COPIED = {"test", "tests", "site-packages", "idlelib", "tkinter", "turtledem
 _answered: set[tuple[str, int | None]] = set()
 
 
-class NoInterpreter(ExecutorError):
+class NoInterpreter(MachineProblem):
     """No Python on this machine can be started by the user id of a run."""
 
 
@@ -64,22 +64,23 @@ def default_candidates() -> list[str]:
 
 def can_start(python: Path, uid: int | None) -> bool:
     """Return whether uid can start python, and python is new enough."""
-    if uid is not None and not (
-        is_reachable(python) and is_reachable(Path(os.path.realpath(python)))
-    ):
+    if uid is not None and not is_reachable(python):
         return False
     return _answers(str(python), uid)
 
 
 def is_reachable(path: Path) -> bool:
-    """Return whether every folder above path lets all users through, and path all users start it.
+    """Return whether all users may enter the folders above path and start what it leads to.
 
     Root ignores these bits, so it has to look at them.
     """
     try:
         if any(not parent.stat().st_mode & 0o001 for parent in path.absolute().parents):
             return False
-        return path.is_file() and path.stat().st_mode & 0o005 == 0o005
+        real = Path(os.path.realpath(path))
+        if any(not parent.stat().st_mode & 0o001 for parent in real.parents):
+            return False
+        return real.is_file() and real.stat().st_mode & 0o005 == 0o005
     except OSError:
         return False
 

@@ -17,7 +17,11 @@ from executors.contract import ExecutorError
 BOOT = "import sys; sys.path.append({folder!r}); import stage; stage.main()"
 
 
-class LevelUnavailable(ExecutorError):
+class MachineProblem(ExecutorError):
+    """This machine cannot run scripts as configured; the message is for its operator."""
+
+
+class LevelUnavailable(MachineProblem):
     """This machine cannot provide the configured level."""
 
 

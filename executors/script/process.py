@@ -94,7 +94,10 @@ class RunProcess:
                     start_new_session=True,
                 )
             except OSError as error:
-                return Ending(StopReason.COULD_NOT_START, problem=f"No process: {error}.")
+                return Ending(
+                    StopReason.COULD_NOT_START,
+                    problem=f"There is no process for it: {error.strerror}.",
+                )
             finally:
                 for descriptor in theirs:
                     os.close(descriptor)

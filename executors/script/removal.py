@@ -1,6 +1,6 @@
 """Removes a folder a script could write to, however it was prepared against that."""
 
-# ruff: noqa: PTH101, PTH106, PTH208 - folders are open descriptors here; pathlib takes none.
+# ruff: noqa: PTH101, PTH208 - folders are open descriptors here; pathlib takes none.
 
 from __future__ import annotations
 

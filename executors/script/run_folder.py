@@ -68,7 +68,9 @@ def make_run_folder(runs: Path, identity: Identity | None) -> Iterator[RunFolder
         try:
             folder = _make(path, identity, opened)
         except OSError as error:
-            raise RunFolderError(f"The folders of the run could not be made: {error}.") from error
+            raise RunFolderError(
+                f"The folders of the run could not be made: {error.strerror}."
+            ) from error
         yield folder
     finally:
         try:
@@ -134,8 +136,8 @@ def fill_run_folder(
         (folder / "inputs").chmod(0o555 if shared else 0o755)
         write(folder / "input.json", json.dumps(given, ensure_ascii=False).encode(), shared)
         write(folder / "harness.py", _harness_source(), shared)
-    except (OSError, shutil.Error) as error:
-        raise RunFolderError(f"The run could not be given its files: {error}.") from error
+    except OSError as error:
+        raise RunFolderError(f"The run could not be given its files: {error.strerror}.") from error
     return given
 
 

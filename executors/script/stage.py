@@ -8,7 +8,7 @@ Being a child subreaper, it becomes the parent of every orphan below it, however
 forked or called setsid. So "no child left" means that nothing of the run is alive.
 """
 
-# pathlib and contextlib would cost every run their import, and whatever goes wrong must be reported:
+# pathlib and contextlib would cost every run their import; whatever goes wrong must be reported:
 # ruff: noqa: BLE001, PTH116, PTH119, PTH123, PTH208, SIM105
 
 from __future__ import annotations
@@ -215,8 +215,10 @@ class Stage:
         """Kill every process of the run. Returns how many would not die."""
         patience = time.monotonic() + KILL_PATIENCE_S
         while self.reap():
-            self.kill_user()
-            stop_then_kill(os.getpid())
+            if self.order["uid"] is None:
+                stop_then_kill(os.getpid())
+            else:
+                self.kill_user()
             if time.monotonic() > patience:
                 return len(descendants(os.getpid()))
             time.sleep(0.002)
@@ -230,7 +232,8 @@ class Stage:
         if pid == 0:
             try:
                 self.drop_user()
-                os.kill(-1, signal.SIGKILL)
+                if os.getresuid() == (self.order["uid"],) * 3 and self.order["uid"] > 0:
+                    os.kill(-1, signal.SIGKILL)
             finally:
                 os._exit(0)
         try:

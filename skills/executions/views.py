@@ -70,7 +70,7 @@ class ExecutionView(ConsoleView):
         return {
             "execution": execution,
             "version": execution.version,
-            "status": Status(execution.status),
+            "state": Status(execution.status),
             "acts": acts_open_to(self.request.actor, execution),
             "took_s": presentation.took_s(execution),
             "parts": parts,

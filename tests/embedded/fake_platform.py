@@ -37,7 +37,9 @@ def plan(folder: Path, mode: str) -> PlatformPlan:
     for name in ("web", "worker"):
         ready = folder / f"{name}.ready"
         code = TREE.format(mode=mode, ready=ready)
-        children.append(ChildPlan(name, (sys.executable, "-c", code), ready.exists, ready))
+        command = (sys.executable, "-c", code)
+        last = name == "worker"
+        children.append(ChildPlan(name, command, ready.exists, ready, starts_last=last))
     return PlatformPlan(
         folder=folder,
         services=Services(folder / "var", fast=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from executors.contract import ExecutionRequest, ExecutionResult, Limits, Stream
 from executors.script.executor import ScriptExecutor
+from executors.script.removal import remove_tree
 
 MakeFolder = Callable[..., Path]
 
@@ -43,10 +43,10 @@ class RecordingSink:
 @pytest.fixture(scope="session")
 def open_folder() -> Iterator[Path]:
     """A folder other users may enter; pytest's own are closed, and as root runs are others."""
-    folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="execfabric-runs-"))
     folder.chmod(0o755)
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
 
 
 @pytest.fixture(scope="session")

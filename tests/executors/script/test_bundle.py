@@ -197,6 +197,7 @@ def test_entry_and_readme_are_demanded(pack: PackFiles) -> None:
     "data",
     [b"", b"not an archive", b"PK\x03\x04", b"\x1f\x8b", gzip.compress(b"x" * 5000),
      tar(BASE).getvalue()[:-40], zipped(BASE).getvalue()[:-10]],
+    ids=["empty", "text", "zip start", "gzip start", "no tar inside", "cut tar", "cut zip"],
 )  # fmt: skip
 def test_what_is_no_archive_is_refused(data: bytes) -> None:
     with pytest.raises(BundleError):
@@ -206,7 +207,8 @@ def test_what_is_no_archive_is_refused(data: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_archive_is_refused_or_read_but_nothing_else(data: st.DataObject) -> None:
-    original = data.draw(st.sampled_from([tar(BASE).getvalue(), zipped(BASE).getvalue()]))
+    packers: list[PackFiles] = [tar, zipped]
+    original = data.draw(st.sampled_from(packers))(BASE).getvalue()
     position = data.draw(st.integers(0, len(original) - 1))
     damaged = bytearray(original)
     damaged[position] = data.draw(st.integers(0, 255))

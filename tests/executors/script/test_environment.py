@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executors.contract import Outcome
+from executors.contract import Outcome, StopReason
 from executors.script import environment, interpreter
 from executors.script.environment import (
     EnvironmentBuildError,
@@ -261,4 +261,19 @@ def test_an_environment_out_of_reach_could_not_start(run: Runner, make_folder: M
 
     result = run.folder(folder, python=Path("/nowhere/bin/python"))
 
-    assert result.summary.startswith("The environment of the script cannot be started")
+    assert result.stop_reason is StopReason.COULD_NOT_START
+    assert result.summary == "This worker cannot run scripts. Its log says why."
+
+
+def test_an_environment_in_a_closed_folder_is_refused_as_root(
+    make_folder: MakeFolder, wheels: Path, python: Path, tmp_path: Path
+) -> None:
+    folder = make_folder(requirements__txt="greeting\n", main__py="")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+
+    if os.geteuid() == 0:
+        with pytest.raises(EnvironmentBuildError, match="cannot enter"):
+            build_environment(folder, root=closed / "environments", python=python)
+    else:
+        assert build_environment(folder, root=closed / "environments", python=python)

@@ -146,6 +146,23 @@ def test_a_state_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
         ScriptExecutor(state_folder=tmp_path / "link").check()
 
 
+def test_a_state_folder_runs_cannot_enter_is_refused_as_root(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    executor = ScriptExecutor(state_folder=closed / "state")
+
+    if IS_ROOT:
+        with pytest.raises(ExecutorError, match="Choose another state folder"):
+            executor.check()
+    else:
+        executor.check()
+
+
+def test_user_ids_of_the_machine_are_never_given_to_runs() -> None:
+    with pytest.raises(ValueError, match="1000 or more"):
+        ScriptExecutor(first_uid=0)
+
+
 def test_the_executor_checks_itself(executor: ScriptExecutor) -> None:
     executor.check()
 

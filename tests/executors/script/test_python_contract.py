@@ -252,8 +252,8 @@ def test_wrong_and_missing_arguments_are_named(run: Runner) -> None:
     missing = run("def main(speed):\n    pass\n")
     unfit = run("def main(speed: int):\n    pass\n", inputs={"speed": "fast"})
 
-    assert unknown.summary == "Main() has no argument for the input 'speed'."
-    assert missing.summary == "Main() needs the input 'speed', which was not given."
+    assert unknown.summary == "The function main() has no argument for the input 'speed'."
+    assert missing.summary == "The function main() needs the input 'speed', which was not given."
     assert "'speed' does not fit" in unfit.summary
 
 

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from execfabric.embedded.data_dir import DataFolder
+from execfabric.embedded.demo import plan_children
+from execfabric.settings.environment import Environment
+from tests.docs.pages import ROOT
+
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("migrate", "web", "worker", "beat")
+ONE_SHOT = ("migrate",)
+SETTINGS = {f"EXECFABRIC_{name.upper()}" for name in Environment.model_fields}
+IMAGE_ONLY = {"EXECFABRIC_VERSION"}
+"""Chooses the image; no process reads it."""
+
+
+def test_everything_the_platform_needs_is_there() -> None:
+    assert set(SERVICES) == {*OURS, "postgres", "redis"}
+
+
+def test_every_variable_is_a_setting() -> None:
+    named = set(re.findall(r"EXECFABRIC_[A-Z_]*[A-Z]", TEXT))
+
+    assert named - IMAGE_ONLY <= SETTINGS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_processes_of_the_platform_share_one_image_and_one_environment(name: str) -> None:
+    assert SERVICES[name]["image"] == SERVICES["web"]["image"]
+    assert SERVICES[name]["environment"] == SERVICES["web"]["environment"]
+    assert SERVICES[name]["volumes"] == ["data:/data"]
+
+
+def test_there_is_no_default_for_a_secret() -> None:
+    for name in ("EXECFABRIC_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
+        uses = re.findall(rf"\$\{{{name}[^}}]*\}}", TEXT)
+        assert uses, name
+        assert all(use.startswith(f"${{{name}:?") for use in uses), uses
+
+
+def test_the_environment_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With only what .env must have, every value is one that the settings take."""
+    given = {
+        "EXECFABRIC_BASE_DOMAIN": "skills.example.org",
+        "EXECFABRIC_SECRET_KEY": "x" * 50,
+        "POSTGRES_PASSWORD": "secret",
+        "REDIS_PASSWORD": "secret",
+    }
+    for name, value in SERVICES["web"]["environment"].items():
+        monkeypatch.setenv(name, _filled(str(value), given))
+
+    environment = Environment()
+
+    assert environment.base_domain == "skills.example.org"
+    assert environment.database_url == "postgresql://execfabric:secret@postgres:5432/execfabric"
+    assert environment.redis_url == "redis://:secret@redis:6379/0"
+    assert environment.https is True
+    assert environment.admin_usernames == frozenset()
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_a_health_check_or_ends_by_itself(name: str) -> None:
+    service = SERVICES[name]
+    if name in ONE_SHOT:
+        assert service["restart"] == "no"
+        assert service["healthcheck"] == {"disable": True}
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_service_runs_as_root_or_gains_rights(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["user"] not in ("root", "0", "", None)
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid"}
+
+
+def test_only_web_has_a_port_and_only_for_this_host() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
+    assert SERVICES["web"]["ports"] == ["127.0.0.1:${EXECFABRIC_PORT:-8000}:8000"]
+
+
+def test_what_is_kept_lies_in_named_volumes() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+
+    assert {mount.partition(":")[0] for mount in mounts} == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+def test_the_platform_waits_for_a_prepared_database(name: str) -> None:
+    waits = SERVICES[name]["depends_on"]
+
+    assert waits["migrate"] == {"condition": "service_completed_successfully"}
+    assert waits["postgres"] == waits["redis"] == {"condition": "service_healthy"}
+
+
+def test_the_worker_serves_the_queues_of_the_demo() -> None:
+    plans = plan_children(DataFolder(ROOT), 1, {})
+    [demo] = [plan.command for plan in plans if plan.name == "worker"]
+    ours = SERVICES["worker"]["command"]
+
+    assert ours[ours.index("--queues") + 1] == demo[demo.index("--queues") + 1]
+
+
+def _filled(text: str, given: dict[str, str]) -> str:
+    """Substitute ``${NAME:-default}`` and ``${NAME:?message}`` as compose does."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, operator, rest = match.groups()
+        if operator == ":?":
+            assert name in given, f"{name} is required but not in the list of the docs"
+        return given.get(name, rest)
+
+    return re.sub(r"\$\{([A-Z_]+)(:[-?])([^}]*)\}", fill, text)
