@@ -10,7 +10,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/platform/"), name="home"),
-    *urls_shared.urlpatterns,
+    *urls_shared.shared(__name__),
     path("platform/", include("tenants.accounts.urls_public")),
     path("platform/audit/", include("execfabric.web.audit.urls")),
     path("platform/", include("governance.urls")),

@@ -10,7 +10,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 
 urlpatterns = [
     path("", TenantHome.as_view(), name="home"),
-    *urls_shared.urlpatterns,
+    *urls_shared.shared(__name__),
     path("", include("tenants.accounts.urls")),
     path("skills/", include("skills.catalogue.urls")),
     path("executions/", include("skills.executions.urls")),

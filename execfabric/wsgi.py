@@ -7,3 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
 
 application = get_wsgi_application()
+
+# Loaded once before the server forks, so that no worker makes its first visitor wait for it.
+import execfabric.urls_public  # noqa: E402
+import execfabric.urls_tenant  # noqa: E402, F401

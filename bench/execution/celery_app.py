@@ -20,9 +20,7 @@ app = Celery("baseline", set_as_current=False)
 
 def use_redis(url: str) -> None:
     """Set broker and result store, before the first task."""
-    app.conf.update(
-        broker_url=url, result_backend=url, broker_connection_retry_on_startup=True
-    )
+    app.conf.update(broker_url=url, result_backend=url, broker_connection_retry_on_startup=True)
 
 
 @app.task(name="baseline.run_script")

@@ -90,9 +90,7 @@ def run_many(run_one: Callable[[int], float], jobs: int, clients: int) -> float:
     return jobs / elapsed_s
 
 
-def _measure_latency(
-    targets: Sequence[Target], job: Job, counts: Counts, samples: Samples
-) -> None:
+def _measure_latency(targets: Sequence[Target], job: Job, counts: Counts, samples: Samples) -> None:
     """Run one job of every target in turn, in blocks short enough to be worth repeating."""
     for start in range(0, counts.latency_jobs, SWEEPS_PER_BLOCK):
         numbers = range(start, min(start + SWEEPS_PER_BLOCK, counts.latency_jobs))
@@ -117,9 +115,7 @@ def _measure_throughput(
     samples.cpu_s_per_job[target.name].append(cost_s)
 
 
-def _least_disturbed(
-    attempt: Callable[[], Result], counts: Counts, samples: Samples
-) -> Result:
+def _least_disturbed(attempt: Callable[[], Result], counts: Counts, samples: Samples) -> Result:
     """Return what attempt returns, of two attempts if the first was disturbed."""
     share, result = _attempt(attempt)
     if share > counts.foreign_share:

@@ -42,10 +42,10 @@ class Target(ABC):
 
     name: str
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027 - not every target has a server
         """Bring up what it needs and run a few jobs. Raises BenchError."""
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027 - nor anything to end
         """End everything start() began; also after a start that failed."""
 
     def roots(self) -> Collection[int]:

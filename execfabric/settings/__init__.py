@@ -53,7 +53,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_tables2",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "knox",
     "pgtrigger",
     "rest_framework",
@@ -210,7 +209,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_FINDERS = [
-    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "execfabric.web.static_assets.OwnAppsFinder",
     "execfabric.web.static_assets.WheelAssetsFinder",
 ]
 DJANGO_TABLES2_TEMPLATE = "web/table.html"

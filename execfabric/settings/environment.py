@@ -12,6 +12,9 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from execfabric.embedded import choose_data_dir
+
+ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
 SECRETS = ("secret_key", "database_url", "redis_url", "storage_url", "email_url")
 """Settings that ``…_FILE`` may stand for."""
@@ -23,8 +26,9 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     data_dir: Path = Field(
-        default=Path("var"),
-        description="Folder for everything this instance keeps: database, files, logs, workspace.",
+        default_factory=lambda: choose_data_dir(ROOT / "var"),
+        description="Folder for everything this instance keeps: database, files, logs, workspace. "
+        "Default: var in the clone, or below /var/lib/execfabric where others cannot enter that.",
     )
     base_domain: str = Field(
         default="localhost",

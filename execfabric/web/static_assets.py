@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.contrib.staticfiles.finders import BaseFinder
+from django.apps import apps
+from django.contrib.staticfiles.finders import AppDirectoriesFinder, BaseFinder
 from django.contrib.staticfiles.utils import matches_patterns
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SuspiciousFileOperation
@@ -33,6 +34,9 @@ class WheelFile(NamedTuple):
         return found if found.is_file() else None
 
 
+SWAGGER = "drf_spectacular_sidecar/swagger-ui-dist"
+"""Where drf-spectacular's page looks for its files."""
+
 WHEEL_FILES: Mapping[str, WheelFile] = {
     "vendor/htmx.min.js": WheelFile("django-htmx", "django_htmx/static/django_htmx/htmx-2.min.js"),
     "vendor/tabler.min.css": WheelFile(
@@ -41,6 +45,18 @@ WHEEL_FILES: Mapping[str, WheelFile] = {
     "vendor/tabler.min.js": WheelFile(
         "starlette-admin", "starlette_admin/static/js/vendor/tabler.min.js"
     ),
+    **{
+        f"{SWAGGER}/{name}": WheelFile(
+            "drf-spectacular-sidecar",
+            f"drf_spectacular_sidecar/static/{SWAGGER}/{name}",
+        )
+        for name in (
+            "favicon-32x32.png",
+            "swagger-ui-bundle.js",
+            "swagger-ui-standalone-preset.js",
+            "swagger-ui.css",
+        )
+    },
 }
 
 
@@ -59,6 +75,17 @@ class WheelStorage(FileSystemStorage):
         if found is None:
             raise FileNotFoundError(name)
         return str(found)
+
+
+class OwnAppsFinder(AppDirectoriesFinder):
+    """The static folders of our own apps; of other packages only WHEEL_FILES are served."""
+
+    OWN = ("execfabric", "governance", "skills", "tenants")
+
+    def __init__(self, app_names: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
+        installed = app_names or [each.name for each in apps.get_app_configs()]
+        own = [name for name in installed if name.partition(".")[0] in self.OWN]
+        super().__init__(own, *args, **kwargs)
 
 
 class WheelAssetsFinder(BaseFinder):

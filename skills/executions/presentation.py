@@ -43,12 +43,10 @@ class Grid:
     kind: str = "grid"
 
     @property
-    def lines(self) -> list[list[tuple[str, bool, str]]]:
-        """Return heading, is a number, text of each cell, row by row."""
-        return [
-            [(*column, cell) for column, cell in zip(self.columns, row, strict=True)]
-            for row in self.rows
-        ]
+    def lines(self) -> list[list[tuple[str, bool]]]:
+        """Return text and is a number of each cell, row by row."""
+        numeric = [is_number for _heading, is_number in self.columns]
+        return [list(zip(row, numeric, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +76,23 @@ class ShownInput:
     is_long: bool = False
 
 
-def result_parts(output: Any, schema: Mapping[str, Any]) -> list[Part]:
+def result_parts(output: Any, schema: Mapping[str, Any], summary: str) -> list[Part]:
     """Return how to show a result: a table, labels and values, text, or JSON for the rest.
 
-    schema is the skill's output schema; its titles name the parts.
+    schema is the skill's output schema; its titles name the parts. A text that says the same as
+    summary, which stands above them, is left out.
     """
     if output is None:
         return []
     if not isinstance(output, dict):
         return [_part("", output)]
-    titles = {name: spec for name, spec in (schema.get("properties") or {}).items()}
+    titles = schema.get("properties") or {}
     pairs: list[tuple[str, Any]] = []
     blocks: list[Part] = []
     for name, value in output.items():
         title = title_of(name, titles.get(name))
+        if summary and value == summary:
+            continue
         if _is_short(value):
             pairs.append((title, plain(value)))
         else:

@@ -33,11 +33,6 @@ class Preview:
     is_cut: bool = False
     """There is more in the file."""
 
-    @property
-    def lines(self) -> list[list[tuple[str, str]]]:
-        """Return heading and text of each cell, row by row."""
-        return [list(zip(self.header, row, strict=True)) for row in self.rows]
-
 
 def kind_of(artifact: Artifact) -> str:
     """Return which preview an artifact has: "image", "table", "text" or "none"."""

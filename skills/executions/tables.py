@@ -49,7 +49,8 @@ class ExecutionTable(tables.Table):
         badge = status_badge(Status(record.status))
         if record.status != Status.RUNNING or record.progress_fraction is None:
             return badge
-        return format_html('{} <span class="small">{:.0%}</span>', badge, record.progress_fraction)
+        percent = f"{record.progress_fraction:.0%}"
+        return format_html('{} <span class="small text-secondary">{}</span>', badge, percent)
 
     def render_who(self, value: Any) -> str:
         return str(value.get_full_name())

@@ -64,7 +64,9 @@ class ExecutionView(ConsoleView):
     def state_context(self, execution: Execution) -> dict[str, Any]:
         """Return what the parts of the page that change with the state need."""
         over = execution.is_final
-        parts = presentation.result_parts(execution.output, execution.version.output_schema)
+        parts = presentation.result_parts(
+            execution.output, execution.version.output_schema, execution.summary
+        )
         raw = json.dumps(execution.output, ensure_ascii=False, indent=2) if parts else ""
         artifacts = list(execution.artifacts.all()[:MOST_ARTIFACTS]) if over else []
         return {

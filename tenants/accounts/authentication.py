@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.request import Request
 
@@ -23,3 +24,13 @@ class BearerAuthentication(TokenAuthentication):
         request.actor = actor  # type: ignore[attr-defined]
         request._request.actor = actor  # type: ignore[attr-defined]
         return account, token
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How the API's description names the token."""
+
+    target_class = BearerAuthentication
+    name = "bearerAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}

@@ -1,0 +1,109 @@
+"""Measure what a governed run costs, next to a bare process and a hand-written Celery task."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.execution import lineup
+from bench.execution.load import Counts, measure
+from bench.execution.page import INTRODUCTION, TITLES, execution_section
+from bench.execution.target import BenchError, Job
+from execfabric.embedded import EmbeddedError
+
+ROOT = Path(__file__).parents[2]
+SETTLE_S = 2.0
+TENANCY_TIMEOUT_S = 300.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; write the page if asked to. Return 1 if evidence is missing."""
+    options = _read_options(arguments)
+    try:
+        text, complete = _measure_execution(options)
+        print(text)
+        if options.write:
+            page = "\n".join((INTRODUCTION, text, _measure_tenancy()))
+            options.write.parent.mkdir(parents=True, exist_ok=True)
+            options.write.write_text(page, encoding="utf-8")
+            _say(f"{options.write} is written")
+    except (BenchError, EmbeddedError) as error:
+        sys.exit(f"bench: {error}")
+    return 0 if complete else 1
+
+
+def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.execution",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--write", type=Path, metavar="FILE", help="write the page there, with the tenancy figures")
+    add("--targets", nargs="+", choices=lineup.NAMES, default=lineup.NAMES, help="what to measure")
+    add("--jobs", nargs="+", choices=TITLES, default=list(TITLES), help="folders of bench/jobs")
+    add("--python", default="", help="interpreter of bare and celery, if not the platform's")
+    add("--workers", type=int, default=2, help="worker processes of celery")
+    add("--latency-jobs", type=int, default=40, help="jobs per target, one at a time")
+    add("--throughput-jobs", type=int, default=40, help="jobs per target, clients and round")
+    add("--clients", type=int, nargs="+", default=[2, 8], help="clients at a time")
+    add("--rounds", type=int, default=3, help="rounds of throughput")
+    add(
+        "--foreign-share",
+        type=float,
+        default=0.15,
+        help="share of the machine others may use before a measurement is repeated",
+    )
+    return parser.parse_args(arguments)
+
+
+def _measure_execution(options: argparse.Namespace) -> tuple[str, bool]:
+    """Return the section about running jobs, and whether all evidence was found."""
+    jobs = [Job(name) for name in options.jobs]
+    counts = Counts(
+        latency_jobs=options.latency_jobs,
+        throughput_jobs=options.throughput_jobs,
+        clients=options.clients,
+        rounds=options.rounds,
+        foreign_share=options.foreign_share,
+    )
+    _say(f"starting {', '.join(options.targets)}")
+    with lineup.started(
+        options.targets, jobs, python=options.python, workers=options.workers
+    ) as running:
+        time.sleep(SETTLE_S)
+        memories = {target.name: target.memory() for target in running.targets}
+        measured = {}
+        for job in jobs:
+            _say(f"measuring the job {job.name}")
+            measured[job] = measure(running.targets, job, counts)
+        missing = running.governed.missing_evidence() if running.governed else None
+        text = execution_section(running, counts, measured, memories, missing)
+    return text, not missing
+
+
+def _measure_tenancy() -> str:
+    """Return the section of bench.tenancy, in a process of its own: it loads all of Django."""
+    _say("measuring tenancy")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.tenancy"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=TENANCY_TIMEOUT_S,
+    )
+    if done.returncode != 0:
+        raise BenchError("bench.tenancy failed.")
+    return done.stdout
+
+
+def _say(text: str) -> None:
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The platform itself: a run submitted over HTTP, its result waited for over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from bench.execution.instance import Facts, Instance
+from bench.execution.target import BenchError, Job, Target
+
+WAIT_S = 20
+TIMEOUT_S = 60.0
+WARM_UP_RUNS = 6
+EVIDENCE_SAMPLE = 20
+# What the trail must hold about each run.
+AUDIT_CODES = {
+    "executions.execution.request",
+    "executions.execution.claim",
+    "executions.execution.finish",
+}
+STEPS = (
+    "submit, until stored",
+    "queued, until claimed by a worker",
+    "run, as the worker sees it",
+    "of it the script's process",
+    "result, until at the client",
+)
+
+
+class GovernedTarget(Target):
+    """Submit, long-poll, check. It starts its own platform with the jobs as skills."""
+
+    name = "ExecFabric, governed, over HTTP"
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.instance = Instance()
+        self.facts: Facts | None = None
+        self.interpreter = ""
+        """The one that runs the scripts, known after start()."""
+        self._token = ""
+        self._local = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
+        self._runs: dict[str, dict[str, list[float]]] = {job.name: {} for job in jobs}
+        """By job and execution id: the seconds of each of STEPS."""
+
+    def start(self) -> None:
+        self.facts = self.instance.start(self.jobs)
+        login = {"username": self.facts.username, "password": self.facts.password}
+        self._token = self._json("POST", "/api/v1/auth/login", login)["token"]
+        for job in self.jobs:
+            for n in range(WARM_UP_RUNS):
+                self.run_one(job, n)
+            self.forget_runs(job)
+
+    def stop(self) -> None:
+        for connection in self._connections:
+            connection.close()
+        self.instance.stop()
+
+    def roots(self) -> Collection[int]:
+        supervisor = self.instance.supervisor
+        return [supervisor.pid] if supervisor is not None else []
+
+    def run_one(self, job: Job, n: int) -> float:
+        asked_at, began_at = time.time(), time.perf_counter()
+        run = self._json("POST", "/api/v1/executions", {"skill": job.skill, "inputs": {"n": n}})
+        while not run["is_final"]:
+            if time.perf_counter() - began_at > TIMEOUT_S:
+                raise BenchError(f"{self.name}: not done after {TIMEOUT_S:.0f} s: {run}")
+            run = self._json("GET", f"/api/v1/executions/{run['id']}?wait={WAIT_S}")
+        elapsed_s = time.perf_counter() - began_at
+        if run["status"] != "succeeded":
+            raise BenchError(f"{self.name}: {run['status']}: {run['error']}")
+        self.check(run["output"], n)
+        self.interpreter = run["output"]["python"]
+        self._runs[job.name][run["id"]] = _steps(run, asked_at, asked_at + elapsed_s)
+        return elapsed_s
+
+    def missing_evidence(self) -> list[str] | None:
+        """Look in the database for the audit trail and the owner of some runs."""
+        assert self.facts is not None
+        schema = sql.Identifier(self.facts.schema)
+        acts = sql.SQL(
+            "SELECT code FROM {}.core_auditevent WHERE target_id = %s AND outcome = 'done'"
+        ).format(schema)
+        owner = sql.SQL(
+            "SELECT username FROM {0}.executions_execution run "
+            "JOIN {0}.accounts_account account ON account.id = run.requested_by_id "
+            "WHERE run.id = %s"
+        ).format(schema)
+        missing = []
+        everything = [run for runs in self._runs.values() for run in runs]
+        with psycopg.connect(self.facts.database_url) as connection:
+            for run in random.sample(everything, min(EVIDENCE_SAMPLE, len(everything))):
+                known = {code for (code,) in connection.execute(acts, [run])}
+                missing += [f"{code} of run {run}" for code in sorted(AUDIT_CODES - known)]
+                if connection.execute(owner, [run]).fetchall() != [(self.facts.username,)]:
+                    missing.append(f"the actor of run {run}")
+        return missing
+
+    def forget_runs(self, job: Job) -> None:
+        """Drop what is known about the runs of job so far."""
+        self._runs[job.name] = {}
+
+    def steps(self, job: Job, first: int) -> dict[str, list[float]]:
+        """Return the seconds of each step of the first runs of job, in the order of STEPS."""
+        chosen = list(self._runs[job.name].values())[:first]
+        return {name: [run[place] for run in chosen] for place, name in enumerate(STEPS)}
+
+    def _json(self, method: str, path: str, body: object = None) -> Any:
+        connection = self._connection()
+        headers = {"Accept": "application/json", "Host": self._known.host}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, headers)
+        response = connection.getresponse()
+        raw = response.read()
+        if not 200 <= response.status < 300:
+            raise BenchError(f"{self.name}: {method} {path}: {response.status} {raw[:300]!r}")
+        return json.loads(raw)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return this thread's connection, kept open between requests."""
+        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", self._known.port, timeout=TIMEOUT_S
+            )
+            connection.connect()
+            # Headers and body leave as two packets, and the second must not wait.
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    @property
+    def _known(self) -> Facts:
+        if self.facts is None:
+            raise BenchError(f"{self.name} was not started.")
+        return self.facts
+
+
+def _steps(run: dict[str, Any], asked_at: float, answered_at: float) -> list[float]:
+    """Return the seconds of STEPS; client and server share this machine's clock."""
+    created, started, finished = (
+        datetime.fromisoformat(run[name]).timestamp()
+        for name in ("created_at", "started_at", "finished_at")
+    )
+    return [
+        created - asked_at,
+        started - created,
+        finished - started,
+        run["wall_s"],
+        answered_at - finished,
+    ]

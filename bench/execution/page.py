@@ -1,0 +1,65 @@
+"""The text around the tables: docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.execution import report
+from bench.execution.footprint import Memory
+from bench.execution.lineup import Lineup
+from bench.execution.load import Counts, Samples
+from bench.execution.machine import facts
+from bench.execution.target import Job
+
+TITLES = {
+    "trivial": "A trivial job: a number plus one",
+    "cpu10": "The same after 10 ms of work",
+}
+INTRODUCTION = """\
+# Benchmarks
+
+What a governed run costs, and what tenancy costs. `make bench` measures it and replaces this page;
+how each figure is taken stands in `bench/README.md`.
+
+Read the ratios: they compare things measured in the same run, in turn. Milliseconds of another
+machine, or of another day, mean little.
+"""
+MEANING = """\
+*Bare* starts the interpreter on the script and reads its output. *Celery* is a hand-written task
+that does the same in a worker: no login, no rights, no isolation, no record. *ExecFabric* is one
+HTTP request that submits and one that waits for the result, with token, rights, input check,
+audit trail, isolated run and stored result. All three start the same interpreter.
+"""
+
+
+def execution_section(
+    lineup: Lineup,
+    counts: Counts,
+    measured: dict[Job, Samples],
+    memories: dict[str, Memory | None],
+    missing: Sequence[str] | None,
+) -> str:
+    """Return everything about running jobs. missing is evidence that was not found, if checked."""
+    sandbox = lineup.governed.facts.sandbox if lineup.governed and lineup.governed.facts else ""
+    parts = ["## Running a job", MEANING.strip(), facts(lineup.python, sandbox)]
+    for job, samples in measured.items():
+        parts.append(f"### {TITLES.get(job.name, job.name)}")
+        parts.append(report.latency_table(lineup, samples))
+        parts.append(report.throughput_table(lineup, samples, counts.clients))
+        if lineup.governed:
+            steps = lineup.governed.steps(job, first=counts.latency_jobs)
+            parts.append(report.step_table(steps))
+        parts.append(report.disturbance(samples))
+    if any(memories.values()):
+        parts.append("### Memory and evidence")
+        parts.append(report.memory_table(memories))
+    parts += _evidence(missing)
+    return "\n\n".join(parts) + "\n"
+
+
+def _evidence(missing: Sequence[str] | None) -> list[str]:
+    if missing is None:
+        return []
+    if missing:
+        return ["**Evidence is missing**, so these figures do not count: " + "; ".join(missing)]
+    return ["Every result was checked; a sample of the runs had its owner and full audit trail."]
