@@ -19,6 +19,7 @@ from execfabric.core.roles import Role
 from executors.contract import ExecutorError
 from executors.script.bundle import read_bundle
 from skills.catalogue.models import ScriptVersion
+from skills.catalogue.models import ScriptVersion
 from skills.catalogue.services import onboard_script
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account
@@ -136,11 +137,13 @@ def _onboard_examples(tenant: str, progress: Progress) -> None:
     for folder in sorted(path for path in EXAMPLES.iterdir() if (path / "README.md").exists()):
         try:
             bundle = read_bundle(folder)
+            if ScriptVersion.objects.filter(digest=bundle.digest).exists():
+                continue
             version = onboard_script(actor=Actor.system("demo", door=Door.COMMAND), bundle=bundle)
         except (DomainError, ExecutorError) as error:
             progress(f"left out {folder.name} in {tenant}: {error}")
         else:
-            progress(f"{tenant}: {version}")
+            progress(f"{tenant}: {version} is ready")
 
 
 def _document(tenants: dict[str, Tenant], passwords: _Passwords) -> dict[str, Any]:

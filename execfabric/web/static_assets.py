@@ -51,7 +51,6 @@ WHEEL_FILES: Mapping[str, WheelFile] = {
             f"drf_spectacular_sidecar/static/{SWAGGER}/{name}",
         )
         for name in (
-            "favicon-32x32.png",
             "swagger-ui-bundle.js",
             "swagger-ui-standalone-preset.js",
             "swagger-ui.css",

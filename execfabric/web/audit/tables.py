@@ -26,20 +26,29 @@ DOORS = {
 }
 
 
+def cell(name: str) -> dict[str, dict[str, str]]:
+    return {"td": {"class": f"audit-{name}"}}
+
+
 class EventTable(tables.Table):
     """Audit events, newest first; a second line per event holds the rest of it."""
 
-    at = tables.Column(_("Time"), order_by=("id",))
-    actor_name = tables.Column(_("Who"), orderable=False)
-    code = tables.Column(_("What"), orderable=False)
-    target_label = tables.Column(_("Object"), orderable=False)
-    outcome = tables.Column(_("Outcome"), orderable=False)
-    door = tables.Column(_("Through"), orderable=False)
+    at = tables.Column(_("Time"), order_by=("id",), attrs=cell("at"))
+    actor_name = tables.Column(_("Who"), orderable=False, attrs=cell("who"))
+    code = tables.Column(_("What"), orderable=False, attrs=cell("code"))
+    target_label = tables.Column(_("Object"), orderable=False, attrs=cell("target"))
+    outcome = tables.Column(_("Outcome"), orderable=False, attrs=cell("outcome"))
+    door = tables.Column(_("Through"), orderable=False, attrs=cell("door"))
     more = tables.TemplateColumn(
-        template_name="audit/more.html", verbose_name="", orderable=False, empty_values=()
+        template_name="audit/more.html",
+        verbose_name="",
+        orderable=False,
+        empty_values=(),
+        attrs=cell("toggle-cell"),
     )
 
     class Meta:
+        attrs = {"class": "table audit"}
         template_name = "audit/event_table.html"
 
     def render_at(self, value: Any) -> Any:
