@@ -45,8 +45,8 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 	$(LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	echo uv | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-bootstrap.lock
 
-bench: venv ## Run the benchmarks
-	$(PY) -m bench
+bench: venv ## Measure and write docs/benchmarks.md (about 4 minutes)
+	$(PY) -m bench.execution --write docs/benchmarks.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist

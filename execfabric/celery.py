@@ -20,7 +20,7 @@ app.set_default()  # Else a thread of the web server that sends a task would not
 
 @worker_init.connect
 def refuse_without_isolation(**_signal: Any) -> None:
-    """End the worker when it cannot isolate runs as configured; running them anyway is no option."""
+    """End the worker when it cannot isolate runs as configured; it never runs them anyway."""
     from executors.contract import ExecutorError
     from executors.registry import EXECUTORS
 

@@ -127,6 +127,13 @@ class Executor(ABC):
     kind: str
 
     @abstractmethod
+    def check(self) -> None:
+        """Raise ExecutorError when nothing of this kind could run on this machine.
+
+        A worker asks as it starts, and does not start when the answer is no.
+        """
+
+    @abstractmethod
     def validate(self, spec: dict[str, Any]) -> None:
         """Raise InvalidResource when spec is not a usable resource of this kind."""
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
+from execfabric.web.requests import ApiRequest
 from tenants.registry.addresses import url_for_tenant
 from tenants.registry.models import Tenant
 from tenants.registry.selectors import tenants_visible_to
@@ -70,7 +70,7 @@ class TenantListView(ApiView):
         tags=["tenants"],
         responses={200: TenantOut(many=True), **error_responses(401)},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """List the tenants."""
         return self.page(tenants_visible_to(request.actor), TenantOut)
 
@@ -87,7 +87,7 @@ class TenantListView(ApiView):
             )
         ],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """Open a tenant: number, schema, host, and the owner's account."""
         body = TenantIn(data=request.data)
         body.is_valid(raise_exception=True)
@@ -108,7 +108,7 @@ class TenantDetailView(ApiView):
         tags=["tenants"],
         responses={200: TenantOut, **error_responses(401, 404)},
     )
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: ApiRequest, name: str) -> Response:
         """Return one tenant."""
         return Response(TenantOut(self.find(tenants_visible_to(request.actor), name=name)).data)
 
@@ -120,7 +120,7 @@ class TenantSuspendView(ApiView):
         request=SuspendIn,
         responses={200: TenantOut, **error_responses(400, 401, 403, 404, 409)},
     )
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: ApiRequest, name: str) -> Response:
         """Refuse every request of a tenant from now on."""
         body = SuspendIn(data=request.data)
         body.is_valid(raise_exception=True)
@@ -138,7 +138,7 @@ class TenantResumeView(ApiView):
         request=None,
         responses={200: TenantOut, **error_responses(401, 403, 404, 409)},
     )
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: ApiRequest, name: str) -> Response:
         """Let a suspended tenant in again."""
         tenant = self.find(tenants_visible_to(request.actor), name=name)
         return Response(TenantOut(resume_tenant(actor=request.actor, tenant=tenant)).data)

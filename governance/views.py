@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from execfabric.core.models import AuditEvent
 from execfabric.core.permissions import can
 from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.audit.tables import title_of
+from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 from tenants.registry.addresses import url_for_host, url_for_tenant
 from tenants.registry.models import Tenant, TenantStatus
@@ -34,7 +35,7 @@ class PlatformView(ConsoleView):
 
     permission = "registry.tenant.read"
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: ConsoleRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.actor.is_authenticated and not can(request.actor, self.permission):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
@@ -50,7 +51,7 @@ class PlatformView(ConsoleView):
 class Home(PlatformView):
     template_name = "governance/home.html"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         tenants = tenants_visible_to(request.actor)
         counted = tenants.order_by().values_list("status").annotate(Count("pk"))
         counts = dict(counted)
@@ -65,7 +66,7 @@ class Home(PlatformView):
 class TenantList(PlatformView):
     template_name = "governance/tenant_list.html"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         found = TenantFilter(request.GET, queryset=tenants_visible_to(request.actor))
         table = TenantTable(found.qs)
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
@@ -77,10 +78,10 @@ class TenantOpen(PlatformView):
     template_name = "governance/tenant_open.html"
     permission = "registry.tenant.open"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         return self.render(form=OpenTenantForm())
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: ConsoleRequest) -> HttpResponse:
         form = OpenTenantForm(request.POST)
         if not form.is_valid():
             return self.invalid(form)
@@ -121,7 +122,7 @@ class TenantOpen(PlatformView):
 class TenantDetail(PlatformView):
     template_name = "governance/tenant_detail.html"
 
-    def get(self, request: HttpRequest, name: str) -> HttpResponse:
+    def get(self, request: ConsoleRequest, name: str) -> HttpResponse:
         tenant = self.tenant(name)
         status = TenantStatus(tenant.status)
         may_suspend = can(request.actor, "registry.tenant.suspend", tenant)
@@ -145,7 +146,7 @@ class TenantDetail(PlatformView):
 class TenantSuspend(PlatformView):
     permission = "registry.tenant.suspend"
 
-    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+    def post(self, request: ConsoleRequest, name: str) -> HttpResponse:
         form = SuspendForm(request.POST)
         tenant = self.tenant(name)
         if not form.is_valid():
@@ -159,7 +160,7 @@ class TenantSuspend(PlatformView):
 class TenantResume(PlatformView):
     permission = "registry.tenant.resume"
 
-    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+    def post(self, request: ConsoleRequest, name: str) -> HttpResponse:
         resume_tenant(actor=request.actor, tenant=self.tenant(name))
         messages.success(request, _("Resumed. Its hosts answer again."))
         return redirect("governance:tenant-detail", name)

@@ -1,1 +1,1 @@
-"""Tenancy: the registry of tenants and hosts, accounts and roles, menu, and the database backend."""
+"""Tenancy: registry of tenants and hosts, accounts and roles, menu, database backend."""

@@ -6,4 +6,4 @@ os.environ.setdefault("EXECFABRIC_DATABASE_URL", "postgresql://nobody@localhost/
 os.environ.setdefault("EXECFABRIC_REDIS_URL", "redis://localhost/0")
 os.environ.setdefault("EXECFABRIC_SECRET_KEY", "for the type checker only")
 
-from execfabric.settings import *  # noqa: E402, F403
+from execfabric.settings import *  # noqa: F403

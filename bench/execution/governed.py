@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import select
 import socket
 import threading
 import time
@@ -50,7 +51,6 @@ class GovernedTarget(Target):
         """The one that runs the scripts, known after start()."""
         self._token = ""
         self._local = threading.local()
-        self._connections: list[http.client.HTTPConnection] = []
         self._runs: dict[str, dict[str, list[float]]] = {job.name: {} for job in jobs}
         """By job and execution id: the seconds of each of STEPS."""
 
@@ -64,8 +64,6 @@ class GovernedTarget(Target):
             self.forget_runs(job)
 
     def stop(self) -> None:
-        for connection in self._connections:
-            connection.close()
         self.instance.stop()
 
     def roots(self) -> Collection[int]:
@@ -136,15 +134,16 @@ class GovernedTarget(Target):
     def _connection(self) -> http.client.HTTPConnection:
         """Return this thread's connection, kept open between requests."""
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(
-                "127.0.0.1", self._known.port, timeout=TIMEOUT_S
-            )
-            connection.connect()
-            # Headers and body leave as two packets, and the second must not wait.
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._local.connection = connection
-            self._connections.append(connection)
+        if connection is not None and not select.select([connection.sock], [], [], 0)[0]:
+            return connection
+        # None yet, or readable while idle: the server closed it.
+        if connection is not None:
+            connection.close()
+        connection = http.client.HTTPConnection("127.0.0.1", self._known.port, timeout=TIMEOUT_S)
+        connection.connect()
+        # Headers and body leave as two packets, and the second must not wait.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._local.connection = connection
         return connection
 
     @property

@@ -28,7 +28,7 @@ def record(
     reason: str = "",
 ) -> AuditEvent:
     """Append one event in the current schema, inside the transaction at hand."""
-    is_row = isinstance(target, models.Model)
+    row = target if isinstance(target, models.Model) else None
     return AuditEvent.objects.create(
         code=code,
         outcome=outcome,
@@ -37,9 +37,9 @@ def record(
         actor_name=storable(actor.username or "anonymous")[:150],
         door=actor.door,
         address=actor.address,
-        target_type=target._meta.label_lower if is_row else "",  # type: ignore[union-attr]
-        target_id=str(target.pk)[:64] if is_row else "",  # type: ignore[union-attr]
-        target_label=storable(str(target))[:LONGEST_TEXT] if is_row else "",
+        target_type=row._meta.label_lower if row else "",
+        target_id=str(row.pk)[:64] if row else "",
+        target_label=storable(str(row))[:LONGEST_TEXT] if row else "",
         request_id=current_request_id(),
         reason=storable(reason)[:2000],
         details={name: describe(name, value) for name, value in (inputs or {}).items()},

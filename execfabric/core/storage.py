@@ -26,7 +26,7 @@ def store_file(folder: str, name: str, content: IO[bytes]) -> str:
     return default_storage.save(stored, File(content))
 
 
-def open_file(stored: str) -> File:
+def open_file(stored: str) -> File[bytes]:
     """Open a stored file of the current schema for reading. Raises NotFound for any other."""
     try:
         return default_storage.open(_own(stored), "rb")

@@ -46,7 +46,7 @@ def wait_until(
         return look()
     deadline = time.monotonic() + timeout_s
     try:
-        with client().pubsub(ignore_subscribe_messages=True) as subscription:
+        with client().pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(_channel(topic))
             seen = look()
             while not enough(seen) and (left := deadline - time.monotonic()) > 0:

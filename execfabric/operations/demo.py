@@ -19,7 +19,6 @@ from execfabric.core.roles import Role
 from executors.contract import ExecutorError
 from executors.script.bundle import read_bundle
 from skills.catalogue.models import ScriptVersion
-from skills.catalogue.models import ScriptVersion
 from skills.catalogue.services import onboard_script
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account

@@ -177,7 +177,7 @@ FILE_UPLOAD_HANDLERS = ["execfabric.web.uploads.BoundedUploadHandler"]
 
 # --- API ----------------------------------------------------------------------------------------
 
-KNOX_TOKEN_MODEL = "accounts.ApiToken"
+KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  # a name, not a token
 REST_KNOX = {
     "TOKEN_TTL": timedelta(days=30),
     "AUTH_HEADER_PREFIX": "Bearer",
@@ -222,6 +222,7 @@ TIME_ZONE = "UTC"
 
 LOGGING = logs.configuration(ENVIRONMENT.log_level)
 SILENCED_SYSTEM_CHECKS = [
+    "auth.W004",  # Usernames are unique by a constraint, whatever their case.
     "axes.W002",  # Its middleware would answer with a page of its own; the login views answer.
     "commands.E001",  # pgtrigger and django-tenants both replace `migrate`; each works alone.
 ]

@@ -21,7 +21,7 @@ SECRETS = ("secret_key", "database_url", "redis_url", "storage_url", "email_url"
 
 
 class Environment(BaseSettings):
-    """The environment of one process. Raises pydantic's ValidationError when a value is not usable."""
+    """The environment of one process. Raises ValidationError when a value is not usable."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -75,7 +75,8 @@ class Environment(BaseSettings):
         description="Isolation every run must have; a worker that cannot give it does not start.",
     )
     email_url: str = Field(
-        default="", description="smtp://user:password@host:587 for outgoing mail. Empty: to the log."
+        default="",
+        description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",
     )
     log_level: str = Field(
         default="INFO",
@@ -84,14 +85,7 @@ class Environment(BaseSettings):
     )
     pg_bin: str = Field(
         default="",
-        description="Folder of the PostgreSQL programs. Empty: those of the installed wheel.",
-    )
-    redis_bin: str = Field(
-        default="", description="A valkey-server or redis-server. Empty: the one of the wheel."
-    )
-    run_as: str = Field(
-        default="",
-        description="User the embedded database and broker run as when started by root.",
+        description="Folder of the pg_dump that opens tenants. Empty: the one of the wheel.",
     )
 
     @model_validator(mode="before")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from django.core.exceptions import ImproperlyConfigured
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def configuration(level: str) -> dict[str, Any]:
     """Set up structlog and return Django's LOGGING for the given least level."""
-    shared = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -54,6 +55,6 @@ def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
         from django.db import connection
 
         event["schema"] = connection.schema_name  # type: ignore[attr-defined]
-    except Exception:
+    except (ImportError, AttributeError, ImproperlyConfigured):
         event["schema"] = ""
     return event

@@ -41,7 +41,13 @@ def database_settings(url: str) -> dict[str, Any]:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
         raise ImproperlyConfigured(f"EXECFABRIC_DATABASE_URL is not usable: {error}") from None
-    known = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+    known = {
+        "NAME": "dbname",
+        "HOST": "host",
+        "PORT": "port",
+        "USER": "user",
+        "PASSWORD": "password",
+    }
     database: dict[str, Any] = {name: parts.pop(key, "") for name, key in known.items()}
     if not database["NAME"]:
         raise ImproperlyConfigured("EXECFABRIC_DATABASE_URL names no database.")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from execfabric.core.request_context import current_request_id
 from execfabric.web.menu import ACCENTS, account_menu_of, brand_of, menu_of
+from execfabric.web.requests import ConsoleRequest
 
 
-def shell(request: HttpRequest) -> dict[str, Any]:
+def shell(request: ConsoleRequest) -> dict[str, Any]:
     """Return brand, menus, actor and request id; nothing is read until a template asks for it."""
     return {
         "brand": SimpleLazyObject(lambda: brand_of(request)),

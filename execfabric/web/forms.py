@@ -269,7 +269,7 @@ def _number_field(spec: JsonSchema, common: dict[str, Any]) -> SchemaField:
     whole = spec.get("type") == "integer"
     field: SchemaField = IntegerField(**common) if whole else NumberField(**common)
     step = _number(spec.get("multipleOf"))
-    field.widget.attrs["step"] = step if step else (1 if whole else "any")
+    field.widget.attrs["step"] = step or (1 if whole else "any")
     low, high = _number(spec.get("minimum")), _number(spec.get("maximum"))
     if low is not None:
         field.widget.attrs["min"] = low

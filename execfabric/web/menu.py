@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from django.http import HttpRequest
+from execfabric.web.requests import ConsoleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +47,37 @@ ACCENTS = frozenset({"blue", "teal", "green", "purple", "red", "graphite"})
 
 
 class _Sources:
-    menu: Callable[[HttpRequest], Iterable[MenuEntry]] | None = None
-    account: Callable[[HttpRequest], Iterable[MenuEntry]] | None = None
-    brand: Callable[[HttpRequest], Brand] | None = None
+    menu: Callable[[ConsoleRequest], Iterable[MenuEntry]] | None = None
+    account: Callable[[ConsoleRequest], Iterable[MenuEntry]] | None = None
+    brand: Callable[[ConsoleRequest], Brand] | None = None
 
 
-def set_menu_source(source: Callable[[HttpRequest], Iterable[MenuEntry]]) -> None:
+def set_menu_source(source: Callable[[ConsoleRequest], Iterable[MenuEntry]]) -> None:
     """Let source supply the sidebar entries of a request."""
     _Sources.menu = source
 
 
-def set_account_menu_source(source: Callable[[HttpRequest], Iterable[MenuEntry]]) -> None:
+def set_account_menu_source(source: Callable[[ConsoleRequest], Iterable[MenuEntry]]) -> None:
     """Let source supply the entries under the user's name."""
     _Sources.account = source
 
 
-def set_brand_source(source: Callable[[HttpRequest], Brand]) -> None:
+def set_brand_source(source: Callable[[ConsoleRequest], Brand]) -> None:
     """Let source supply the brand of a request."""
     _Sources.brand = source
 
 
-def menu_of(request: HttpRequest) -> list[MenuEntry]:
+def menu_of(request: ConsoleRequest) -> list[MenuEntry]:
     """Return the sidebar entries, with the one that leads to this page marked active."""
     entries = tuple(_Sources.menu(request)) if _Sources.menu else ()
     return mark_active(entries, request.path)
 
 
-def account_menu_of(request: HttpRequest) -> list[MenuEntry]:
+def account_menu_of(request: ConsoleRequest) -> list[MenuEntry]:
     return list(_Sources.account(request)) if _Sources.account else []
 
 
-def brand_of(request: HttpRequest) -> Brand:
+def brand_of(request: ConsoleRequest) -> Brand:
     return _Sources.brand(request) if _Sources.brand else Brand()
 
 

@@ -17,7 +17,7 @@ def _without_source_maps(patterns: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((glob, tuple(filter(keeps, rules))) for glob, rules in patterns)
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped base
+class StaticStorage(CompressedManifestStaticFilesStorage):
     """WhiteNoise storage that also answers for a file that was not collected.
 
     An error page must not fail because of a missing stylesheet, so an uncollected name stays as

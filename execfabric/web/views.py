@@ -22,6 +22,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from execfabric.core.errors import DomainError
 from execfabric.core.request_context import current_request_id
+from execfabric.web.requests import ConsoleRequest
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class ConsoleView(View):
 
     A DomainError raised anywhere in a handler becomes a message or an error page here.
     """
+
+    request: ConsoleRequest
 
     login_required: ClassVar[bool] = True
     template_name: ClassVar[str] = ""

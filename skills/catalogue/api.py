@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
+from execfabric.web.requests import ApiRequest
 
 from .models import Skill
 from .selectors import search_skills, skills_visible_to, version_of
@@ -41,12 +41,14 @@ class SkillListView(ApiView):
         operation_id="skills_list",
         tags=["skills"],
         parameters=[
-            OpenApiParameter("q", str, description="Every word must occur in name, title, text or tags."),
+            OpenApiParameter(
+                "q", str, description="Every word must occur in name, title, text or tags."
+            ),
             OpenApiParameter("tag", str),
         ],
         responses={200: SkillOut(many=True), **error_responses(401)},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         skills = search_skills(
             skills_visible_to(request.actor),
             text=request.query_params.get("q", ""),
@@ -64,7 +66,7 @@ class SkillDetailView(ApiView):
         parameters=[OpenApiParameter("version", int, description="Default: the bound version.")],
         responses={200: SkillDetailOut, **error_responses(401, 404)},
     )
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: ApiRequest, name: str) -> Response:
         skill: Skill = self.find(skills_visible_to(request.actor), name=name)
         wanted = request.query_params.get("version", "")
         if wanted:

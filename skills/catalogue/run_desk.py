@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+
+from execfabric.web.requests import ConsoleRequest
 
 from .models import Skill
 
@@ -20,10 +22,10 @@ class Panel:
 
 
 class RunDesk(Protocol):
-    def show(self, request: HttpRequest, skill: Skill) -> Panel:
+    def show(self, request: ConsoleRequest, skill: Skill) -> Panel:
         """Return the form that runs skill, or why there is none."""
 
-    def run(self, request: HttpRequest, skill: Skill) -> Panel | HttpResponse:
+    def run(self, request: ConsoleRequest, skill: Skill) -> Panel | HttpResponse:
         """Run skill with the form that was sent: a redirect, or the form with its errors."""
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Manager, Max
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
@@ -93,7 +93,7 @@ def _register_skill(
         input_schema=manifest.input_schema(),
         output_schema=manifest.output_schema(),
         risk=described.risk,
-        confirm=described.confirm or described.risk == Risk.HIGH,
+        confirm=described.confirm or described.risk == Risk.HIGH.value,
         approval=described.approval,
         ai_callable=described.ai_callable,
         manual=described.manual,
@@ -105,7 +105,7 @@ def _register_skill(
     )
 
 
-def _next_number(versions: QuerySet[Any]) -> int:
+def _next_number(versions: Manager[Any]) -> int:
     """Return the number after the latest; two at once end in the unique constraint."""
     return int(versions.aggregate(latest=Max("number"))["latest"] or 0) + 1
 

@@ -60,4 +60,3 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
 def sync_script(version: ScriptVersion) -> SyncedScript:
     """Make a registered version present on this host; see ``sync_bundle``."""
     return sync_bundle(version.digest, version.stored_as)
-

@@ -10,7 +10,7 @@ from .states import Status
 
 
 def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
-    """Return what actor may do with execution now: confirm, approve, reject, cancel, retry, again."""
+    """Return what actor may do with execution now: confirm, approve, reject …"""
     wanted: list[tuple[str, bool]] = [
         ("confirm", execution.status == Status.AWAITING_CONFIRMATION),
         ("approve", execution.status == Status.AWAITING_APPROVAL),

@@ -7,12 +7,12 @@ from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execfabric.core.storage import open_file
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
+from execfabric.web.requests import ApiRequest
 from skills.catalogue.selectors import skills_visible_to
 
 from . import services, waiting
@@ -44,7 +44,7 @@ class ExecutionListView(ApiView):
         ],
         responses={200: ExecutionOut(many=True), **error_responses(401)},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """List the executions you may see, newest first."""
         executions = executions_visible_to(request.actor)
         if status := request.query_params.get("status"):
@@ -74,7 +74,7 @@ class ExecutionListView(ApiView):
             )
         ],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """Run a skill. It is queued, or waits for a confirmation or approval."""
         body = ExecutionIn(data=request.data)
         body.is_valid(raise_exception=True)
@@ -96,7 +96,7 @@ class ExecutionDetailView(ApiView):
         parameters=[WAIT],
         responses={200: ExecutionOut, **error_responses(401, 404)},
     )
-    def get(self, request: Request, execution_id: str) -> Response:
+    def get(self, request: ApiRequest, execution_id: str) -> Response:
         """Return one execution; with ``wait``, as soon as it is over or needs a person."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
@@ -109,7 +109,7 @@ class _ActView(ApiView):
 
     service: Callable[..., Execution]
 
-    def act(self, request: Request, execution_id: str, **arguments: Any) -> Response:
+    def act(self, request: ApiRequest, execution_id: str, **arguments: Any) -> Response:
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         changed = self.service(actor=request.actor, execution=execution, **arguments)
         return Response(ExecutionOut(changed, context={"request": request}).data)
@@ -129,7 +129,7 @@ class ConfirmView(_ActView):
     service = staticmethod(services.confirm_execution)
 
     @_describe("confirm", "Confirm an execution that waits for it.")
-    def post(self, request: Request, execution_id: str) -> Response:
+    def post(self, request: ApiRequest, execution_id: str) -> Response:
         return self.act(request, execution_id)
 
 
@@ -137,7 +137,7 @@ class ApproveView(_ActView):
     service = staticmethod(services.approve_execution)
 
     @_describe("approve", "Approve somebody else's execution that waits for it.")
-    def post(self, request: Request, execution_id: str) -> Response:
+    def post(self, request: ApiRequest, execution_id: str) -> Response:
         return self.act(request, execution_id)
 
 
@@ -145,7 +145,7 @@ class CancelView(_ActView):
     service = staticmethod(services.cancel_execution)
 
     @_describe("cancel", "Cancel an execution that is not over.")
-    def post(self, request: Request, execution_id: str) -> Response:
+    def post(self, request: ApiRequest, execution_id: str) -> Response:
         return self.act(request, execution_id)
 
 
@@ -158,7 +158,7 @@ class RejectView(_ActView):
         request=RejectIn,
         responses={200: ExecutionOut, **error_responses(400, 401, 403, 404, 409)},
     )
-    def post(self, request: Request, execution_id: str) -> Response:
+    def post(self, request: ApiRequest, execution_id: str) -> Response:
         """Reject somebody else's waiting execution, with a reason."""
         body = RejectIn(data=request.data)
         body.is_valid(raise_exception=True)
@@ -174,7 +174,7 @@ class RetryView(_ActView):
         request=None,
         responses={201: ExecutionOut, **error_responses(401, 403, 404, 409)},
     )
-    def post(self, request: Request, execution_id: str) -> Response:
+    def post(self, request: ApiRequest, execution_id: str) -> Response:
         """Ask again with the same inputs; returns the new execution."""
         response = self.act(request, execution_id)
         response.status_code = 201
@@ -188,7 +188,7 @@ class LogView(ApiView):
         parameters=[OpenApiParameter("after", int, description="Cursor of the last answer."), WAIT],
         responses={200: LogOut, **error_responses(401, 404)},
     )
-    def get(self, request: Request, execution_id: str) -> Response:
+    def get(self, request: ApiRequest, execution_id: str) -> Response:
         """Return the log after a cursor; with ``wait``, as soon as there is more."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         after = request.query_params.get("after", "0")
@@ -205,7 +205,7 @@ class ArtifactListView(ApiView):
         tags=["executions"],
         responses={200: ArtifactOut(many=True), **error_responses(401, 404)},
     )
-    def get(self, request: Request, execution_id: str) -> Response:
+    def get(self, request: ApiRequest, execution_id: str) -> Response:
         """List the files a run left, by name."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         return self.page(execution.artifacts.all(), ArtifactOut, ordering="name")
@@ -215,9 +215,12 @@ class ArtifactContentView(ApiView):
     @extend_schema(
         operation_id="artifacts_content",
         tags=["executions"],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **error_responses(401, 404)},
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            **error_responses(401, 404),
+        },
     )
-    def get(self, request: Request, artifact_id: str) -> FileResponse:
+    def get(self, request: ApiRequest, artifact_id: str) -> FileResponse:
         """Download one file, always as an attachment."""
         artifact = self.find(artifacts_visible_to(request.actor), pk=artifact_id)
         return download(artifact)
@@ -232,7 +235,7 @@ class FileView(ApiView):
         request={"multipart/form-data": FileIn},
         responses={201: FileOut, **error_responses(400, 401, 403, 413)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """Upload a file; its id is then the value of a file input."""
         body = FileIn(data=request.data)
         body.is_valid(raise_exception=True)

@@ -19,7 +19,9 @@ from .selectors import files_usable_by
 NOT_RIGHT = "Some inputs are not right."
 
 
-def checked_inputs(actor: Actor, version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def checked_inputs(
+    actor: Actor, version: SkillVersion, inputs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return inputs with defaults filled in. Raises InvalidInput with the fields that do not fit.
 
     A file input is the id of a file actor uploaded, or a list of such ids.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict
 from execfabric.core.roles import SYSTEM
-from executors.contract import ExecutionResult, StopReason
+from executors.contract import ExecutionResult
 
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, send_execution
@@ -74,7 +75,9 @@ def note_progress(execution: Execution, *, fraction: float, message: str) -> Non
     wake.announce(execution.topic)
 
 
-@action("executions.execution.finish", title="Finish an execution", roles=SYSTEM, target="execution")
+@action(
+    "executions.execution.finish", title="Finish an execution", roles=SYSTEM, target="execution"
+)
 def finish_execution(
     *,
     actor: Actor,
@@ -133,10 +136,9 @@ def scan_executions(now: datetime) -> None:
 
 
 def _unless_overtaken(service: Any, actor: Actor, execution: Execution, **moment: datetime) -> None:
-    try:
+    # Its worker or a person was faster; the refusal is in the trail.
+    with contextlib.suppress(Conflict):
         service(actor=actor, execution=execution, **moment)
-    except Conflict:
-        pass  # Its worker or a person was faster; the refusal is in the trail.
 
 
 def _fields_of(result: ExecutionResult) -> dict[str, Any]:

@@ -128,9 +128,7 @@ class LogChunk(models.Model):
 
     class Meta:
         ordering = ["seq"]
-        constraints = [
-            models.UniqueConstraint(fields=["execution", "seq"], name="log_chunk_order")
-        ]
+        constraints = [models.UniqueConstraint(fields=["execution", "seq"], name="log_chunk_order")]
 
     def __str__(self) -> str:
         return f"{self.execution_id} #{self.seq}"

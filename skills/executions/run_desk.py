@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
@@ -14,6 +14,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.errors import InvalidInput
 from execfabric.core.permissions import can
 from execfabric.web.forms import SchemaForm
+from execfabric.web.requests import ConsoleRequest
 from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.run_desk import Panel
 
@@ -27,14 +28,14 @@ TEMPLATE = "executions/run_panel.html"
 class ExecutionDesk:
     """Runs skills as executions."""
 
-    def show(self, request: HttpRequest, skill: Skill) -> Panel:
+    def show(self, request: ConsoleRequest, skill: Skill) -> Panel:
         version = _bound(skill)
         refusal = _why_not(request.actor, skill, version)
         if refusal:
             return Panel(TEMPLATE, {"refusal": refusal})
         return _panel(version, run_form(version, _earlier_inputs(request, skill)))
 
-    def run(self, request: HttpRequest, skill: Skill) -> Panel | HttpResponse:
+    def run(self, request: ConsoleRequest, skill: Skill) -> Panel | HttpResponse:
         version = _bound(skill)
         form = run_form(version, {}, data=request.POST, files=request.FILES)
         inputs = send_inputs(request.actor, form) if form.is_valid() else None
@@ -73,7 +74,7 @@ def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
     return ""
 
 
-def _earlier_inputs(request: HttpRequest, skill: Skill) -> dict[str, Any]:
+def _earlier_inputs(request: ConsoleRequest, skill: Skill) -> dict[str, Any]:
     """Return the inputs of the execution named by ``?from=``, to start from; else none."""
     try:
         wanted = UUID(request.GET.get("from", ""))

@@ -93,9 +93,9 @@ def _result_of(execution: Execution, folder: Path) -> ExecutionResult:
         return executor.execute(request, LiveSink(execution), workdir=workdir)
     except (DomainError, ExecutorError) as error:
         return _could_not_start(str(error))
-    except Exception:
+    except Exception:  # a run that breaks us still ends in a record
         logger.exception("execution.broke", execution=str(execution.pk))
-        return _could_not_start("The platform failed to run this. Its operator finds more in the log.")
+        return _could_not_start("The platform failed to run this. Its log says why.")
 
 
 def _could_not_start(why: str) -> ExecutionResult:

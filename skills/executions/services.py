@@ -22,6 +22,7 @@ from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.storage import store_file
 from skills.catalogue.models import Right, Skill
 from skills.catalogue.selectors import has_right, version_of
+from tenants.accounts.models import Account
 
 from . import policy
 from .inputs import checked_inputs, digest_of
@@ -44,8 +45,9 @@ def request_execution(
 ) -> Execution:
     """Ask for one run of skill; it waits for a person where the policy says so, else it is queued.
 
-    The same idempotency key of the same actor returns the first execution again. Raises InvalidInput
-    (inputs), NotFound (no such version), Conflict (key used for other inputs), NotPermitted.
+    The same idempotency key of the same actor returns the first execution again. Raises
+    InvalidInput (inputs), NotFound (no such version), Conflict (key used for other inputs),
+    NotPermitted.
     """
     version = version_of(skill, version_number)
     if version is None:
@@ -145,9 +147,7 @@ def cancel_execution(*, actor: Actor, execution: Execution) -> Execution:
     return fresh
 
 
-@action(
-    "executions.execution.retry", title="Retry an execution", roles=RUNNERS, target="execution"
-)
+@action("executions.execution.retry", title="Retry an execution", roles=RUNNERS, target="execution")
 def retry_execution(*, actor: Actor, execution: Execution) -> Execution:
     """Ask again with the same inputs and the version bound now; the same rules apply again."""
     if execution.status not in FINAL or execution.status == Status.SUCCEEDED:
@@ -179,7 +179,7 @@ def upload_file(*, actor: Actor, name: str, content: IO[bytes]) -> StoredFile:
         size_bytes=size,
         sha256=sha256,
         stored_as=stored,
-        uploaded_by_id=actor.user_id,
+        uploaded_by=Account.objects.get(username=actor.username),
     )
 
 
@@ -233,5 +233,7 @@ def _file_name(name: str) -> str:
     last = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
     clean = "".join("_" if unicodedata.category(char)[0] == "C" else char for char in last)
     if clean in {"", ".", ".."} or len(clean.encode()) > 255:
-        raise InvalidInput("The file needs a name of at most 255 bytes.", fields={"file": name[:80]})
+        raise InvalidInput(
+            "The file needs a name of at most 255 bytes.", fields={"file": name[:80]}
+        )
     return clean

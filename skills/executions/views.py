@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django_tables2 import RequestConfig
 
 from execfabric.core.permissions import can
+from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
 from . import presentation, previews, services
@@ -39,7 +40,7 @@ class ExecutionList(ConsoleView):
     template_name = "executions/execution_list.html"
     partial_name = "rows"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         visible = executions_visible_to(request.actor)
         found = ExecutionFilter(request.GET, queryset=visible, actor=request.actor)
         sees_all = can(request.actor, "executions.execution.read_all")
@@ -99,7 +100,7 @@ class ExecutionView(ConsoleView):
 class ExecutionDetail(ExecutionView):
     template_name = "executions/execution_detail.html"
 
-    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         execution = self.execution(execution_id)
         return self.render(
             **self.state_context(execution),
@@ -112,23 +113,28 @@ class ExecutionLive(ExecutionView):
 
     template_name = "executions/execution_live.html"
 
-    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         # The state first: what is final when we look has its whole log stored.
         execution = self.execution(execution_id)
         after = request.GET.get("after", "")
         cursor = int(after) if after.isdecimal() and len(after) < 10 else 0
         changed = request.GET.get("seen", "") != state_mark(execution)
-        context = self.state_context(execution) if changed else {"execution": execution}
-        context.setdefault("took_s", presentation.took_s(execution))
-        return self.render(
-            changed=changed, is_fragment=True, **context, **self.live_context(execution, cursor)
-        )
+        context: dict[str, Any] = {
+            "execution": execution,
+            "took_s": presentation.took_s(execution),
+            "changed": changed,
+            "is_fragment": True,
+            **self.live_context(execution, cursor),
+        }
+        if changed:
+            context.update(self.state_context(execution))
+        return self.render(**context)
 
 
 class ExecutionLog(ExecutionView):
     """The whole log as one text file."""
 
-    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponseBase:
+    def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponseBase:
         execution = self.execution(execution_id)
         text = "".join(execution.log_chunks.values_list("text", flat=True))
         response = HttpResponse(text, content_type="text/plain; charset=utf-8")
@@ -140,7 +146,7 @@ class ExecutionLog(ExecutionView):
 class ExecutionResult(ExecutionView):
     """The result as one JSON file."""
 
-    def get(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         execution = self.execution(execution_id)
         if execution.output is None:
             raise Http404
@@ -157,7 +163,7 @@ class ActView(ExecutionView):
     service: Callable[..., Execution]
     done: ClassVar[Any] = ""
 
-    def post(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    def post(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         return self.act(execution_id)
 
     def act(self, execution_id: UUID, **arguments: Any) -> HttpResponse:
@@ -193,7 +199,7 @@ class Reject(ActView):
     service = staticmethod(services.reject_execution)
     done = gettext_lazy("Rejected. Who asked for it sees your reason.")
 
-    def post(self, request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    def post(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         form = RejectForm(request.POST)
         if not form.is_valid():
             messages.error(request, _("Give a reason of at most 2000 characters."))
@@ -207,7 +213,7 @@ class ArtifactView(ConsoleView):
 
 
 class ArtifactDownload(ArtifactView):
-    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponseBase:
+    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
         return download(self.artifact(artifact_id))
 
 
@@ -216,7 +222,7 @@ class ArtifactPreview(ArtifactView):
 
     template_name = "executions/artifact_preview.html"
 
-    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponse:
+    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponse:
         artifact = self.artifact(artifact_id)
         return self.render(artifact=artifact, preview=previews.preview_of(artifact))
 
@@ -224,7 +230,7 @@ class ArtifactPreview(ArtifactView):
 class ArtifactImage(ArtifactView):
     """The image itself, for the preview; 404 for anything but an image browsers show safely."""
 
-    def get(self, request: HttpRequest, artifact_id: UUID) -> HttpResponseBase:
+    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
         artifact = self.artifact(artifact_id)
         if previews.kind_of(artifact) != "image":
             raise Http404

@@ -45,7 +45,8 @@ def new_log(execution: Execution, cursor: int, *, wait_s: float) -> tuple[list[L
         execution.refresh_from_db(fields=["status"])
         over = execution.is_final
         chunks = log_after(execution, cursor)
-        return chunks, over and not log_after(execution, chunks[-1].seq if chunks else cursor, limit=1)
+        last = chunks[-1].seq if chunks else cursor
+        return chunks, over and not log_after(execution, last, limit=1)
 
     return wake.wait_until(
         execution.topic,

@@ -34,7 +34,9 @@ def roles_of(account: Account) -> frozenset[Role]:
         return frozenset()
     if current_schema() == get_public_schema_name():
         named = account.username in settings.ADMIN_USERNAMES
-        return frozenset({Role.PLATFORM_ADMIN}) if account.is_platform_admin or named else frozenset()
+        return (
+            frozenset({Role.PLATFORM_ADMIN}) if account.is_platform_admin or named else frozenset()
+        )
     return frozenset(Role(each.role) for each in account.role_assignments.all())
 
 

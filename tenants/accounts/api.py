@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execfabric.core.actor import Door
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView, PublicApiView
+from execfabric.web.requests import ApiRequest
 
 from . import services
 from .login import prove
@@ -58,7 +58,7 @@ class LoginView(PublicApiView):
         ],
         auth=[],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         body = LoginIn(data=request.data)
         body.is_valid(raise_exception=True)
         username = body.validated_data["username"]
@@ -83,7 +83,7 @@ class LogoutView(ApiView):
         request=None,
         responses={204: None, **error_responses(401)},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         services.revoke_token(actor=request.actor, account=request.user, token=request.auth)
         return Response(status=204)
 
@@ -92,6 +92,6 @@ class MeView(ApiView):
     """Who the token belongs to."""
 
     @extend_schema(operation_id="me", tags=["auth"], responses={200: MeOut, **error_responses(401)})
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         request.user.tenant = request._request.tenant
         return Response(MeOut(request.user, context={"roles": request.actor.roles}).data)

@@ -4,9 +4,9 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
-from rest_framework.request import Request
 
 from execfabric.core.actor import Door
+from execfabric.web.requests import ApiRequest
 
 from .actors import actor_for_account, client_address
 from .models import Account, ApiToken
@@ -15,14 +15,14 @@ from .models import Account, ApiToken
 class BearerAuthentication(TokenAuthentication):
     """``Authorization: Bearer <token>``. A token is looked up in the tenant of the host only."""
 
-    def authenticate(self, request: Request) -> tuple[Account, ApiToken] | None:
+    def authenticate(self, request: ApiRequest) -> tuple[Account, ApiToken] | None:
         found: Any = super().authenticate(request)
         if found is None:
             return None
         account, token = found
         actor = actor_for_account(account, door=Door.API, address=client_address(request))
-        request.actor = actor  # type: ignore[attr-defined]
-        request._request.actor = actor  # type: ignore[attr-defined]
+        request.actor = actor
+        request._request.actor = actor
         return account, token
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from execfabric.core.actor import Actor, Door
+from execfabric.web.requests import ConsoleRequest
 
 from .actors import actor_for_account, client_address
 from .models import Account
@@ -14,15 +16,15 @@ from .models import Account
 class ActorMiddleware:
     """Gives every request its ``actor``; the database is asked only when somebody looks."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: Callable[[ConsoleRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.actor = SimpleLazyObject(lambda: _actor(request))  # type: ignore[attr-defined]
+    def __call__(self, request: ConsoleRequest) -> HttpResponse:
+        request.actor = cast(Actor, SimpleLazyObject(lambda: _actor(request)))
         return self.get_response(request)
 
 
-def _actor(request: HttpRequest) -> Actor:
+def _actor(request: ConsoleRequest) -> Actor:
     address = client_address(request)
     if isinstance(request.user, Account):
         return actor_for_account(request.user, door=Door.PAGE, address=address)

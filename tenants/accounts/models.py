@@ -14,7 +14,7 @@ class AccountManager(BaseUserManager["Account"]):
         return self.get(username__iexact=username)
 
 
-class Account(AbstractBaseUser):
+class Account(AbstractBaseUser):  # type: ignore[django-manager-missing]  # knox is untyped
     """A person in this schema. The same username in another tenant is another person."""
 
     username = models.CharField(max_length=150, validators=[UnicodeUsernameValidator()])

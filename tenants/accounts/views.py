@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import login, logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
 from execfabric.core.errors import DomainError, InvalidInput
+from execfabric.web.requests import ConsoleRequest
 
 from . import services
 from .forms import LoginForm, SetPasswordForm
@@ -20,12 +21,12 @@ class Login(View):
 
     home = "/"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         if request.actor.is_authenticated:
             return redirect(self._next(request))
         return self._page(request, LoginForm())
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: ConsoleRequest) -> HttpResponse:
         form = LoginForm(request.POST)
         if not form.is_valid():
             return self._page(request, form, status=422)
@@ -41,17 +42,17 @@ class Login(View):
         login(request, account)
         return redirect(self._next(request))
 
-    def _next(self, request: HttpRequest) -> str:
+    def _next(self, request: ConsoleRequest) -> str:
         wanted = request.GET.get("next", "")
         own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
         return wanted if own else self.home
 
-    def _page(self, request: HttpRequest, form: LoginForm, status: int = 200) -> HttpResponse:
+    def _page(self, request: ConsoleRequest, form: LoginForm, status: int = 200) -> HttpResponse:
         return render(request, "accounts/login.html", {"form": form}, status=status)
 
 
 class Logout(View):
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: ConsoleRequest) -> HttpResponse:
         if request.actor.is_authenticated:
             services.close_session(actor=request.actor, account=request.user)
         logout(request)
@@ -61,14 +62,14 @@ class Logout(View):
 class SetPassword(View):
     """Where the link of a new account leads."""
 
-    def get(self, request: HttpRequest, key: str, token: str) -> HttpResponse:
+    def get(self, request: ConsoleRequest, key: str, token: str) -> HttpResponse:
         try:
             account = services.account_for_link(key, token)
         except DomainError as error:
             return self._page(request, status=error.status, refusal=error.message)
         return self._page(request, form=SetPasswordForm(), account=account)
 
-    def post(self, request: HttpRequest, key: str, token: str) -> HttpResponse:
+    def post(self, request: ConsoleRequest, key: str, token: str) -> HttpResponse:
         form = SetPasswordForm(request.POST)
         if not form.is_valid():
             return self._page(request, form=form, status=422)
@@ -83,5 +84,5 @@ class SetPassword(View):
             return self._page(request, status=error.status, refusal=error.message)
         return redirect("accounts:login")
 
-    def _page(self, request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+    def _page(self, request: ConsoleRequest, status: int = 200, **context: Any) -> HttpResponse:
         return render(request, "accounts/set_password.html", context, status=status)

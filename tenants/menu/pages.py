@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 
 class Host(StrEnum):
@@ -15,7 +19,7 @@ class Host(StrEnum):
 class FormalPage:
     route: str
     """Name of the URL, such as "catalogue:skill-list"; also the entry's key."""
-    label: str
+    label: str | StrPromise
     """Translatable."""
     icon: str
     host: Host

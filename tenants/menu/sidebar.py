@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from execfabric.core.permissions import can
 from execfabric.web.menu import Brand, MenuEntry
+from execfabric.web.requests import ConsoleRequest
 
 from .models import EntryKind, MenuRow
 from .pages import FORMAL_PAGES, Host
 
 
-def sidebar(request: HttpRequest) -> list[MenuEntry]:
+def sidebar(request: ConsoleRequest) -> list[MenuEntry]:
     """Return the entries the actor may use, in order; nothing for anonymous requests."""
     tenant = getattr(request, "tenant", None)
     if tenant is None or not request.actor.is_authenticated:
@@ -23,7 +23,7 @@ def sidebar(request: HttpRequest) -> list[MenuEntry]:
     return [entry for entry in entries if entry is not None]
 
 
-def _entry(row: MenuRow, host: Host, request: HttpRequest) -> MenuEntry | None:
+def _entry(row: MenuRow, host: Host, request: ConsoleRequest) -> MenuEntry | None:
     if row.kind == EntryKind.LINK:
         return MenuEntry(row.label, row.url, row.icon or "external-link", external=True)
     page = FORMAL_PAGES.get((host, row.route))
@@ -36,11 +36,11 @@ def _entry(row: MenuRow, host: Host, request: HttpRequest) -> MenuEntry | None:
     return MenuEntry(row.label or str(page.label), url, row.icon or page.icon)
 
 
-def account_menu(request: HttpRequest) -> list[MenuEntry]:
+def account_menu(request: ConsoleRequest) -> list[MenuEntry]:
     return [MenuEntry(_("Log out"), reverse("accounts:logout"), "logout", posts=True)]
 
 
-def brand(request: HttpRequest) -> Brand:
+def brand(request: ConsoleRequest) -> Brand:
     tenant = getattr(request, "tenant", None)
     if tenant is None:
         return Brand()

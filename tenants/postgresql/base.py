@@ -26,6 +26,9 @@ _confirmed: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDic
 class DatabaseWrapper(base.DatabaseWrapper):
     """Switches schema in one statement, and in none when the connection is already there."""
 
+    _setting_search_path: bool
+    search_path_set_schemas: tuple[str, ...] | None
+
     def _handle_search_path(self, cursor: Any = None) -> None:
         if self._setting_search_path or self.search_path_set_schemas:
             return

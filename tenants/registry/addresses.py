@@ -16,5 +16,5 @@ def url_for_tenant(tenant: Tenant, path: str = "/") -> str:
 def url_for_host(host: str, path: str = "/") -> str:
     """Return the full address of a path on host, in the scheme and port this instance serves."""
     scheme, usual = ("https", 443) if settings.HTTPS else ("http", 80)
-    port = "" if settings.PORT == usual or settings.HTTPS else f":{settings.PORT}"
+    port = "" if usual == settings.PORT or settings.HTTPS else f":{settings.PORT}"
     return f"{scheme}://{host}{port}{path}"

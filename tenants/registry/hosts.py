@@ -115,7 +115,6 @@ def _listen(cache: _Cache) -> None:
                         if message["type"] == "message":
                             cache.forget()
                         message = subscription.get_message(timeout=0.3)
-        except Exception as error:  # Whatever it is, the cache must not go on unheard.
+        except Exception as error:  # noqa: BLE001  # whatever it is, keep on listening
             logger.warning("hosts.listener_down", error=str(error))
             time.sleep(1.0)
-

@@ -52,7 +52,9 @@ def schemas_behind() -> list[Tenant]:
     if not tenants:
         return []
     wanted = tenant_migrations()
-    count = sql.SQL("SELECT {name}, count(*) FROM {table} WHERE app || '.' || name = ANY(%(wanted)s)")
+    count = sql.SQL(
+        "SELECT {name}, count(*) FROM {table} WHERE app || '.' || name = ANY(%(wanted)s)"
+    )
     parts = [
         count.format(
             name=sql.Literal(tenant.schema_name),
@@ -84,4 +86,3 @@ def _shared_behind() -> bool:
     with schema_context(get_public_schema_name()):
         loader = MigrationLoader(connection)
         return not set(loader.disk_migrations) <= set(loader.applied_migrations)
-

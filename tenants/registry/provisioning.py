@@ -22,6 +22,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django_tenants.utils import schema_context, schema_exists
+from psycopg import sql
 
 from .models import Tenant
 
@@ -125,7 +126,8 @@ def _template_is_current() -> bool:
         cursor.execute("SELECT to_regclass(%s)", [f"{TEMPLATE_SCHEMA}.django_migrations"])
         if cursor.fetchone() == (None,):
             return False
-        cursor.execute(f"SELECT app || '.' || name FROM {TEMPLATE_SCHEMA}.django_migrations")
+        table = sql.Identifier(TEMPLATE_SCHEMA, "django_migrations")
+        cursor.execute(sql.SQL("SELECT app || '.' || name FROM {}").format(table))
         applied = {name for (name,) in cursor.fetchall()}
     return set(tenant_migrations()) <= applied
 
@@ -152,6 +154,8 @@ def _dump() -> str:
         "PGUSER": str(database["USER"]),
         "PGPASSWORD": str(database["PASSWORD"]),
         "LC_ALL": "C",
+        # libpq's names of connection options, such as sslmode, are PG… in the environment.
+        **{f"PG{name.upper()}": str(value) for name, value in database["OPTIONS"].items()},
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:

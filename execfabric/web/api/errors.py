@@ -16,7 +16,7 @@ from execfabric.core.errors import DomainError
 class ErrorOut(serializers.Serializer):
     code = serializers.CharField(help_text="Stable and machine-readable.")
     message = serializers.CharField(help_text="For a person; says what to do.")
-    fields = serializers.DictField(
+    fields = serializers.DictField(  # type: ignore[assignment]  # the contract's word for it
         child=serializers.CharField(), help_text="Name of an input: what is wrong with it."
     )
 

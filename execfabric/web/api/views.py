@@ -15,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from execfabric.core.actor import Actor
+
 from .pagination import ListPagination
 
 
@@ -22,7 +24,8 @@ class HasRole(BasePermission):
     """Logged in, with at least one role here. What the roles allow, the services decide."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return bool(request.user and request.user.is_authenticated and request.actor.roles)
+        actor: Actor | None = getattr(request, "actor", None)
+        return bool(request.user and request.user.is_authenticated and actor and actor.roles)
 
 
 class ApiView(APIView):

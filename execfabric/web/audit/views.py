@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django_tables2 import RequestConfig
 
 from execfabric.core.permissions import can
 from execfabric.core.selectors import audit_events_visible_to
+from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
 from .filters import EventFilter
@@ -18,7 +19,7 @@ class EventList(ConsoleView):
 
     template_name = "audit/event_list.html"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         if not can(request.actor, "core.audit.read"):
             raise Http404
         found = EventFilter(request.GET, queryset=audit_events_visible_to(request.actor))

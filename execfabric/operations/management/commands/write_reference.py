@@ -175,6 +175,8 @@ def _variable(name: str) -> str:
 
 
 def _default_of(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "depends"
     value = field.default
     if value in ("", frozenset()):
         return "empty"

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.text import slugify
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import DomainError
-from executors.script.bundle import BundleError, read_archive, read_bundle
+from executors.manifest.model import MANIFEST_NAME
+from executors.script.bundle import Bundle, BundleError, read_archive, read_bundle
 from skills.catalogue.services import onboard_script
 from tenants.registry.models import Tenant
 
@@ -35,8 +37,15 @@ class Command(BaseCommand):
                 version = onboard_script(
                     actor=Actor.system("onboard_script", door=Door.COMMAND),
                     bundle=bundle,
-                    name=options["name"],
+                    name=options["name"] or _name_of(source, bundle),
                 )
                 self.stdout.write(f"{version} is ready in {tenant.name} ({bundle.digest[:12]}).")
         except (BundleError, DomainError) as error:
             raise CommandError(str(error)) from None
+
+
+def _name_of(source: Path, bundle: Bundle) -> str:
+    """Return the folder's or archive's name as a slug; '' where a manifest names the skill."""
+    if bundle.read(MANIFEST_NAME) is not None:
+        return ""
+    return slugify(source.resolve().name.split(".")[0].replace("_", "-"))[:60]
