@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -35,8 +35,9 @@ class PlatformView(ConsoleView):
 
     permission = "registry.tenant.read"
 
-    def dispatch(self, request: ConsoleRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.actor.is_authenticated and not can(request.actor, self.permission):
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        actor = self.request.actor
+        if actor.is_authenticated and not can(actor, self.permission):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 

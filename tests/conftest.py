@@ -117,7 +117,7 @@ def platform(db: None) -> Iterator[Any]:
 
 @pytest.fixture
 def person(db: None) -> Callable[..., SimpleNamespace]:
-    """Return a maker: ``person("oscar")`` of the current schema, with account, actor and clients."""
+    """Return a maker: ``person("oscar")`` of the current schema, with actor and clients."""
     from tenants.accounts.actors import actor_for_account
     from tenants.accounts.models import Account, ApiToken
 

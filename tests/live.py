@@ -63,7 +63,9 @@ class Live:
             self._clients[key] = client
         return self._clients[key]
 
-    def cli(self, *arguments: str, given: str = "", config: Path) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, given: str = "", config: Path
+    ) -> subprocess.CompletedProcess[str]:
         """Run execfabric-cli as a user would, with a configuration file of the test's own."""
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],

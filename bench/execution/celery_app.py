@@ -23,7 +23,7 @@ def use_redis(url: str) -> None:
     app.conf.update(broker_url=url, result_backend=url, broker_connection_retry_on_startup=True)
 
 
-@app.task(name="baseline.run_script")
+@app.task(name="baseline.run_script", shared=False)
 def run_script(python: str, script: str, inputs: dict[str, Any]) -> Any:
     """Return what script prints for inputs, as JSON."""
     done = subprocess.run(

@@ -51,8 +51,8 @@ class GovernedTarget(Target):
         """The one that runs the scripts, known after start()."""
         self._token = ""
         self._local = threading.local()
-        self._runs: dict[str, dict[str, list[float]]] = {job.name: {} for job in jobs}
-        """By job and execution id: the seconds of each of STEPS."""
+        self._runs: dict[str, dict[str, tuple[float, list[float]]]] = {job.name: {} for job in jobs}
+        """By job and execution id: the seconds it took, and those of each of STEPS."""
 
     def start(self) -> None:
         self.facts = self.instance.start(self.jobs)
@@ -82,7 +82,8 @@ class GovernedTarget(Target):
             raise BenchError(f"{self.name}: {run['status']}: {run['error']}")
         self.check(run["output"], n)
         self.interpreter = run["output"]["python"]
-        self._runs[job.name][run["id"]] = _steps(run, asked_at, asked_at + elapsed_s)
+        steps = _steps(run, asked_at, asked_at + elapsed_s)
+        self._runs[job.name][run["id"]] = (elapsed_s, steps)
         return elapsed_s
 
     def missing_evidence(self) -> list[str] | None:
@@ -111,10 +112,10 @@ class GovernedTarget(Target):
         """Drop what is known about the runs of job so far."""
         self._runs[job.name] = {}
 
-    def steps(self, job: Job, first: int) -> dict[str, list[float]]:
-        """Return the seconds of each step of the first runs of job, in the order of STEPS."""
-        chosen = list(self._runs[job.name].values())[:first]
-        return {name: [run[place] for run in chosen] for place, name in enumerate(STEPS)}
+    def steps(self, job: Job, kept: Collection[float]) -> dict[str, list[float]]:
+        """Return the seconds of each step, by name; of the runs whose time is among kept."""
+        chosen = [steps for elapsed_s, steps in self._runs[job.name].values() if elapsed_s in kept]
+        return {name: [steps[place] for steps in chosen] for place, name in enumerate(STEPS)}
 
     def _json(self, method: str, path: str, body: object = None) -> Any:
         connection = self._connection()

@@ -47,8 +47,8 @@ def execution_section(
         parts.append(report.latency_table(lineup, samples))
         parts.append(report.throughput_table(lineup, samples, counts.clients))
         if lineup.governed:
-            steps = lineup.governed.steps(job, first=counts.latency_jobs)
-            parts.append(report.step_table(steps))
+            kept = samples.latency_s[lineup.governed.name]
+            parts.append(report.step_table(lineup.governed.steps(job, kept)))
         parts.append(report.disturbance(samples))
     if any(memories.values()):
         parts.append("### Memory and evidence")

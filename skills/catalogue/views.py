@@ -12,7 +12,7 @@ from .filters import SkillFilter
 from .models import Skill
 from .run_desk import Panel, run_desk
 from .selectors import skills_visible_to
-from .tables import SkillTable
+from .tables import UNLISTED, SkillTable
 
 PER_PAGE = 24
 
@@ -22,7 +22,7 @@ class SkillList(ConsoleView):
 
     def get(self, request: ConsoleRequest) -> HttpResponse:
         found = SkillFilter(request.GET, queryset=skills_visible_to(request.actor))
-        table = SkillTable(found.qs)
+        table = SkillTable(found.qs.defer(*UNLISTED))
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
         sees_all = can(request.actor, "catalogue.skill.read_all")
         return self.render(filter=found, table=table, sees_all=sees_all)

@@ -11,6 +11,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from skills.catalogue.models import Skill
 from skills.catalogue.selectors import skills_visible_to
+from skills.catalogue.tables import UNLISTED
 
 from .models import Execution
 from .states import FINAL, WAITING, Status
@@ -56,7 +57,7 @@ class ExecutionFilter(django_filters.FilterSet):
 
     def __init__(self, data: Any, *, queryset: QuerySet[Execution], actor: Actor) -> None:
         super().__init__(data, queryset=queryset)
-        self.filters["skill"].queryset = skills_visible_to(actor)
+        self.filters["skill"].queryset = skills_visible_to(actor).defer(*UNLISTED)
         if not can(actor, "executions.execution.read_all"):
             del self.filters["who"]
 

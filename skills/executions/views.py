@@ -28,6 +28,11 @@ from .states import WAITING, Status
 from .tables import ExecutionTable
 
 PER_PAGE = 25
+UNLISTED = (
+    *("inputs", "output", "error"),
+    *("version__readme", "version__input_schema", "version__output_schema"),
+)
+"""Fields the list does not show; an output alone can have a megabyte."""
 CHUNKS_AT_ONCE = 100
 """Pieces of log per answer, a few KiB each."""
 MOST_ARTIFACTS = 200
@@ -44,7 +49,7 @@ class ExecutionList(ConsoleView):
         visible = executions_visible_to(request.actor)
         found = ExecutionFilter(request.GET, queryset=visible, actor=request.actor)
         sees_all = can(request.actor, "executions.execution.read_all")
-        table = ExecutionTable(found.qs)
+        table = ExecutionTable(found.qs.defer(*UNLISTED))
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
         return self.render(
             filter=found,
@@ -200,6 +205,7 @@ class Reject(ActView):
     done = gettext_lazy("Rejected. Who asked for it sees your reason.")
 
     def post(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
+        self.execution(execution_id)
         form = RejectForm(request.POST)
         if not form.is_valid():
             messages.error(request, _("Give a reason of at most 2000 characters."))

@@ -104,7 +104,9 @@ def test_services_take_keywords_only():
             return actor
 
 
-@pytest.mark.parametrize("sql", ["UPDATE core_auditevent SET code='x'", "DELETE FROM core_auditevent"])
+@pytest.mark.parametrize(
+    "sql", ["UPDATE core_auditevent SET code='x'", "DELETE FROM core_auditevent"]
+)
 def test_the_database_refuses_to_change_the_trail(acme, person, rename, sql):
     from django.db import DatabaseError, connection
 

@@ -27,6 +27,8 @@ class EchoExecutor(Executor):
     def __init__(self, volume: int = 1) -> None:
         self.volume = volume
 
+    def check(self) -> None: ...
+
     def validate(self, spec: dict[str, Any]) -> None: ...
 
     def dry_run(self, request: ExecutionRequest) -> dict[str, JsonValue]:

@@ -9,11 +9,11 @@ from skills.catalogue.models import Skill
 from skills.catalogue.services import onboard_script
 
 README = "# Greet\n\nSays hello.\n"
-GREET = '''
+GREET = """
 def main(name: str = "you", times: int = 1) -> dict:
     print("greeting", name)
     return {"greeting": f"Hello, {name}!" * times}
-'''
+"""
 
 
 def bundle_of(files: dict[str, str]) -> Bundle:
@@ -36,7 +36,8 @@ def make_skill(
     """
     contents = {"main.py": code, **files}
     if manifest or inputs:
-        contents["skill.toml"] = f'[skill]\nname = "{name}"\nruntime = "python"\n{manifest}\n{inputs}'
+        head = f'[skill]\nname = "{name}"\nruntime = "python"\n'
+        contents["skill.toml"] = f"{head}{manifest}\n{inputs}"
     version = onboard_script(
         actor=Actor.system("tests", door=Door.COMMAND), bundle=bundle_of(contents), name=name
     )

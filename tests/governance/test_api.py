@@ -82,4 +82,6 @@ def test_an_account_without_the_marker_sees_nothing(platform, person):
 
 
 def test_the_platform_itself_cannot_be_suspended(sam):
-    assert sam.post("/api/v1/tenants/admin/suspend", {"reason": "x"}, format="json").status_code == 404
+    answer = sam.post("/api/v1/tenants/admin/suspend", {"reason": "x"}, format="json")
+
+    assert answer.status_code == 404

@@ -65,7 +65,7 @@ def test_the_trail_costs_the_same_however_long_it_is(
     for number in range(5):
         make_skill(f"skill-{number}")
 
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(9):
         olivia.get("/audit/")
 
 

@@ -122,9 +122,10 @@ def celery_workers(live: Live) -> list[int]:
     for folder in Path("/proc").iterdir():
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"celery" in words and b"worker" in words and b"guard" not in b" ".join(words):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
+            is_worker = b"celery" in words and b"worker" in words
+            is_ours = mark in (folder / "environ").read_bytes().split(b"\0")
+            if is_worker and is_ours and b"guard" not in b" ".join(words):
+                found.append(int(folder.name))
         except (OSError, ValueError):
             continue
     assert found

@@ -66,7 +66,7 @@ def test_the_list_costs_the_same_however_many_skills_there_are(
     for number in range(6):
         make_skill(f"skill-{number}")
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         oscar.browser.get("/skills/")
 
 
@@ -103,7 +103,9 @@ def test_an_uploaded_file_becomes_an_input(oscar):
     [({"input-times": "many"}, "whole number"), ({"input-name": "x", "input-times": ""}, "")],
 )
 def test_wrong_inputs_come_back_beside_their_fields(oscar, sent, message):
-    make_skill(inputs='[inputs.times]\ntype = "integer"\n[inputs.name]\ntype = "string"\ndefault=""')
+    make_skill(
+        inputs='[inputs.times]\ntype = "integer"\n[inputs.name]\ntype = "string"\ndefault=""'
+    )
 
     response = oscar.browser.post("/skills/greet/", sent)
 

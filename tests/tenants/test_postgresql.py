@@ -36,7 +36,7 @@ def test_a_schema_that_does_not_exist_raises_and_nothing_runs(acme):
             usernames()
 
 
-def test_a_failing_switch_never_leaves_the_statement_on_the_schema_before(acme, globex, monkeypatch):
+def test_a_failing_switch_never_runs_the_statement_on_the_schema_before(acme, globex, monkeypatch):
     with schema_context(acme.schema_name):
         usernames()
 

@@ -54,7 +54,7 @@ def test_collected_files_are_hashed_and_compressed(tmp_path: Path, settings: Any
     sources = {name: finders.find(name) for name in WHEEL_FILES if name.endswith(".js")}
     sources["web/app.css"] = str(WEB_STATIC / "web/app.css")
     for name, source in sources.items():
-        with open(str(source), "rb") as content:
+        with Path(str(source)).open("rb") as content:
             storage.save(name, File(content))
 
     done = list(storage.post_process({name: (storage, name) for name in sources}))

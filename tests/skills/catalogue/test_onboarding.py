@@ -15,6 +15,7 @@ from skills.catalogue.selectors import search_skills, skills_visible_to
 from skills.catalogue.services import onboard_script
 from tests.factories.skills import GREET, bundle_of, make_skill
 
+HEAD = "[skill]\nname='x'\nruntime='python'\n"
 pytestmark = pytest.mark.usefixtures("acme")
 
 
@@ -54,7 +55,7 @@ def test_another_bundle_is_the_next_version_and_bound_at_once():
     [
         ({"main.py": "def main(:\n"}, "Python"),
         ({"main.py": GREET, "skill.toml": "[skill\n"}, "skill.toml"),
-        ({"main.py": GREET, "skill.toml": '[skill]\nname="x"\nruntime="python"\nrsik="low"\n'}, "rsik"),
+        ({"main.py": GREET, "skill.toml": f"{HEAD}rsik='low'\n"}, "rsik"),
         ({"main.py": GREET, "requirements.txt": "../evil\n"}, "requirements"),
         ({"main.py": GREET, "requirements.txt": "https://example.org/x.whl\n"}, "requirements"),
     ],

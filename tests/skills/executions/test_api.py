@@ -178,7 +178,15 @@ class TestExecutions:
             assert field in answer.json()["fields"]
         assert not Execution.objects.exists()
 
-    @pytest.mark.parametrize("raw", [b"{", b"\xff\xfe", b'{"skill": "greet", "inputs": {"name": "\\ud800"}}', b'{"skill":"greet","inputs":{"name":NaN}}'])
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"{",
+            b"\xff\xfe",
+            b'{"skill": "greet", "inputs": {"name": "\\ud800"}}',
+            b'{"skill":"greet","inputs":{"name":NaN}}',
+        ],
+    )
     def test_broken_json_is_a_400(self, oscar, raw):
         make_skill()
 
@@ -234,7 +242,8 @@ class TestExecutions:
         approved = post(anna, f"executions/{retried.json()['id']}/approve")
 
         assert no_reason.status_code == 400
-        assert (rejected.json()["status"], rejected.json()["rejection"]) == ("rejected", "Not today")
+        assert rejected.json()["status"] == "rejected"
+        assert rejected.json()["rejection"] == "Not today"
         assert (retried.status_code, retried.json()["status"]) == (201, "awaiting_approval")
         assert approved.json()["status"] == "queued"
 

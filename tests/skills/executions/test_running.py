@@ -177,7 +177,9 @@ class TestLeases:
 
     def test_a_late_finish_is_refused_and_its_artifacts_with_it(self, claimed):
         lifecycle.scan_executions(timezone.now() + LATER)
-        late = Artifact(execution=claimed, name="x", size_bytes=1, sha256="", media_type="", stored_as="")
+        late = Artifact(
+            execution=claimed, name="x", size_bytes=1, sha256="", media_type="", stored_as=""
+        )
 
         with pytest.raises(lifecycle.StaleLease):
             self.finish(claimed, [late])

@@ -19,7 +19,9 @@ from tests.factories.skills import make_skill
 
 pytestmark = pytest.mark.usefixtures("acme")
 FILE_INPUT = '[inputs.orders]\ntype = "string"\nformat = "file"\n'
-READ_FILE = "from pathlib import Path\ndef main(orders: Path) -> int:\n    return len(orders.read_text())\n"
+READ_FILE = (
+    "from pathlib import Path\ndef main(orders: Path) -> int:\n    return len(orders.read_text())\n"
+)
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def test_a_low_risk_skill_is_queued_with_defaults_filled_in(oscar):
 
     assert execution.status == Status.QUEUED
     assert execution.inputs == {"name": "Ada", "times": 1}
-    assert AuditEvent.objects.get(code="executions.execution.request").target_id == str(execution.pk)
+    event = AuditEvent.objects.get(code="executions.execution.request")
+    assert event.target_id == str(execution.pk)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,8 @@ def test_who_holds_no_grant_may_not_run_it(oscar):
     with pytest.raises(NotPermitted):
         request(oscar, skill)
 
-    assert AuditEvent.objects.get(code="executions.execution.request").outcome == Outcome.REFUSED
+    event = AuditEvent.objects.get(code="executions.execution.request")
+    assert event.outcome == Outcome.REFUSED
 
 
 def test_a_grant_to_one_account_is_enough(oscar):
@@ -204,7 +208,9 @@ class TestFiles:
 
         assert execution.status == Status.QUEUED
 
-    @pytest.mark.parametrize("value", ["orders.csv", "/etc/passwd", "0198c0de-0000-7000-8000-000000000000"])
+    @pytest.mark.parametrize(
+        "value", ["orders.csv", "/etc/passwd", "0198c0de-0000-7000-8000-000000000000"]
+    )
     def test_anything_else_is_refused(self, oscar, skill, value):
         with pytest.raises(InvalidInput) as refusal:
             request(oscar, skill, inputs={"orders": value})

@@ -32,7 +32,8 @@ def test_after_the_login_comes_the_page_that_was_asked_for(acme):
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example/", "//evil.example", "http://globex.localhost/", "javascript:x"]
+    "elsewhere",
+    ["https://evil.example/", "//evil.example", "http://globex.localhost/", "javascript:x"],
 )
 def test_a_login_never_leads_to_another_host(acme, elsewhere):
     answer = log_in(browser(), path=f"/login/?next={elsewhere}")

@@ -128,5 +128,3 @@ def wait_until(condition, within_s=5.0):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
-
-
