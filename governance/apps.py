@@ -11,6 +11,16 @@ class GovernanceConfig(AppConfig):
 
         register_page(
             FormalPage(
+                route="governance:home",
+                label=_("Overview"),
+                icon="dashboard",
+                host=Host.PLATFORM,
+                permission="registry.tenant.read",
+                position=5,
+            )
+        )
+        register_page(
+            FormalPage(
                 route="governance:tenant-list",
                 label=_("Tenants"),
                 icon="building",

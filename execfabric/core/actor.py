@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from django.db import connection
@@ -60,9 +60,6 @@ class Actor:
     @property
     def is_authenticated(self) -> bool:
         return bool(self.roles) or self.user_id is not None
-
-    def through(self, door: Door) -> Actor:
-        return replace(self, door=door)
 
 
 def current_schema() -> str:

@@ -6,6 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
 from tenants.accounts.models import Account
 
@@ -92,8 +93,8 @@ class SkillVersion(models.Model):
     description = models.TextField(blank=True)
     readme = models.TextField(blank=True)
     """Markdown, as the author wrote it; sanitised where it is shown."""
-    input_schema = models.JSONField()
-    output_schema = models.JSONField()
+    input_schema = OrderedJSONField()
+    output_schema = OrderedJSONField()
     risk = models.CharField(max_length=10, choices=Risk)
     confirm = models.BooleanField()
     approval = models.CharField(max_length=20, choices=Approval)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from execfabric.core.fields import OrderedJSONField
 from execfabric.core.ids import uuid7
 from skills.catalogue.models import Skill, SkillVersion
 from tenants.accounts.models import Account
@@ -23,7 +24,7 @@ class Execution(models.Model):
     request_id = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=100, null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True)
-    inputs = models.JSONField()
+    inputs = OrderedJSONField()
     """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""
     inputs_digest = models.CharField(max_length=64)
     """sha256 of the inputs as canonical JSON, hexadecimal."""
@@ -46,7 +47,7 @@ class Execution(models.Model):
 
     stop_reason = models.CharField(max_length=30, blank=True)
     exit_code = models.IntegerField(null=True)
-    output = models.JSONField(null=True)
+    output = OrderedJSONField(null=True)
     summary = models.TextField(blank=True)
     error = models.TextField(blank=True)
     skipped_artifacts = models.JSONField(default=list)

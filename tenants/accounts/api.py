@@ -62,12 +62,13 @@ class LoginView(PublicApiView):
         body = LoginIn(data=request.data)
         body.is_valid(raise_exception=True)
         username = body.validated_data["username"]
-        account, locked_out = prove(request._request, username, body.validated_data["password"])
+        password = body.validated_data["password"]
+        attempt = prove(request._request, username, password, door=Door.API)
         token = services.issue_token(
-            actor=request._request.actor.through(Door.API),
+            actor=attempt.actor,
             username=username,
-            account=account,
-            locked_out=locked_out,
+            account=attempt.account,
+            locked_out=attempt.locked_out,
         )
         document = {"token": token.plain, "expires_at": token.expiry, "user": token.user}
         roles = services.roles_of(token.user)

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
+from execfabric.core.actor import Door
 from execfabric.core.errors import DomainError, InvalidInput
 from execfabric.web.requests import ConsoleRequest
 
@@ -31,10 +32,13 @@ class Login(View):
         if not form.is_valid():
             return self._page(request, form, status=422)
         username = form.cleaned_data["username"]
-        account, locked_out = prove(request, username, form.cleaned_data["password"])
+        attempt = prove(request, username, form.cleaned_data["password"], door=Door.PAGE)
         try:
-            services.open_session(
-                actor=request.actor, username=username, account=account, locked_out=locked_out
+            account = services.open_session(
+                actor=attempt.actor,
+                username=username,
+                account=attempt.account,
+                locked_out=attempt.locked_out,
             )
         except services.CredentialsRefused as error:
             form.add_error(None, error.message)

@@ -107,7 +107,12 @@ def open_free_edition(*, actor: Actor, title: str) -> Tenant:
 
 @action("registry.tenant.suspend", title="Suspend a tenant", roles=PLATFORM, target="tenant")
 def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
-    """Refuse every request of the tenant from now on, on every process within a second."""
+    """Refuse every request of the tenant from now on, on every process within a second.
+
+    The reason stays in the trail. Raises InvalidInput without one, InvalidTransition.
+    """
+    if not reason.strip():
+        raise InvalidInput("Give a reason.", fields={"reason": "Say why it is suspended."})
     return _set_status(tenant, TenantStatus.SUSPENDED)
 
 

@@ -138,6 +138,17 @@ class TestExecutions:
         assert get(oscar, f"{path}/log?after={log['cursor']}").json()["chunks"] == []
         assert get(oscar, f"{path}/artifacts").json() == {"results": [], "next": None}
 
+    def test_odd_characters_in_a_result_can_be_read_back(self, oscar, person):
+        code = "def main():\n    print('\\x1b[31m\\x00')\n    return {'a\\x00': ['\\ud800', '\\x00']}\n"
+        make_skill(code=code)
+        created = post(oscar, "executions", {"skill": "greet"}).json()
+        running.run_execution(created["id"])
+
+        assert get(oscar, f"executions/{created['id']}").status_code == 200
+        assert get(oscar, f"executions/{created['id']}/log").status_code == 200
+        assert oscar.browser.get(f"/executions/{created['id']}/").status_code == 200
+        assert get(oscar, f"executions/{created['id']}").json()["is_final"] is True
+
     def test_an_artifact_is_downloaded_as_an_attachment(self, oscar):
         code = (
             "import os, pathlib\n"

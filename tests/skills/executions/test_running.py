@@ -223,3 +223,13 @@ def test_a_forgotten_one_is_sent_again(oscar, django_capture_on_commit_callbacks
     execution.refresh_from_db()
     assert execution.status == Status.QUEUED
     assert len(sent) == 1
+
+
+def test_the_order_of_inputs_and_columns_is_the_author_s(run):
+    code = "def main(zeta: int = 1, a: int = 2, mid: int = 3):\n    return [{'zz': zeta, 'b': a}]\n"
+    skill = make_skill(code=code)
+
+    execution = run(skill, mid=5, a=4)
+
+    assert list(skill.version.input_fields) == ["zeta", "a", "mid"]
+    assert list(execution.output[0]) == ["zz", "b"]
