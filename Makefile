@@ -45,7 +45,7 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 	$(LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	echo uv | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-bootstrap.lock
 
-bench: venv ## Measure and write docs/benchmarks.md (about 4 minutes)
+bench: venv ## Measure and write docs/benchmarks.md (some minutes)
 	$(PY) -m bench.execution --write docs/benchmarks.md
 
 clean: ## Remove .venv and caches; data in var stays

@@ -88,8 +88,8 @@ class GovernedTarget(Target):
 
     def missing_evidence(self) -> list[str] | None:
         """Look in the database for the audit trail and the owner of some runs."""
-        assert self.facts is not None
-        schema = sql.Identifier(self.facts.schema)
+        facts = self._known
+        schema = sql.Identifier(facts.schema)
         acts = sql.SQL(
             "SELECT code FROM {}.core_auditevent WHERE target_id = %s AND outcome = 'done'"
         ).format(schema)
@@ -100,11 +100,11 @@ class GovernedTarget(Target):
         ).format(schema)
         missing = []
         everything = [run for runs in self._runs.values() for run in runs]
-        with psycopg.connect(self.facts.database_url) as connection:
+        with psycopg.connect(facts.database_url) as connection:
             for run in random.sample(everything, min(EVIDENCE_SAMPLE, len(everything))):
                 known = {code for (code,) in connection.execute(acts, [run])}
                 missing += [f"{code} of run {run}" for code in sorted(AUDIT_CODES - known)]
-                if connection.execute(owner, [run]).fetchall() != [(self.facts.username,)]:
+                if connection.execute(owner, [run]).fetchall() != [(facts.username,)]:
                     missing.append(f"the actor of run {run}")
         return missing
 

@@ -130,9 +130,10 @@ def short_duration(value: float | timedelta) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+    large, small, units = (60, 1, "min s") if whole < 3_600 else (3_600, 60, "h min")
+    first, second = units.split()
+    rest = whole % large // small
+    return f"{whole // large} {first}" + (f" {rest} {second}" if rest else "")
 
 
 def iec_size(size_bytes: int) -> str:

@@ -29,6 +29,13 @@ class SyncedScript:
     python: Path | None
     """Interpreter of the script's own environment, None where it declares no dependencies."""
 
+    def is_present(self) -> bool:
+        return self.folder.is_dir() and (self.python is None or self.python.exists())
+
+
+_synced: dict[Path, SyncedScript] = {}
+"""What this process has found in place before; finding it takes a start of the interpreter."""
+
 
 def bundle_folder(digest: str) -> Path:
     return Path(settings.DATA_DIR) / "workspace" / current_schema() / digest
@@ -46,6 +53,9 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
     with the resolver's words when the dependencies cannot be had.
     """
     folder = bundle_folder(digest)
+    known = _synced.get(folder)
+    if known is not None and known.is_present():
+        return known
     if not folder.is_dir():
         with open_file(stored_as) as stored:
             unpack(stored.read(), folder, digest=digest)
@@ -54,7 +64,8 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
         raise TypeError("The kind script is served by an executor that has no environments.")
     environments = Path(settings.DATA_DIR) / "environments"
     python = build_environment(folder, root=environments, python=executor.base_python())
-    return SyncedScript(folder, python)
+    _synced[folder] = SyncedScript(folder, python)
+    return _synced[folder]
 
 
 def sync_script(version: ScriptVersion) -> SyncedScript:
