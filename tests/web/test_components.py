@@ -122,7 +122,7 @@ def test_sizes_are_binary(size: int | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.34, "340 ms"), (1.24, "1.2 s"), (59.7, "1 min 0 s"), (7500, "2 h 5 min"), (None, "–")],
+    [(0.34, "340 ms"), (1.24, "1.2 s"), (59.7, "1 min"), (7500, "2 h 5 min"), (None, "–")],
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
     assert shown("{{ seconds|duration }}", seconds=seconds) == text

@@ -139,7 +139,11 @@ class TestExecutions:
         assert get(oscar, f"{path}/artifacts").json() == {"results": [], "next": None}
 
     def test_odd_characters_in_a_result_can_be_read_back(self, oscar, person):
-        code = "def main():\n    print('\\x1b[31m\\x00')\n    return {'a\\x00': ['\\ud800', '\\x00']}\n"
+        code = (
+            "def main():\n"
+            "    print('\\x1b[31m\\x00')\n"
+            "    return {'a\\x00': ['\\ud800', '\\x00']}\n"
+        )
         make_skill(code=code)
         created = post(oscar, "executions", {"skill": "greet"}).json()
         running.run_execution(created["id"])
