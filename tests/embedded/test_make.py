@@ -18,6 +18,11 @@ READY = "The stand-in is ready"
 CTRL_C = b"\x03"
 
 
+def heed_interrupts() -> None:
+    """A shell starts its background jobs deaf to SIGINT; what we start must not inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def makefile(folder: Path) -> Path:
     path = folder / "Makefile"
@@ -35,6 +40,7 @@ def make(makefile: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=output,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
     wait_for(lambda: READY in (folder / "said").read_text(), "ready")
     yield process
@@ -56,6 +62,7 @@ def test_a_signal_to_make_alone_ends_the_platform(
 def test_ctrl_c_at_the_terminal_ends_make_without_an_error(makefile: Path, folder: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
+        heed_interrupts()
         os.environ["PYTHONPATH"] = str(ROOT)
         os.execvp("make", ["make", "-f", str(makefile), "demo"])
     said = b""
