@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from django.db import connection
 
+from .errors import NotPermitted
 from .roles import Role
 
 
@@ -56,6 +57,12 @@ class Actor:
             door=door,
             address=address,
         )
+
+    def require_account(self) -> int:
+        """Return the id of the acting account. Raises NotPermitted for the system and nobody."""
+        if self.user_id is None:
+            raise NotPermitted("This needs an account.")
+        return self.user_id
 
     @property
     def is_authenticated(self) -> bool:

@@ -24,26 +24,53 @@ DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
 """Who may do what with a skill that nobody has granted otherwise."""
 
 
-@action("catalogue.script.onboard", title="Onboard a script", roles=SYSTEM)
 def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVersion:
-    """Store, register and authorise a script folder as a skill of the current schema.
+    """Store, sync, register and authorise a script folder as a skill of the current schema.
 
     name replaces the manifest's. The same bundle again changes nothing and returns the version it
     has; another one becomes the next version and is bound at once. Raises InvalidInput with what
     the author should mend.
     """
+    # Installing dependencies can take minutes, so it happens before the transaction.
     stored_as = store_bundle(bundle)
+    manifest, problem = None, ""
     try:
         manifest = load_manifest(sync_bundle(bundle.digest, stored_as).folder)
     except ExecutorError as error:
-        raise InvalidInput(str(error)) from None
-    slug = name or manifest.skill.name
-    script, _created = Script.objects.get_or_create(name=slug)
+        problem = str(error)
+    return register_script(
+        actor=actor,
+        bundle=bundle,
+        stored_as=stored_as,
+        manifest=manifest,
+        problem=problem,
+        name=name or (manifest.skill.name if manifest else ""),
+    )
+
+
+@action("catalogue.script.onboard", title="Onboard a script", roles=SYSTEM)
+def register_script(
+    *,
+    actor: Actor,
+    bundle: Bundle,
+    stored_as: str,
+    manifest: Manifest | None,
+    problem: str,
+    name: str,
+) -> SkillVersion:
+    """Register a stored and synced bundle, bind and authorise it; see ``onboard_script``.
+
+    manifest is None when the bundle cannot be used; problem says why. Raises InvalidInput.
+    """
+    if manifest is None:
+        raise InvalidInput(problem)
+    script, _created = Script.objects.get_or_create(name=name)
+    Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
     script_version = _register_script(script, bundle, manifest, stored_as)
     existing = script_version.skill_versions.first()
     if existing is not None:
         return existing
-    skill, is_new = Skill.objects.get_or_create(name=slug)
+    skill, is_new = Skill.objects.get_or_create(name=name)
     version = _register_skill(skill, script_version, manifest, _readme(bundle))
     skill.version = version
     skill.save(update_fields=["version"])

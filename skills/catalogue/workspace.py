@@ -57,6 +57,7 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
     if known is not None and known.is_present():
         return known
     if not folder.is_dir():
+        _close_to_others(Path(settings.DATA_DIR) / "workspace")
         with open_file(stored_as) as stored:
             unpack(stored.read(), folder, digest=digest)
     executor = EXECUTORS.get("script")
@@ -66,6 +67,12 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
     python = build_environment(folder, root=environments, python=executor.base_python())
     _synced[folder] = SyncedScript(folder, python)
     return _synced[folder]
+
+
+def _close_to_others(folder: Path) -> None:
+    """Keep runs out: each works on a copy, and what lies here is other tenants' code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def sync_script(version: ScriptVersion) -> SyncedScript:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
@@ -34,6 +35,9 @@ class Execution(models.Model):
     )
     approved_by = models.ForeignKey(
         Account, on_delete=models.PROTECT, null=True, related_name="approved_executions"
+    )
+    rejected_by = models.ForeignKey(
+        Account, on_delete=models.PROTECT, null=True, related_name="rejected_executions"
     )
     rejection = models.TextField(blank=True)
 
@@ -94,6 +98,15 @@ class Execution(models.Model):
                 name="execution_approver_is_another",
                 condition=Q(approved_by__isnull=True) | ~Q(approved_by=models.F("requested_by")),
             ),
+        ]
+        triggers = [
+            # What was confirmed or approved is what runs: nobody can change it afterwards.
+            pgtrigger.Protect(
+                name="request_immutable",
+                operation=pgtrigger.UpdateOf(
+                    "skill_id", "version_id", "requested_by_id", "inputs", "inputs_digest"
+                ),
+            )
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,8 @@ permissions.grant(
 def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     """Return the executions actor may read, newest first, with skill, version and requester.
 
-    Own ones; those that wait for an approval actor may give; all with the right to read all.
+    Own ones; those that wait for an approval actor may give, or got one's decision; all with the
+    right to read all.
     """
     executions = Execution.objects.select_related("skill", "version", "requested_by")
     if can(actor, "executions.execution.read_all"):
@@ -32,7 +33,7 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
         Q(role__in=actor.roles) | Q(account_id=actor.user_id or -1), right=Right.APPROVE
     )
     waiting = Q(status=Status.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
-    decided = Q(approved_by_id=actor.user_id or -1)
+    decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
     return executions.filter(own | waiting | decided)
 
 

@@ -14,18 +14,18 @@ from django.utils import timezone
 from execfabric.core import wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, InvalidInput, NotFound
+from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.storage import store_file
-from skills.catalogue.models import Right, Skill
-from skills.catalogue.selectors import has_right, version_of
-from tenants.accounts.models import Account
+from skills.catalogue.models import Right, Skill, SkillVersion
+from skills.catalogue.selectors import has_right
 
 from . import policy
 from .inputs import checked_inputs, digest_of
+from .lifecycle import CONFIRM_WITHIN
 from .models import Execution, StoredFile
 from .moves import move_execution, send_execution
 from .states import FINAL, Status
@@ -45,13 +45,12 @@ def request_execution(
 ) -> Execution:
     """Ask for one run of skill; it waits for a person where the policy says so, else it is queued.
 
-    The same idempotency key of the same actor returns the first execution again. Raises
-    InvalidInput (inputs), NotFound (no such version), Conflict (key used for other inputs),
+    version_number is what the caller expects to run; only the version in use ever runs. The same
+    idempotency key of the same actor returns the first execution again. Raises InvalidInput
+    (inputs), Conflict (another version is in use, or the key was used for other inputs),
     NotPermitted.
     """
-    version = version_of(skill, version_number)
-    if version is None:
-        raise NotFound(f"Skill {skill.name} has no version {version_number}.")
+    version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
     if len(idempotency_key) > LONGEST_KEY:
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
@@ -90,6 +89,7 @@ def confirm_execution(*, actor: Actor, execution: Execution) -> Execution:
     """Let an execution that awaits confirmation go on. Raises InvalidTransition."""
     if execution.status != Status.AWAITING_CONFIRMATION:
         raise Conflict("This execution does not wait for a confirmation.")
+    _check_fresh(execution)
     after = policy.status_after_confirmation(execution.version)
     moved = move_execution(execution, to=after, confirmed_by_id=actor.user_id)
     if moved.status == Status.QUEUED:
@@ -107,6 +107,7 @@ def approve_execution(*, actor: Actor, execution: Execution) -> Execution:
     """Let an execution that awaits approval go on; never by who asked for it."""
     if execution.status != Status.AWAITING_APPROVAL:
         raise Conflict("This execution does not wait for an approval.")
+    _check_fresh(execution)
     moved = move_execution(execution, to=Status.QUEUED, approved_by_id=actor.user_id)
     send_execution(moved)
     return moved
@@ -123,7 +124,11 @@ def reject_execution(*, actor: Actor, execution: Execution, reason: str) -> Exec
     if not reason.strip():
         raise InvalidInput("Give a reason.", fields={"reason": "Say why it is rejected."})
     return move_execution(
-        execution, to=Status.REJECTED, rejection=reason.strip(), finished_at=timezone.now()
+        execution,
+        to=Status.REJECTED,
+        rejected_by_id=actor.user_id,
+        rejection=reason.strip(),
+        finished_at=timezone.now(),
     )
 
 
@@ -179,13 +184,13 @@ def upload_file(*, actor: Actor, name: str, content: IO[bytes]) -> StoredFile:
         size_bytes=size,
         sha256=sha256,
         stored_as=stored,
-        uploaded_by=Account.objects.get(username=actor.username),
+        uploaded_by_id=actor.require_account(),
     )
 
 
 @target_rule("executions.execution.request")
 def _may_run(actor: Actor, skill: object) -> bool:
-    return isinstance(skill, Skill) and has_right(actor, skill, Right.RUN)
+    return isinstance(skill, Skill) and skill.is_enabled and has_right(actor, skill, Right.RUN)
 
 
 @target_rule("executions.execution.confirm")
@@ -207,8 +212,27 @@ def _may_decide(actor: Actor, execution: object) -> bool:
     return (
         isinstance(execution, Execution)
         and execution.requested_by_id != actor.user_id
+        and execution.skill.is_enabled
         and has_right(actor, execution.skill, Right.APPROVE)
     )
+
+
+def _version_in_use(skill: Skill, expected: int | None) -> SkillVersion:
+    """Return the bound version. Raises Conflict when there is none, or it is not the expected."""
+    if skill.version is None:
+        raise Conflict(f"Skill {skill.name} has no version in use.")
+    if expected is not None and expected != skill.version.number:
+        raise Conflict(
+            f"Version {skill.version.number} of {skill.name} is in use, not {expected}. "
+            "Leave the version out, or look at the skill again."
+        )
+    return skill.version
+
+
+def _check_fresh(execution: Execution) -> None:
+    """Raise Conflict when a waiting request is too old, though no scan has ended it yet."""
+    if execution.created_at < timezone.now() - CONFIRM_WITHIN:
+        raise Conflict("This request is too old to go on. Ask for the run again.")
 
 
 def _earlier(execution: Execution) -> Execution | None:
@@ -233,7 +257,6 @@ def _file_name(name: str) -> str:
     last = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
     clean = "".join("_" if unicodedata.category(char)[0] == "C" else char for char in last)
     if clean in {"", ".", ".."} or len(clean.encode()) > 255:
-        raise InvalidInput(
-            "The file needs a name of at most 255 bytes.", fields={"file": name[:80]}
-        )
+        wrong = "Give the file a name of at most 255 bytes."
+        raise InvalidInput(wrong, fields={"file": wrong})
     return clean

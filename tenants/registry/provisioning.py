@@ -112,7 +112,8 @@ def _template_ddl(digest: str) -> str:
     if not _template_is_current():
         raise RuntimeError("The database is behind this version. Run: manage.py migrate_platform")
     ddl = _as_template(_dump())
-    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cached.parent.chmod(0o700)
     partial = cached.with_suffix(f".{os.getpid()}")
     partial.write_text(ddl)
     partial.replace(cached)

@@ -115,3 +115,9 @@ def test_the_command_onboards_into_the_named_tenant(acme, tmp_path, capsys):
 def test_the_command_names_the_tenants_it_knows(tmp_path):
     with pytest.raises(CommandError, match="globex"):
         call_command("onboard_script", "nobody", str(tmp_path))
+
+
+def test_the_workspace_is_closed_to_runs_of_other_users(settings):
+    onboard(**{"main.py": GREET})
+
+    assert (settings.DATA_DIR / "workspace").stat().st_mode & 0o077 == 0

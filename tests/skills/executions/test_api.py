@@ -175,7 +175,7 @@ class TestExecutions:
         [
             ({"skill": "greet", "inputs": {"times": "x"}}, 400, "times"),
             ({"skill": "greet", "inputs": []}, 400, "inputs"),
-            ({"skill": "greet", "version": 99}, 404, None),
+            ({"skill": "greet", "version": 99}, 409, None),
             ({"skill": "nothing"}, 404, None),
             ({"inputs": {}}, 400, "skill"),
             ([], 400, ""),

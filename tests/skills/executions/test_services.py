@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, InvalidInput, InvalidTransition, NotFound, NotPermitted
+from execfabric.core.errors import Conflict, InvalidInput, InvalidTransition, NotPermitted
 from execfabric.core.models import AuditEvent, Outcome
 from skills.catalogue.models import Right, SkillGrant
 from skills.executions import lifecycle, services
@@ -85,8 +86,8 @@ def test_a_skill_not_open_for_manual_execution_is_refused(oscar):
         request(oscar, make_skill(manifest="manual = false"))
 
 
-def test_an_unknown_version_is_not_found(oscar):
-    with pytest.raises(NotFound):
+def test_a_version_that_is_not_in_use_is_a_conflict(oscar):
+    with pytest.raises(Conflict):
         request(oscar, make_skill(), version_number=9)
 
 
@@ -292,3 +293,68 @@ def test_the_database_itself_wants_a_lease_iff_running(oscar):
         Execution.objects.filter(pk=execution.pk).update(status=Status.RUNNING)
     with pytest.raises(IntegrityError), transaction.atomic():
         Execution.objects.filter(pk=execution.pk).update(finished_at=timezone.now())
+
+
+class TestOnlyWhatIsInUseRuns:
+    def test_an_older_version_is_no_way_around_a_stricter_one(self, oscar):
+        make_skill()
+        stricter = make_skill(manifest='risk = "high"')
+        assert stricter.version.number == 2
+
+        with pytest.raises(Conflict, match="in use"):
+            request(oscar, stricter, version_number=1)
+        execution = request(oscar, stricter, version_number=2)
+        assert execution.status == Status.AWAITING_CONFIRMATION
+
+    def test_a_disabled_skill_is_neither_asked_for_nor_confirmed_nor_retried(self, oscar):
+        skill = make_skill(manifest="confirm = true")
+        waiting = request(oscar, skill)
+        ended = services.cancel_execution(actor=oscar, execution=request(oscar, skill))
+        skill.is_enabled = False
+        skill.save()
+
+        for service, execution in (
+            (services.confirm_execution, waiting),
+            (services.retry_execution, ended),
+        ):
+            execution = Execution.objects.get(pk=execution.pk)
+            with pytest.raises(NotPermitted):
+                service(actor=oscar, execution=execution)
+        with pytest.raises(NotPermitted):
+            request(oscar, skill)
+
+    def test_a_disabled_skill_is_not_approved(self, oscar, person):
+        skill = make_skill(manifest='approval = "four_eyes"')
+        waiting = request(oscar, skill)
+        skill.is_enabled = False
+        skill.save()
+
+        with pytest.raises(NotPermitted):
+            services.approve_execution(
+                actor=person("anna").actor, execution=Execution.objects.get(pk=waiting.pk)
+            )
+
+    def test_a_request_that_is_too_old_is_not_confirmed_even_before_a_scan(self, oscar):
+        long_ago = timezone.now() - timedelta(days=30)
+        waiting = request(oscar, make_skill(manifest="confirm = true"), requested_at=long_ago)
+
+        with pytest.raises(Conflict, match="too old"):
+            services.confirm_execution(actor=oscar, execution=waiting)
+
+    @pytest.mark.parametrize("change", [{"inputs": {"name": "Eve"}}, {"inputs_digest": "0" * 64}])
+    def test_the_database_lets_nobody_change_what_was_asked_for(self, oscar, change):
+        from django.db import DatabaseError, transaction
+
+        execution = request(oscar, make_skill(manifest="confirm = true"))
+
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Execution.objects.filter(pk=execution.pk).update(**change)
+
+    def test_who_rejected_keeps_sight_of_it(self, oscar, person):
+        anna = person("anna").actor
+        waiting = request(oscar, make_skill(manifest='approval = "four_eyes"'))
+
+        rejected = services.reject_execution(actor=anna, execution=waiting, reason="No")
+
+        assert rejected.rejected_by_id == anna.user_id
+        assert rejected in executions_visible_to(anna)
