@@ -218,7 +218,8 @@ def test_an_approver_sees_decides_and_is_led_back(oscar, person, ask):
 
     response = anna.post(url(execution, "reject/"), {"reason": "Wrong amount."})
 
-    assert response.url == "/executions/"
+    assert response.url == url(execution)
+    assert "Rejected" in text_of(anna.get(response.url))
     page = text_of(oscar.browser.get(url(execution)))
     assert "Rejected" in page
     assert "Wrong amount." in page
