@@ -28,11 +28,18 @@ class Right(models.TextChoices):
     APPROVE = "approve", "Approve"
 
 
+IS_SLUG = Q(name__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+"""Names stand in addresses."""
+
+
 class Script(models.Model):
     """An execution asset: one folder of code under one name. The code is in its versions."""
 
     name = models.SlugField(max_length=60, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="script_name_is_slug", condition=IS_SLUG)]
 
     def __str__(self) -> str:
         return self.name
@@ -74,6 +81,7 @@ class Skill(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [models.CheckConstraint(name="skill_name_is_slug", condition=IS_SLUG)]
 
     def __str__(self) -> str:
         return self.name

@@ -10,6 +10,7 @@ from execfabric.core.errors import InvalidInput
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
+from executors.manifest.model import SLUG, SLUG_LENGTH
 from executors.script.bundle import Bundle
 
 from .models import Right, Risk, Script, ScriptVersion, Skill, SkillGrant, SkillVersion
@@ -64,6 +65,9 @@ def register_script(
     """
     if manifest is None:
         raise InvalidInput(problem)
+    if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH:
+        rule = f"Use a-z, 0-9 and single hyphens between them, at most {SLUG_LENGTH} characters."
+        raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
     script_version = _register_script(script, bundle, manifest, stored_as)

@@ -112,6 +112,21 @@ def test_the_command_onboards_into_the_named_tenant(acme, tmp_path, capsys):
     assert Skill.objects.filter(name="hello").exists()
 
 
+@pytest.mark.parametrize("name", ["Greet Me", "übung", "-x", "UPPER", "a/b", "x" * 61, "a--b"])
+def test_a_name_that_cannot_stand_in_an_address_is_refused(name):
+    actor = Actor.system("tests", door=Door.COMMAND)
+
+    with pytest.raises(InvalidInput, match="a-z"):
+        onboard_script(actor=actor, bundle=bundle_of({"main.py": GREET}), name=name)
+
+    assert not Skill.objects.exists()
+
+
+def test_the_database_refuses_such_a_name_too():
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Skill.objects.create(name="Greet Me")
+
+
 def test_the_command_names_the_tenants_it_knows(tmp_path):
     with pytest.raises(CommandError, match="globex"):
         call_command("onboard_script", "nobody", str(tmp_path))
