@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -250,6 +251,23 @@ def only_one(root: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def require_user_name() -> None:
+    """Raise BootstrapError if PostgreSQL, which is to run as this user, would refuse to.
+
+    Said before minutes of installing; the start itself checks it too.
+    """
+    given = ("EXECFABRIC_DATABASE_URL", "EXECFABRIC_DATABASE_URL_FILE")
+    if any(os.environ.get(name) for name in given):
+        return
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise BootstrapError(
+            f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL makes no "
+            "database without one. Add a line for it to /etc/passwd, or start as another user."
+        ) from None
+
+
 def uv_environment(venv: Path) -> dict[str, str]:
     """Return what to add to the environment for uv."""
     extra = {
@@ -308,6 +326,7 @@ def main(arguments: list[str]) -> int:
     try:
         with only_one(ROOT):
             if not environment.is_current(group):
+                require_user_name()
                 began = time.monotonic()
                 environment.make(group)
                 say(f"The Python environment is ready ({time.monotonic() - began:.0f} s)")

@@ -16,6 +16,7 @@ import httpx
 from cli import failures
 from cli.errors import usage_error
 from cli.transport import open_http
+from cli.version import user_agent
 
 API = "/api/v1"
 PATIENCE_S = 4.0
@@ -44,6 +45,7 @@ class Client:
         self.base_url = base_url
         self._on_retry = on_retry
         self._http = open_http(base_url)
+        self._http.headers["User-Agent"] = user_agent()
         if token:
             self._http.headers["Authorization"] = f"Bearer {token}"
 
@@ -64,7 +66,9 @@ class Client:
 
     def skill(self, name: str, *, version: int | None = None) -> Json:
         """Return the skill. version picks whose input schema to return; None is the live one."""
-        return self._get(f"skills/{_reference(name)}", {"version": version} if version else {})
+        params = {"version": version} if version else {}
+        with failures.missing(f"There is no skill {name!r} that you may see."):
+            return self._get(f"skills/{_reference(name)}", params)
 
     def start(self, body: Json, *, idempotency_key: str) -> Json:
         """Request an execution. Safe to repeat: the key makes the server run it once."""
@@ -78,23 +82,36 @@ class Client:
     def execution(self, reference: str, *, wait_s: int = 0, patience_s: float = PATIENCE_S) -> Json:
         """Return the execution; with wait_s (at most 30), once it is final or needs a person."""
         params = {"wait": wait_s} if wait_s else {}
-        return self._get(f"executions/{_reference(reference)}", params, wait_s, patience_s)
+        with _execution(reference) as path:
+            return self._get(path, params, wait_s, patience_s)
 
     def confirm(self, reference: str) -> Json:
-        return self._post(f"executions/{_reference(reference)}/confirm")
+        with _execution(reference) as path:
+            return self._post(f"{path}/confirm")
+
+    def approve(self, reference: str) -> Json:
+        with _execution(reference) as path:
+            return self._post(f"{path}/approve")
+
+    def reject(self, reference: str, reason: str) -> Json:
+        with _execution(reference) as path:
+            return self._post(f"{path}/reject", {"reason": reason})
 
     def cancel(self, reference: str) -> Json:
-        return self._post(f"executions/{_reference(reference)}/cancel")
+        with _execution(reference) as path:
+            return self._post(f"{path}/cancel")
 
     def log(
         self, reference: str, *, after: int, wait_s: int = 0, patience_s: float = PATIENCE_S
     ) -> Json:
         """Return ``chunks`` after the cursor, the new ``cursor``, whether that was ``final``."""
         params = {"after": after, **({"wait": wait_s} if wait_s else {})}
-        return self._get(f"executions/{_reference(reference)}/log", params, wait_s, patience_s)
+        with _execution(reference) as path:
+            return self._get(f"{path}/log", params, wait_s, patience_s)
 
     def artifacts(self, reference: str) -> list[Json]:
-        return self._list(f"executions/{_reference(reference)}/artifacts", {}, LONGEST_LIST)
+        with _execution(reference) as path:
+            return self._list(f"{path}/artifacts", {}, LONGEST_LIST)
 
     def upload(self, path: Path) -> str:
         """Send a file and return the id to use as the value of a file input."""
@@ -202,6 +219,13 @@ class Client:
         if not document.get("id"):
             raise failures.not_understood(self.base_url)
         return document
+
+
+@contextlib.contextmanager
+def _execution(reference: str) -> Iterator[str]:
+    """Give the path of an execution, and name it when the server has none of that id."""
+    with failures.missing(f"There is no execution {reference!r} that you may see."):
+        yield f"executions/{_reference(reference)}"
 
 
 def _reference(text: str) -> str:

@@ -21,6 +21,8 @@ from cli.output import Screen
 from cli.terminal import clean_line
 
 NAME_BYTES = 200
+FILE_EXISTS = "file_exists"
+"""Code of the error for a file that is in the way."""
 _SEPARATORS = re.compile(r"[/\\]+")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
@@ -67,6 +69,14 @@ def prepare_folder(folder: Path) -> None:
         raise usage_error(f"The folder {folder} is not writable.")
 
 
+def holds_files(folder: Path) -> bool:
+    """Return whether something is in folder, so that a download may find its name taken."""
+    try:
+        return next(folder.iterdir(), None) is not None
+    except OSError:
+        return False  # not to be listed; the download itself says what is wrong
+
+
 def download_all(
     client: Client, screen: Screen, artifacts: list[Json], folder: Path, *, overwrite: bool
 ) -> list[Path]:
@@ -79,8 +89,10 @@ def download_all(
     targets = [folder / name for name in names]
     in_the_way = [path for path in targets if os.path.lexists(path)]
     if in_the_way and not overwrite:
-        raise usage_error(
-            f"{_named(in_the_way)} already exists. Nothing was downloaded.",
+        raise CliError(
+            f"{_named(in_the_way)} already. Nothing was downloaded.",
+            ExitCode.USAGE,
+            code=FILE_EXISTS,
             hint="Choose another folder, or add --overwrite.",
         )
     with _progress(screen) as progress:
@@ -157,15 +169,16 @@ def _umask() -> int:
 
 
 def _named(paths: list[Path]) -> str:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}"
+    if len(paths) == 1:
+        return f"{paths[0]} exists"
+    return f"{paths[0]} and {len(paths) - 1} more exist"
 
 
 def _progress(screen: Screen) -> Progress:
     columns: list[Any] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
+        DownloadColumn(binary_units=True),
     ]
     return Progress(
         *columns, console=screen.err, transient=True, disable=not screen.err.is_terminal

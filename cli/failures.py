@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -95,6 +97,18 @@ def not_understood(base_url: str) -> CliError:
         f"{base_url} does not answer like an ExecFabric server. Is the address right?",
         ExitCode.UNREACHABLE,
     )
+
+
+@contextlib.contextmanager
+def missing(message: str) -> Iterator[None]:
+    """Say message where the server only says that something is not there."""
+    try:
+        yield
+    except CliError as error:
+        # Without the code it was no ExecFabric server, or a host that leads to no tenant.
+        if error.code == "not_found":
+            error.message = clean_line(message)
+        raise
 
 
 def may_pass(error: httpx.HTTPError) -> bool:

@@ -52,6 +52,10 @@ def is_final(execution: Json) -> bool:
     return execution.get("status") in OUTCOMES
 
 
+def awaits_a_person(execution: Json) -> bool:
+    return execution.get("status") in WAITING_FOR_A_PERSON
+
+
 def follow(
     client: Client, screen: Screen, execution: Json, show: ShowLine, *, timeout_s: float | None
 ) -> Json:
@@ -59,6 +63,8 @@ def follow(
 
     timeout_s bounds the waiting, not the execution. Raises CliError (timed out) when it passes.
     """
+    if awaits_a_person(execution):
+        return execution  # nothing runs, so the log would keep us waiting for nothing
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     lines = LogLines(show)
     with ProgressLine(client, screen, execution):
@@ -100,7 +106,7 @@ def _follow_log(client: Client, execution: Json, lines: LogLines, deadline: floa
         if is_final(execution):
             read_log(client, reference, lines, after=cursor)
             return execution
-        if execution.get("status") in WAITING_FOR_A_PERSON:
+        if awaits_a_person(execution):
             return execution
         if time.monotonic() - asked_at < idle_s:  # a server that does not hold the call open
             time.sleep(idle_s)
@@ -113,7 +119,7 @@ def _settled(client: Client, reference: str, deadline: float | None) -> Json:
         wait_s = _wait_s(reference, deadline)
         asked_at = time.monotonic()
         execution = client.execution(reference, wait_s=wait_s, patience_s=PATIENCE_S)
-        if is_final(execution) or execution.get("status") in WAITING_FOR_A_PERSON:
+        if is_final(execution) or awaits_a_person(execution):
             return execution
         if time.monotonic() - asked_at < 0.5:
             time.sleep(0.5)

@@ -1,6 +1,7 @@
 """Turns ``name=value`` words into the inputs a skill's schema asks for.
 
-Checks what can be known here: names, types, choices, missing inputs, files. The server checks all.
+Checks what can be known here: names, types, choices, missing inputs, files; and the rest of the
+schema where something is wrong anyway, or a file would be uploaded in vain. The server checks all.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from typing import Any
 from cli.errors import CliError, usage_error
 from cli.exit_codes import ExitCode
 from cli.schema import Schema, choices_of, is_file, resolved, types_of
+from cli.schema_check import violations
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True,
              "false": False, "no": False, "off": False, "0": False}  # fmt: skip
+
+_NOT_UPLOADED = "00000000-0000-0000-0000-000000000000"
+"""Stands for the id of a file that is yet to be uploaded."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ def collect_inputs(schema: Schema, words: Sequence[str], base: dict[str, Any]) -
         optional = "default" in resolved(properties.get(name, {}), schema)
         if not optional and name not in values and name not in problems:
             problems[name] = f"is required. Give it with {_example(name, properties, schema)}"
+    sent = upload_files(values, lambda path: _NOT_UPLOADED)
+    if problems or sent != values:
+        problems = {**violations(schema, sent), **problems}
     if problems:
         raise CliError(
             "These inputs are not right.", ExitCode.INVALID_INPUTS, code="invalid_inputs",

@@ -7,7 +7,6 @@ import itertools
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
 from cli.session import Session
+from cli.version import version as program_version
 
 _FLAGS = ("--json", "--no-color")
 _VALUED = ("--url", "--host")
@@ -32,7 +32,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"execfabric-cli {_version()}")
+        typer.echo(f"execfabric-cli {program_version()}")
         raise typer.Exit
 
 
@@ -74,6 +74,8 @@ app.command("status")(executions.show_status)
 app.command("logs")(executions.logs)
 app.command("download")(executions.download)
 app.command("confirm")(executions.confirm)
+app.command("approve")(executions.approve)
+app.command("reject")(executions.reject)
 app.command("cancel")(executions.cancel)
 
 
@@ -112,13 +114,6 @@ def hoist_global_options(words: list[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest
-
-
-def _version() -> str:
-    try:
-        return metadata.version("execfabric")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

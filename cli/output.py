@@ -55,6 +55,16 @@ class Screen:
         """Whether a person is there to answer a question."""
         return sys.stdin is not None and sys.stdin.isatty() and self.err.is_terminal
 
+    @property
+    def is_one_stream(self) -> bool:
+        """Whether what goes to standard output and to standard error is read in one place."""
+        if self.as_json:
+            return True
+        try:
+            return os.path.sameopenfile(self._out.file.fileno(), self.err.file.fileno())
+        except (OSError, ValueError, AttributeError):
+            return False  # closed, or not a real file
+
     def show(self, renderable: RenderableType) -> None:
         self._out.print(renderable, markup=False, highlight=False, emoji=False)
 
@@ -162,15 +172,16 @@ def moment(value: object) -> Text:
 
 
 def size(size_bytes: object) -> Text:
-    """Return a size in the unit that reads best; 1 KB is 1000 bytes."""
+    """Return a size as the pages show it: ``532 B``, ``1.4 KiB``, ``20 MiB``."""
     if not isinstance(size_bytes, int | float):
         return Text("")
     amount = float(size_bytes)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1023.95 or unit == "TiB":
             break
-        amount /= 1000
-    return Text(f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}")
+        amount /= 1024
+    decimals = 1 if unit != "B" and amount < 9.95 else 0
+    return Text(f"{amount:.{decimals}f} {unit}")
 
 
 def result(value: Any) -> RenderableType:

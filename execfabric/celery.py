@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from celery.signals import worker_init, worker_ready
-from tenant_schemas_celery.app import CeleryApp
+from celery.signals import task_prerun, worker_init, worker_ready
+from tenant_schemas_celery.app import CeleryApp, switch_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
 
@@ -18,23 +18,44 @@ app.autodiscover_tasks()
 app.set_default()  # Else a thread of the web server that sends a task would not know it.
 
 
+# Ours calls it, so that the order of the two is certain.
+task_prerun.disconnect(dispatch_uid="tenant_schemas_switch_schema")
+
+
+@task_prerun.connect
+def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
+    """Switch to the task's schema, on a database connection that is not found dead later."""
+    from skills.executions.connections import drop_dead_connections
+
+    drop_dead_connections()
+    switch_schema(task=task, kwargs=kwargs)
+
+
 @worker_init.connect
-def refuse_without_isolation(**_signal: Any) -> None:
-    """End the worker when it cannot isolate runs as configured; it never runs them anyway."""
+def prepare_for_runs(sender: Any, **_signal: Any) -> None:
+    """In a worker that takes executions: check the isolation, remove what killed ones left.
+
+    Ends the worker when it cannot isolate runs as configured; it never runs them anyway.
+    """
     from executors.contract import ExecutorError
     from executors.registry import EXECUTORS
+    from skills.executions.run_folders import sweep_run_folders
 
+    if "executions" not in sender.app.amqp.queues.consume_from:
+        return
     try:
         EXECUTORS.get("script").check()
     except ExecutorError as error:
         sys.exit(f"The worker does not start: {error}")
+    sweep_run_folders()
 
 
 @worker_ready.connect
-def tell_supervisor(**_signal: Any) -> None:
-    """Touch the file the supervisor waits for."""
+def tell_supervisor(sender: Any, **_signal: Any) -> None:
+    """Touch the file the supervisor waits for: ``worker.ready`` of ``worker@host``."""
     from django.conf import settings
 
-    ready = Path(settings.DATA_DIR) / "run" / "worker.ready"
+    name = sender.hostname.partition("@")[0]
+    ready = Path(settings.DATA_DIR) / "run" / f"{name}.ready"
     ready.parent.mkdir(parents=True, exist_ok=True)
     ready.touch()

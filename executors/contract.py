@@ -32,6 +32,8 @@ class StopReason(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"
     COULD_NOT_START = "could_not_start"
     BAD_RESULT = "bad_result"
+    PLATFORM_FAILED = "platform_failed"
+    """It was started, and then the platform failed it, not the script."""
 
 
 class Limits(BaseModel):

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
+import pydantic
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from pydantic import JsonValue
+from jsonschema.validators import extend
+from pydantic import JsonValue, StringConstraints, TypeAdapter
+from pydantic_core import SchemaError
 
 from executors.contract import MEBIBYTE, ExecutorError
 
 INPUT_BYTES = MEBIBYTE
 INPUT_DEPTH = 20
+PATTERNED_LENGTH = 2000
+"""Characters of a text that has to match a pattern, at most."""
+PATTERN_BUDGET_S = 2.0
+"""How long the patterns of one check may take together."""
 
 TYPE_SENTENCES = {
     "integer": "must be a whole number",
@@ -39,6 +49,9 @@ FORMAT_SENTENCES = {
 }
 FORMATS = FormatChecker(formats=())
 
+_patterns_until: ContextVar[float] = ContextVar("patterns_until", default=math.inf)
+"""The monotonic moment at which the patterns of the check at hand have taken too long."""
+
 
 class InvalidInputs(ExecutorError):
     """The inputs do not fit the skill. ``fields`` maps an input's name to one plain sentence."""
@@ -46,6 +59,52 @@ class InvalidInputs(ExecutorError):
     def __init__(self, fields: dict[str, str]) -> None:
         self.fields = fields
         super().__init__("; ".join(f"{name} {why}" for name, why in fields.items()))
+
+
+class PatternNotUsable(ExecutorError):
+    """The pattern is none, or needs what cannot be checked in linear time."""
+
+
+@functools.lru_cache(maxsize=1000)
+def compile_pattern(pattern: str) -> Callable[[str], bool]:
+    """Return what tells whether a text has a match of pattern anywhere. Raises PatternNotUsable.
+
+    pydantic's own engine never backtracks, so no text makes it hang. In exchange it knows no
+    look-around and no back references.
+    """
+    try:
+        adapter = TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
+    except SchemaError as error:
+        why = str(error).strip().rpartition("error: ")[2] or "it is too long"
+        raise PatternNotUsable(f"pattern {pattern!r} cannot be used: {why}") from None
+
+    def matches(text: str) -> bool:
+        try:
+            adapter.validate_python(text)
+        except pydantic.ValidationError:
+            return False
+        return True
+
+    return matches
+
+
+def _check_pattern(
+    _validator: object, pattern: str, instance: object, _schema: object
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, str):
+        return
+    if len(instance) > PATTERNED_LENGTH:
+        yield ValidationError(f"must have at most {PATTERNED_LENGTH} characters")
+    elif time.monotonic() > _patterns_until.get():
+        yield ValidationError("has too much text to be checked by its pattern")
+    elif not compile_pattern(pattern)(instance):
+        yield ValidationError(f"must match the pattern {pattern}")
+
+
+InputValidator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _check_pattern}
+)
+"""Checks JSON Schema as skills use it: patterns in bounded time."""
 
 
 def check_inputs(schema: dict[str, Any], inputs: object) -> dict[str, JsonValue]:
@@ -64,8 +123,13 @@ def check_inputs(schema: dict[str, Any], inputs: object) -> dict[str, JsonValue]
         if name not in filled and "default" in rule:
             filled[name] = copy.deepcopy(rule["default"])
     fields: dict[str, str] = {}
-    validator = Draft202012Validator(schema, format_checker=FORMATS)
-    for error in sorted(validator.iter_errors(filled), key=lambda e: list(map(str, e.path))):
+    validator = InputValidator(schema, format_checker=FORMATS)
+    until = _patterns_until.set(time.monotonic() + PATTERN_BUDGET_S)
+    try:
+        errors = sorted(validator.iter_errors(filled), key=lambda e: list(map(str, e.path)))
+    finally:
+        _patterns_until.reset(until)
+    for error in errors:
         for name, why in _explain(error):
             fields.setdefault(name, why)
     if fields:
@@ -177,7 +241,7 @@ def _sentence(error: ValidationError) -> str:
         case "maxLength":
             return f"must have at most {value} characters"
         case "pattern":
-            return f"must match the pattern {value}"
+            return error.message
         case "minItems":
             return "must not be empty" if value == 1 else f"must have at least {value} items"
         case "maxItems":

@@ -22,7 +22,6 @@ class TenantTable(tables.Table):
     status = tables.Column(_("Status"), orderable=False)
     host = tables.Column(_("Host"), empty_values=(), orderable=False)
     number = tables.Column(_("Number"), default="–")
-    front = tables.Column(_("Front"), orderable=False)
     created_at = tables.Column(_("Opened"))
 
     class Meta:

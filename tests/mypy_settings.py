@@ -4,6 +4,6 @@ import os
 
 os.environ.setdefault("EXECFABRIC_DATABASE_URL", "postgresql://nobody@localhost/nothing")
 os.environ.setdefault("EXECFABRIC_REDIS_URL", "redis://localhost/0")
-os.environ.setdefault("EXECFABRIC_SECRET_KEY", "for the type checker only")
+os.environ.setdefault("EXECFABRIC_SECRET_KEY", "for the type checker only " + "x" * 32)
 
 from execfabric.settings import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""executions, status, logs, download, confirm, cancel: what was or is being run."""
+"""What was or is being run: executions, status, logs, download, and what decides about it."""
 
 from __future__ import annotations
 
@@ -124,9 +124,32 @@ def confirm(context: typer.Context, execution_id: ExecutionId) -> None:
     reference = clean_line(execution_id)
     if execution.get("status") == "awaiting_approval":
         session.screen.show(Text(f"Confirmed. Execution {reference} now waits for an approval."))
+        session.screen.hint(reports.next_commands(session, reference, "approve", "status"))
     else:
         session.screen.show(Text(f"Confirmed. Execution {reference} will run."))
-    session.screen.hint(f"Follow: {session.command(f'logs {reference} --follow')}")
+        session.screen.hint(reports.next_commands(session, reference, "follow"))
+    session.screen.json(execution)
+
+
+def approve(context: typer.Context, execution_id: ExecutionId) -> None:
+    """Approve somebody else's execution that waits for it, so that it runs."""
+    session = session_of(context)
+    execution = session.client().approve(execution_id)
+    reference = clean_line(execution_id)
+    session.screen.show(Text(f"Approved. Execution {reference} will run."))
+    session.screen.hint(reports.next_commands(session, reference, "follow"))
+    session.screen.json(execution)
+
+
+def reject(
+    context: typer.Context,
+    execution_id: ExecutionId,
+    reason: Annotated[str, typer.Option("--reason", help="Why; who asked for it reads this.")],
+) -> None:
+    """Reject an execution that waits, so that it never runs."""
+    session = session_of(context)
+    execution = session.client().reject(execution_id, reason)
+    session.screen.show(Text(f"Execution {clean_line(execution_id)} is rejected."))
     session.screen.json(execution)
 
 

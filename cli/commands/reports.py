@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ from cli.errors import CliError
 from cli.exit_codes import OUTCOMES, ExitCode
 from cli.session import Session
 from cli.terminal import clean, clean_line
+
+_NEXT = {
+    "confirm": ("Confirm", "confirm {}"),
+    "approve": ("Somebody else approves", "approve {}"),
+    "status": ("Look again", "status {}"),
+    "follow": ("Follow", "logs {} --follow"),
+    "cancel": ("Cancel", "cancel {}"),
+}
+"""What may come next -> its label and the words of its command."""
 
 
 def facts(execution: Json) -> RenderableType:
@@ -34,13 +44,17 @@ def facts(execution: Json) -> RenderableType:
     return output.pairs(rows)
 
 
-def outcome(execution: Json) -> RenderableType:
-    """Return summary, result or error of an execution that ended, and its final line."""
+def outcome(execution: Json, *, seen: Container[str] = ()) -> RenderableType:
+    """Return summary, result or error of an execution that ended, and its final line.
+
+    Lines of the error that are in seen are left out: the reader had them with the log.
+    """
     parts: list[RenderableType] = []
     if execution.get("output") not in (None, {}, []):
         parts += [output.result(execution["output"]), Text("")]
-    if error := error_of(execution):
-        parts += [Text(clean(error).strip(), style="red"), Text("")]
+    said = clean(error_of(execution)).strip().splitlines()
+    if unseen := [line for line in said if line.strip() not in seen]:
+        parts += [Text("\n".join(unseen), style="red"), Text("")]
     parts += [Text(note, style="yellow") for note in _losses(execution)]
     status = clean_line(execution.get("status", ""))
     line = output.status(status)
@@ -72,23 +86,30 @@ def needs_a_person(session: Session, execution: Json) -> CliError:
             f"Execution {reference} waits for a confirmation. Nothing has run yet.",
             ExitCode.NEEDS_A_PERSON,
             code="awaiting_confirmation",
-            hint=f"Confirm: {session.command(f'confirm {reference}')}\n"
-            f"Cancel:  {session.command(f'cancel {reference}')}",
+            hint=next_commands(session, reference, "confirm", "cancel"),
         )
     return CliError(
         f"Execution {reference} waits until somebody else approves it. Nothing has run yet.",
         ExitCode.NEEDS_A_PERSON,
         code="awaiting_approval",
-        hint=f"Follow: {session.command(f'logs {reference} --follow')}\n"
-        f"Cancel: {session.command(f'cancel {reference}')}",
+        hint=next_commands(session, reference, "approve", "status", "cancel"),
     )
+
+
+def next_commands(session: Session, reference: str, *names: str) -> str:
+    """Return the commands that could come next for an execution, one a line, ready to copy."""
+    width = max(len(_NEXT[name][0]) for name in names) + 1
+    lines = []
+    for name in names:
+        label, words = _NEXT[name]
+        lines.append(f"{label + ':':{width}} {session.command(words.format(reference))}")
+    return "\n".join(lines)
 
 
 def goes_on(session: Session, reference: str) -> None:
     """Say that the execution was left running, and how to come back to it."""
     session.screen.note(Text(f"Execution {reference} goes on without us."))
-    session.screen.hint(f"Follow: {session.command(f'logs {reference} --follow')}")
-    session.screen.hint(f"Cancel: {session.command(f'cancel {reference}')}")
+    session.screen.hint(next_commands(session, reference, "follow", "cancel"))
 
 
 def exit_code(execution: Json) -> ExitCode:

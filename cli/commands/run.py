@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +16,16 @@ from rich.text import Text
 from cli import inputs, output, schema
 from cli.client import Client, Json
 from cli.commands import reports
-from cli.downloads import download_all, prepare_folder
+from cli.commands.skills import find_skill
+from cli.downloads import FILE_EXISTS, download_all, holds_files, prepare_folder
 from cli.errors import CliError, usage_error
 from cli.exit_codes import ExitCode
 from cli.following import follow, is_final
 from cli.session import Session, session_of
 from cli.terminal import clean_line
+
+LINES_REMEMBERED = 2000
+"""More than the error of an execution has, which the server cuts."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,9 @@ def run(
     if no_wait and download is not None:
         raise usage_error("--download needs the end of the execution: leave out --no-wait.")
     if download is not None:
-        prepare_folder(download)  # a bad folder shows before the run, not after it
+        _check_folder(session, download, overwrite=overwrite)
     client = session.client()
-    found = client.skill(skill, version=version)
+    found = find_skill(session, client, skill, version)
     input_schema = found.get("input_schema")
     input_schema = input_schema if isinstance(input_schema, dict) else {}
     base = inputs.read_inputs_file(inputs_file) if inputs_file else {}
@@ -83,6 +89,17 @@ def run(
     except (KeyboardInterrupt, typer.Abort):
         code = _left_behind(session, execution, "interrupted", ExitCode.INTERRUPTED)
     raise typer.Exit(code)
+
+
+def _check_folder(session: Session, folder: Path, *, overwrite: bool) -> None:
+    """Say before the run, not after it, what is wrong with the folder, or may be."""
+    prepare_folder(folder)
+    if holds_files(folder) and not overwrite:
+        warning = (
+            f"The folder {clean_line(folder)} is not empty. If a result has the name of a file in "
+            "it, nothing is downloaded. To replace files, add --overwrite."
+        )
+        session.screen.note(Text(warning, style="yellow"))
 
 
 def _start(
@@ -142,13 +159,14 @@ def _in_words(value: object) -> str:
 
 def _see_through(session: Session, client: Client, execution: Json, wishes: Wishes) -> ExitCode:
     """Take a requested execution as far as the wishes say. Returns the exit code."""
+    seen: deque[str] = deque(maxlen=LINES_REMEMBERED)
     if execution.get("status") == "awaiting_confirmation":
         execution = _confirmed(session, client, execution, wishes)
     if not is_final(execution) and not wishes.wait:
         return _detached(session, execution)
     if not is_final(execution):
         try:
-            execution = _followed(session, client, execution, wishes)
+            execution = _followed(session, client, execution, wishes, seen)
         except CliError as error:
             if error.exit_code == ExitCode.NOT_FOUND:
                 raise  # nothing to come back to
@@ -158,7 +176,7 @@ def _see_through(session: Session, client: Client, execution: Json, wishes: Wish
     if not is_final(execution):
         session.screen.json(execution)
         return _stopped(session, reports.needs_a_person(session, execution))
-    return _finish(session, client, execution, wishes)
+    return _finish(session, client, execution, wishes, seen)
 
 
 def _confirmed(session: Session, client: Client, execution: Json, wishes: Wishes) -> Json:
@@ -173,9 +191,15 @@ def _confirmed(session: Session, client: Client, execution: Json, wishes: Wishes
     return client.confirm(reference)
 
 
-def _followed(session: Session, client: Client, execution: Json, wishes: Wishes) -> Json:
+def _followed(
+    session: Session, client: Client, execution: Json, wishes: Wishes, seen: deque[str]
+) -> Json:
+    """Follow the execution. The lines it wrote to standard error are added to seen."""
+
     def show(stream: str, line: str) -> None:
         session.screen.log_line(stream, line, beside=True)
+        if stream == "stderr":
+            seen.append(line.strip())
 
     return follow(client, session.screen, execution, show, timeout_s=wishes.timeout_s)
 
@@ -197,10 +221,15 @@ def _detached(session: Session, execution: Json) -> ExitCode:
     return ExitCode.SUCCEEDED
 
 
-def _finish(session: Session, client: Client, execution: Json, wishes: Wishes) -> ExitCode:
+def _finish(
+    session: Session, client: Client, execution: Json, wishes: Wishes, seen: Collection[str]
+) -> ExitCode:
+    """Show what came of it and save the files. seen are the lines of the log shown before."""
     reference = str(execution["id"])
     artifacts = client.artifacts(reference)
-    session.screen.show(reports.outcome(execution))
+    # Where the log went elsewhere, the result must stand on its own.
+    shown_before = seen if session.screen.is_one_stream else ()
+    session.screen.show(reports.outcome(execution, seen=shown_before))
     paths: list[Path] = []
     failure: CliError | None = None
     if wishes.download_to is not None and artifacts:
@@ -209,16 +238,28 @@ def _finish(session: Session, client: Client, execution: Json, wishes: Wishes) -
                 client, session.screen, artifacts, wishes.download_to, overwrite=wishes.overwrite
             )
         except CliError as error:
-            failure = error
+            failure = _with_a_way_on(session, error, reference, wishes.download_to)
     if artifacts:
         session.screen.show(reports.artifact_table(artifacts, paths))
-        if not paths:
+        if not paths and failure is None:
             session.screen.hint(f"Download: {session.command(f'download {clean_line(reference)}')}")
     downloaded = [str(path) for path in paths]
     session.screen.json({**execution, "artifacts": artifacts, "downloaded": downloaded})
     if failure is not None:
         return _stopped(session, failure)
     return reports.exit_code(execution)
+
+
+def _with_a_way_on(session: Session, error: CliError, reference: str, folder: Path) -> CliError:
+    """Return the error of a download with commands that fetch the files without a second run."""
+    words = f"download {clean_line(reference)} --to"
+    elsewhere = session.command(f"{words} FOLDER")
+    if error.code == FILE_EXISTS:
+        again = session.command(f"{words} {shlex.quote(str(folder))} --overwrite")
+        error.hint = f"Replace them:   {again}\nSave elsewhere: {elsewhere}"
+    else:
+        error.hint = f"{error.hint}\nDownload them: {elsewhere}".strip()
+    return error
 
 
 def _stopped(session: Session, error: CliError) -> ExitCode:

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cli import output, schema
-from cli.client import Json
-from cli.session import session_of
+from cli.client import Client, Json
+from cli.errors import CliError
+from cli.session import Session, session_of
 from cli.terminal import clean_line
 
 
@@ -43,16 +44,28 @@ def show_skill(
 ) -> None:
     """Show what a skill does and which inputs it takes."""
     session = session_of(context)
-    found = session.client().skill(skill, version=version)
+    found = find_skill(session, session.client(), skill, version)
     session.screen.show(_page(found))
     session.screen.hint(session.command(_example(found)))
     session.screen.json(found)
+
+
+def find_skill(session: Session, client: Client, name: str, version: int | None) -> Json:
+    """Return a skill with the input schema of a version; None is the one in use."""
+    try:
+        return client.skill(name, version=version)
+    except CliError as error:
+        if error.code == "not_found":
+            error.hint = f"See: {session.command('list')}"
+        raise
 
 
 def _row(skill: Json) -> list[RenderableType]:
     title = output.text(skill.get("title"))
     if skill.get("requires_confirmation"):
         title.append("  asks to confirm", style="yellow")
+    if needs_approval(skill):
+        title.append("  needs an approval", style="yellow")
     tags = skill.get("tags")
     return [
         output.text(skill.get("name"), style="bold"),
@@ -60,6 +73,11 @@ def _row(skill: Json) -> list[RenderableType]:
         output.risk(skill.get("risk")),
         output.text(", ".join(map(str, tags)) if isinstance(tags, list) else "", style="dim"),
     ]
+
+
+def needs_approval(skill: Json) -> bool:
+    """Return whether somebody else must approve a run. A rule we do not know counts as one."""
+    return skill.get("approval") not in (None, "", "none")
 
 
 def _page(skill: Json) -> RenderableType:
@@ -73,6 +91,7 @@ def _page(skill: Json) -> RenderableType:
         "Version": output.text(skill.get("version")),
         "Risk": output.risk(skill.get("risk")),
         "Confirm": Text("asks before it runs") if skill.get("requires_confirmation") else Text(""),
+        "Approval": Text("somebody else must approve each run" if needs_approval(skill) else ""),
         "Time limit": Text(f"{timeout_s} s" if timeout_s else ""),
         "Tags": output.text(", ".join(map(str, tags)) if isinstance(tags, list) else ""),
     }

@@ -35,8 +35,12 @@ def action(
     that argument. ``open_to_all`` skips the role check, for what anybody may try (logging in).
 
     Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
-    DomainError, ``failed`` for anything else, after the act's transaction is undone. An action
-    called by another action leaves its refusal to the outer one, whose transaction would undo it.
+    DomainError, ``failed`` for anything else, after the act's transaction is undone. What fails
+    after the commit is raised, but the act is done and stays recorded as such.
+
+    An action called by another action leaves its refusal to the outer one, whose transaction would
+    undo it. So an outer action must not go on after catching such a refusal: it would be recorded
+    nowhere.
     """
 
     def decorate(service: Callable[P, R]) -> Callable[P, R]:
@@ -57,6 +61,7 @@ def action(
                 if not open_to_all:
                     permissions.require(call.actor, code, kwargs.get(target))
                 with transaction.atomic():
+                    transaction.on_commit(call.was_committed)
                     result = service(**kwargs)  # type: ignore[call-arg]
                     call.record(Outcome.DONE, about=result)
                 return result
@@ -83,6 +88,11 @@ class _Call:
         self.actor: Actor = kwargs["actor"]
         self.target = kwargs.get(target)
         self.inputs = {name: value for name, value in kwargs.items() if name != "actor"}
+        self._committed = False
+
+    def was_committed(self) -> None:
+        """Runs before every other callback of the act, any of which may fail."""
+        self._committed = True
 
     def record(self, outcome: Outcome, *, about: object = None, reason: str = "") -> None:
         about = about if isinstance(about, models.Model) else self.target
@@ -96,5 +106,5 @@ class _Call:
         )
 
     def record_failure(self, outcome: Outcome, reason: str) -> None:
-        if _depth.get() == 1:
+        if _depth.get() == 1 and not self._committed:
             self.record(outcome, reason=reason)

@@ -16,6 +16,8 @@ class Door(StrEnum):
 
     PAGE = "page"
     API = "api"
+    CLI = "cli"
+    """The API again, called by execfabric-cli; told apart by its User-Agent, for the trail only."""
     WORKER = "worker"
     COMMAND = "command"
 

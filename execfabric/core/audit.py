@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from enum import Enum
@@ -15,6 +16,8 @@ from .models import AuditEvent, Outcome
 from .request_context import current_request_id
 
 LONGEST_TEXT = 200
+DEEPEST = 20
+"""Levels of nested values that are written down; as deep as the inputs of a skill may be."""
 SECRET_WORDS = ("password", "secret", "token", "credential", "api_key")
 
 
@@ -46,11 +49,16 @@ def record(
     )
 
 
-def describe(name: str, value: Any) -> Any:
-    """Return value in a form fit for the trail: rows by id, bulk by size, secrets not at all."""
+def describe(name: str, value: Any, *, depth: int = 1) -> Any:
+    """Return value in a form fit for the trail: rows by id, bulk by size, secrets not at all.
+
+    Whatever value is, the result can be stored: what was refused for its form is recorded too.
+    """
     if any(word in name.lower() for word in SECRET_WORDS):
         return "(hidden)"
     match value:
+        case float() if not math.isfinite(value):
+            return str(value)
         case None | bool() | int() | float():
             return value
         case Enum():
@@ -64,11 +72,16 @@ def describe(name: str, value: Any) -> Any:
             return f"({len(value)} bytes)"
         case date() | UUID():
             return str(value)
+        case Mapping() | list() | tuple() | set() | frozenset() if depth > DEEPEST:
+            return "(nested deeper)"
         case Mapping():
             items = list(value.items())[:50]
-            return {storable(str(key)): describe(str(key), item) for key, item in items}
+            return {
+                storable(str(key))[:LONGEST_TEXT]: describe(str(key), item, depth=depth + 1)
+                for key, item in items
+            }
         case list() | tuple() | set() | frozenset():
-            return [describe(name, item) for item in list(value)[:50]]
+            return [describe(name, item, depth=depth + 1) for item in list(value)[:50]]
         case _:
             return f"({type(value).__name__})"
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
+import structlog
 from celery import current_app
 from django.db import transaction
 from django_tenants.utils import get_public_schema_name
+from kombu.exceptions import OperationalError
 from tenant_schemas_celery.app import get_schema_name_from_task
 from tenant_schemas_celery.task import TenantTask as SchemaSwitchingTask
 
 from .actor import current_schema
 from .request_context import current_request_id, request_id_scope
+
+logger = structlog.get_logger(__name__)
+
+ONE_MORE_TRY = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.1, "interval_max": 0.1}
+"""How a message is sent: a request waits for it, so a broker that is down must be known at once."""
 
 
 class NoTenant(Exception):
@@ -49,7 +57,16 @@ class PlatformTask(TenantTask):
 def enqueue(name: str, /, **kwargs: Any) -> None:
     """Send the task ``name`` for the current schema once the transaction at hand has committed.
 
-    The schema is read now, not at commit: the caller may have left it by then.
+    The schema is read now, not at commit: the caller may have left it by then. A broker that cannot
+    be reached is logged and no error: what the task is about is stored, and whoever owns such tasks
+    scans for what was never done and sends it again.
     """
     headers = {"_schema_name": current_schema(), "_request_id": current_request_id()}
-    transaction.on_commit(lambda: current_app.send_task(name, kwargs=kwargs, headers=headers))
+
+    def send() -> None:
+        try:
+            current_app.send_task(name, kwargs=kwargs, headers=headers, retry_policy=ONE_MORE_TRY)
+        except (OperationalError, redis.RedisError, OSError) as error:
+            logger.warning("task.not_sent", task=name, error=str(error), arguments=kwargs)
+
+    transaction.on_commit(send)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import redis
 import structlog
+from django.conf import settings
 from django.db import transaction
 
 from .actor import current_schema
@@ -18,6 +22,39 @@ Seen = TypeVar("Seen")
 
 LONGEST_SILENCE_S = 10.0
 """A waiter looks again after this long even if nothing was announced (a lost message)."""
+
+
+class _Seats:
+    """How many threads of this process wait, and for whom.
+
+    A wait holds a thread of the web server, and the threads are everybody's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def seat(self, who: str) -> Iterator[bool]:
+        """Hold a seat for the block; False where there is none left, for who or at all."""
+        with self._lock:
+            free = (
+                self._taken.total() < settings.WAITERS
+                and self._taken[who] < settings.WAITERS_OF_ONE_ACCOUNT
+            )
+            if free:
+                self._taken[who] += 1
+        try:
+            yield free
+        finally:
+            if free:
+                with self._lock:
+                    self._taken[who] -= 1
+                    if not self._taken[who]:
+                        del self._taken[who]
+
+
+_seats = _Seats()
 
 
 def announce(topic: str) -> None:
@@ -35,15 +72,29 @@ def announce(topic: str) -> None:
 
 
 def wait_until(
-    topic: str, look: Callable[[], Seen], *, enough: Callable[[Seen], bool], timeout_s: float
+    topic: str,
+    look: Callable[[], Seen],
+    *,
+    enough: Callable[[Seen], bool],
+    timeout_s: float,
+    waiter: str,
 ) -> Seen:
     """Return ``look()`` as soon as ``enough`` says so, else what it is after timeout_s seconds.
 
-    Subscribes before the first look, so a change between the two is not missed. Without Redis it
-    returns what it sees at once.
+    waiter names the account in this schema that waits. Where too many wait already, it is answered
+    at once with what there is, and so without Redis. Must not be called in a transaction: the wait
+    would hold it open.
     """
     if timeout_s <= 0:
         return look()
+    with _seats.seat(f"{current_schema()}:{waiter}") as seated:
+        return _wait(topic, look, enough, timeout_s) if seated else look()
+
+
+def _wait(
+    topic: str, look: Callable[[], Seen], enough: Callable[[Seen], bool], timeout_s: float
+) -> Seen:
+    # Subscribed before the first look, so a change between the two is not missed.
     deadline = time.monotonic() + timeout_s
     try:
         with client().pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]

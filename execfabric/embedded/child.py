@@ -11,6 +11,8 @@ from typing import IO
 from execfabric.embedded import guard
 
 STOP_TIMEOUT_S = 10.0
+# A stop that takes longer than this is worth a word.
+SILENT_STOP_S = 1.0
 KILL_TIMEOUT_S = 7.0
 # An exit sooner than this after the start counts as a quick crash.
 QUICK_CRASH_S = 10.0
@@ -84,16 +86,16 @@ class Child:
         """Return whether it runs and answers."""
         return self.process is not None and self.process.poll() is None and self.plan.ready()
 
-    def stop(self) -> None:
-        """Ask it to end; after 10 seconds kill its whole tree."""
+    def stop(self, say: Callable[[str], None] = lambda text: None) -> None:
+        """Ask it to end; after 10 seconds kill its whole tree. say is told when that takes long."""
         self._start_again = 0.0
         if self.process is None:
             return
         self.process.terminate()
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        if not self._ends_within(SILENT_STOP_S):
+            say(f"Waiting for {self.plan.name} to finish (at most {STOP_TIMEOUT_S:.0f} s)")
+            if not self._ends_within(STOP_TIMEOUT_S - SILENT_STOP_S):
+                self.kill()
         self._forget()
 
     def kill(self) -> None:
@@ -103,6 +105,14 @@ class Child:
             return
         end_guarded(self.process)
         self._forget()
+
+    def _ends_within(self, timeout_s: float) -> bool:
+        if self.process is not None:
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                return False
+        return True
 
     def _forget(self) -> None:
         if self.process is not None and self.process.stdin is not None:

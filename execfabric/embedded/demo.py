@@ -22,7 +22,7 @@ WEB_WORKERS = 2
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
 # Saves the second in which a worker listens for others.
-WORKER_IS_ALONE = ("--without-mingle", "--without-gossip")
+WORKERS_ARE_FEW = ("--without-mingle", "--without-gossip")
 # Loads the platform once, before the server forks: its workers share it.
 WEB_PROGRAM = "import execfabric.wsgi, granian.__main__"
 
@@ -39,6 +39,7 @@ def plan_demo(environ: Mapping[str, str]) -> PlatformPlan:
         data_dir,
         database_url=read_secret(environ, "EXECFABRIC_DATABASE_URL"),
         redis_url=read_secret(environ, "EXECFABRIC_REDIS_URL"),
+        port=port,
     )
     demo_file = Path(environ.get("EXECFABRIC_DEMO_FILE") or ROOT / "var" / "demo.json")
     return PlatformPlan(
@@ -119,25 +120,30 @@ def plan_children(
     """Return web, beat and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
-    worker_options = {
+    runs = {
+        "--hostname": "worker@%h",
+        "--queues": "executions",
         "--pool": "prefork",
         "--concurrency": str(WORKER_PROCESSES),
-        "--loglevel": "info",
-        "--hostname": "worker@%h",
-        "--queues": "celery,executions",
     }
-    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery")
+    # A worker of its own beside the clock: no scan waits behind a run.
+    scans = {
+        "--hostname": "beat@%h",
+        "--queues": "celery",
+        "--pool": "solo",
+        "--schedule": str(folder.run / "beat-schedule"),
+    }
     return (
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
         ChildPlan(
             "beat",
-            (*celery, "beat", "--schedule", str(folder.run / "beat-schedule"), "--pidfile="),
+            (*_worker_command(scans), "--beat"),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
         ),
         ChildPlan(
             "worker",
-            (*celery, "worker", *arguments_of(worker_options), *WORKER_IS_ALONE),
+            _worker_command(runs),
             ready_file.exists,
             ready_file,
         ),
@@ -156,6 +162,11 @@ def _web_command(port: int) -> tuple[str, ...]:
     }
     server = (sys.executable, "-c", WEB_PROGRAM)
     return (*server, *arguments_of(options), "execfabric.wsgi:application")
+
+
+def _worker_command(options: Mapping[str, str]) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker")
+    return (*celery, *arguments_of(options), "--loglevel", "info", *WORKERS_ARE_FEW)
 
 
 def arguments_of(options: Mapping[str, str]) -> tuple[str, ...]:

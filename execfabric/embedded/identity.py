@@ -34,6 +34,16 @@ class Identity:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
+    def require_name(self) -> None:
+        """Raise EmbeddedError if the machine does not list this user: initdb asks for its name."""
+        try:
+            pwd.getpwuid(self.uid)
+        except KeyError:
+            raise EmbeddedError(
+                f"The user id {self.uid} has no name on this machine, and PostgreSQL makes no "
+                "database without one. Add a line for it to /etc/passwd, or start as another user."
+            ) from None
+
     def closed_folder(self, path: Path) -> Path | None:
         """Return the outermost folder on the way to path that this user may not enter, or None.
 

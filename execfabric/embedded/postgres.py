@@ -114,6 +114,7 @@ class Postgres(Server):
 
     def _create(self) -> None:
         """Make the database folder beside its final place, then rename: all or nothing."""
+        self.identity.require_name()
         if shutil.disk_usage(self.folder.path).free < NEW_FOLDER_BYTES:
             raise EmbeddedError(
                 f"The disk that holds {self.folder.path} is full: a new database needs "

@@ -19,12 +19,16 @@ from execfabric.embedded.valkey import Valkey
 
 @dataclass(frozen=True)
 class RunningServices:
-    """What services.json says while somebody runs the services. started_at is aware UTC."""
+    """What services.json says while somebody runs the services. started_at is aware UTC.
+
+    port is where the platform's pages are; None where only the services run.
+    """
 
     database_url: str
     redis_url: str
     pid: int
     started_at: datetime
+    port: int | None = None
 
 
 class Services:
@@ -33,7 +37,8 @@ class Services:
     Use it as a context manager, or call start() and stop(). The servers die with the thread that
     called start(), however it ends. A database_url or redis_url given here is passed on and its
     own server not started. fast trades safety against a power cut for speed (tests). tcp makes
-    the URLs point to free ports of 127.0.0.1 instead of unix sockets.
+    the URLs point to free ports of 127.0.0.1 instead of unix sockets. port is passed on to
+    whoever calls read_running().
     """
 
     def __init__(
@@ -44,12 +49,14 @@ class Services:
         *,
         database_url: str | None = None,
         redis_url: str | None = None,
+        port: int | None = None,
     ) -> None:
         self.folder = DataFolder(data_dir)
         self.fast = fast
         self.tcp = tcp
         self.database_url = database_url or ""
         self.redis_url = redis_url or ""
+        self.port = port
         self.servers: list[Server] = []
         self._own_database = not database_url
         self._own_redis = not redis_url
@@ -129,6 +136,7 @@ class Services:
             "redis_url": self.redis_url,
             "pid": os.getpid(),
             "started_at": datetime.now(UTC).isoformat(),
+            "port": self.port,
         }
         write_private(self.folder.services_file, json.dumps(facts))
 
@@ -158,6 +166,7 @@ def read_running(data_dir: Path) -> RunningServices | None:
             redis_url=facts["redis_url"],
             pid=facts["pid"],
             started_at=datetime.fromisoformat(facts["started_at"]),
+            port=facts.get("port"),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -198,7 +198,7 @@ class Supervisor:
         if self.preparing is not None:
             end_guarded(self.preparing)
         for child in self.children:
-            child.stop()
+            child.stop(self.progress.say)
         self.plan.services.stop()
 
     def _kill(self) -> None:

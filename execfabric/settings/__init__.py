@@ -18,8 +18,11 @@ HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
+REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 SANDBOX = ENVIRONMENT.sandbox
 REDIS_URL = ENVIRONMENT.redis_url
+WAITERS = 4  # Of the 8 threads of a web process; the others must be free for everybody.
+WAITERS_OF_ONE_ACCOUNT = 2
 PG_DUMP = services.pg_dump(ENVIRONMENT)
 
 SECRET_KEY = services.secret_key(ENVIRONMENT)
@@ -72,12 +75,14 @@ MIDDLEWARE = [
     "execfabric.web.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "execfabric.web.security.SecurityHeadersMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tenants.registry.middleware.StaticFilesMiddleware",
     "tenants.registry.middleware.TenantMiddleware",
+    "execfabric.web.middleware.NoNulMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -118,18 +123,25 @@ globals().update(services.email_settings(ENVIRONMENT.email_url))
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "execfabric:celery:",
-    "visibility_timeout": 86_400,  # Longer than any run; a second delivery is refused anyway.
+    # Twice the longest time limit: after it a message not acknowledged is delivered again. That
+    # one does nothing, since its execution is not queued any more.
+    "visibility_timeout": 172_800,
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_DB_REUSE_MAX = 100_000  # Else Celery opens a database connection for every task.
+# Else Celery opens a database connection for every task; celery.py checks the one there is.
+CELERY_DB_REUSE_MAX = 100_000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {"executions.run_execution": {"queue": "executions"}}
 CELERY_TASK_TENANT_CACHE_SECONDS = 60
 CELERY_BEAT_SCHEDULE = {
-    "scan-executions": {"task": "executions.scan_all_tenants", "schedule": 10.0},
+    "scan-executions": {
+        "task": "executions.scan_all_tenants",
+        "schedule": 10.0,
+        "options": {"expires": 10},  # One scan late is enough.
+    },
 }
 
 # --- security -----------------------------------------------------------------------------------
@@ -143,6 +155,7 @@ AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "tenants.accounts.actors.client_address"
+AXES_USERNAME_CALLABLE = "tenants.accounts.login.counted_username"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 PASSWORD_HASHERS = [
@@ -185,7 +198,7 @@ REST_KNOX = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.accounts.authentication.BearerAuthentication"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["execfabric.web.api.parsers.BoundedJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "execfabric.web.api.errors.handle_exception",

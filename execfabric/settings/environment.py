@@ -18,12 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
 SECRETS = ("secret_key", "database_url", "redis_url", "storage_url", "email_url")
 """Settings that ``…_FILE`` may stand for."""
+SHORTEST_KEY = 32
 
 
 class Environment(BaseSettings):
     """The environment of one process. Raises ValidationError when a value is not usable."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        extra="ignore",
+        hide_input_in_errors=True,  # It may be a secret.
+    )
 
     data_dir: Path = Field(
         default_factory=lambda: choose_data_dir(ROOT / "var"),
@@ -56,7 +61,8 @@ class Environment(BaseSettings):
     )
     secret_key: str = Field(
         default="",
-        description="Signs sessions and links; 50 random characters. Made once for embedded use.",
+        description="Signs sessions and links; 50 random characters, 32 at least. Made once for "
+        "embedded use.",
     )
     admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -96,6 +102,13 @@ class Environment(BaseSettings):
             if path and not values.get(name):
                 values[name] = Path(path).read_text().strip()
         return values
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, key: str) -> str:
+        if key and len(key) < SHORTEST_KEY:
+            raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
+        return key
 
     @field_validator("admin_usernames", "trusted_proxies", mode="before")
     @classmethod

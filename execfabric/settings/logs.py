@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+LINK = re.compile(r"(/set-password/)[^\s\"'?<]+")
 
 
 def configuration(level: str) -> dict[str, Any]:
@@ -16,6 +19,7 @@ def configuration(level: str) -> dict[str, Any]:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
+        _mask_links,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -44,6 +48,14 @@ def configuration(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
         },
     }
+
+
+def _mask_links(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Hide the key and token of set-password links: Django names the path of what it refused."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = LINK.sub(r"\1…", value)
+    return event
 
 
 def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -75,11 +75,12 @@ def storage_settings(url: str, data_dir: Path) -> dict[str, Any]:
     """Return the default entry of STORAGES: a private folder, or a bucket by ``s3://`` URL."""
     if not url:
         return {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "execfabric.core.storage.WholeFileStorage",
             "OPTIONS": {
                 "location": str(data_dir / "storage"),
                 "file_permissions_mode": 0o600,
                 "directory_permissions_mode": 0o700,
+                "allow_overwrite": True,  # A name is a digest or an id: see core.storage.
             },
         }
     parts = urlsplit(url)
@@ -95,7 +96,7 @@ def storage_settings(url: str, data_dir: Path) -> dict[str, Any]:
             "endpoint_url": query.get("endpoint"),
             "region_name": query.get("region"),
             "default_acl": None,
-            "file_overwrite": False,
+            "file_overwrite": True,
         },
     }
 

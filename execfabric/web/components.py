@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import nh3
 from django.utils import formats, timezone
+from django.utils.translation import gettext_lazy as _
 from markdown_it import MarkdownIt
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -64,6 +65,15 @@ STATUS_COLOURS: dict[str, str] = {
 
 LIVE_STATUSES = frozenset({"checking", "running"})
 """Their badge pulses: something is going on."""
+
+DOOR_NAMES = {
+    "page": _("Console"),
+    "api": _("API"),
+    "cli": _("Command line"),
+    "worker": _("Worker"),
+    "command": _("Operator"),
+}
+"""What people call the entry through which an act came in (execfabric.core.actor.Door)."""
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
 _MARKDOWN_TAGS = {

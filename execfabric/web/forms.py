@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 
+from execfabric.web.components import iec_size
 from execfabric.web.schema_fields import (
     BooleanField,
     ChoiceField,
@@ -22,6 +24,7 @@ from execfabric.web.schema_fields import (
     EmailField,
     IntegerField,
     JsonSchema,
+    KeptFile,
     LinesField,
     MomentField,
     NumberField,
@@ -34,6 +37,9 @@ from execfabric.web.schema_fields import (
 
 DEFAULT_PREFIX = "input"
 """Keeps inputs apart from the page's own fields, whatever a script calls its inputs."""
+
+KEPT_PREFIX = "kept"
+"""Before the name of a file input: boxes with the ids of earlier files to use again."""
 
 MAX_RADIOS = 3
 SCALARS = frozenset({"string", "integer", "number"})
@@ -103,6 +109,40 @@ class SchemaForm(forms.Form):
             if isinstance(field, UploadField) and self.cleaned_data.get(name)
         }
 
+    def kept(self) -> dict[str, list[str]]:
+        """Return the ids of the earlier files to use again, by input name.
+
+        A new file takes the place of an earlier one where only one is accepted.
+        """
+        new = self.uploads()
+        return {
+            name: [file.id for file in field.kept]
+            for name, field in self.schema_fields.items()
+            if isinstance(field, UploadField) and field.kept and (field.multiple or name not in new)
+        }
+
+    def kept_wanted(self, name: str) -> list[str]:
+        """Return what the sent boxes of a file input say; nothing of it is checked yet."""
+        return self.data.getlist(kept_name(name)) if isinstance(self.data, QueryDict) else []
+
+    def offer_kept(self, name: str, files: Sequence[KeptFile]) -> None:
+        """Offer earlier files of a file input; in a form that was sent, count them as chosen."""
+        field = self.fields[name]
+        if not isinstance(field, UploadField):
+            raise TypeError(f"{name} is not a file input.")
+        field.kept = list(files)
+        field.kept_name = kept_name(name)
+
+    def takes_several(self, name: str) -> bool:
+        field = self.fields[name]
+        return isinstance(field, UploadField) and field.multiple
+
+    def say(self, name: str, notice: str) -> None:
+        """Show a notice beside one input."""
+        field = self.fields[name]
+        if isinstance(field, SchemaField):
+            field.notice = notice
+
     def add_field_errors(self, fields: Mapping[str, str | Sequence[str]]) -> None:
         """Show errors found elsewhere beside their inputs; "rows.0.name" belongs to "rows"."""
         if not self.is_bound:
@@ -131,6 +171,10 @@ class SchemaForm(forms.Form):
         for name, field in self.schema_fields.items():
             if isinstance(field, UploadField) and self.files.get(self.add_prefix(name)):
                 field.notice = "Choose the file again; browsers do not keep it."
+
+
+def kept_name(name: str) -> str:
+    return f"{KEPT_PREFIX}-{name}"
 
 
 def build_form(
@@ -167,6 +211,7 @@ def field_for(
     if options:
         field = _choice_field(options, spec, common)
     elif spec.get("format") == "file":
+        common["help_text"] = _with_hint(common, f"At most {iec_size(settings.UPLOAD_BYTES)}.")
         field = UploadField(multiple=False, accept=_accept(spec), **common)
     elif kind == "string":
         field = _text_field(spec, common)
@@ -179,7 +224,7 @@ def field_for(
     elif kind == "array":
         field = _array_field(name, spec, common)
     else:
-        field = StructureField(kind=dict if kind == "object" else None, **common)
+        field = _structure_field(dict if kind == "object" else None, common)
     if "default" in spec and spec["default"] is not None:
         field.initial = field.from_json(spec["default"])
     return field
@@ -244,7 +289,7 @@ def _text_field(spec: JsonSchema, common: dict[str, Any]) -> SchemaField:
     form = spec.get("format")
     if form == "date-time":
         zone = f"Time zone: {timezone.get_current_timezone_name()}."
-        common = {**common, "help_text": f"{common['help_text']} {zone}".strip()}
+        common = {**common, "help_text": _with_hint(common, zone)}
     if form in simple:
         return simple[form](**common)
     limits = {
@@ -286,15 +331,31 @@ def _array_field(name: str, spec: JsonSchema, common: dict[str, Any]) -> SchemaF
     options = options_of(item_spec)
     needs_one = common["required"] and bool(_count(spec.get("minItems")))
     if item_spec.get("format") == "file":
+        each, together = iec_size(settings.UPLOAD_BYTES), iec_size(settings.REQUEST_BYTES)
+        common["help_text"] = _with_hint(common, f"At most {each} each, {together} together.")
         return UploadField(multiple=True, accept=_accept(item_spec) or _accept(spec), **common)
     if options:
         return ChoicesField(options=options, **{**common, "required": needs_one})
     if item_spec.get("type") in SCALARS:
         item = field_for(name, item_spec, required=True)
-        help_text = f"{common['help_text']} One value per line.".strip()
+        help_text = _with_hint(common, "One value per line.")
         shared = {**common, "required": needs_one, "help_text": help_text}
         return LinesField(item=item, **shared)
-    return StructureField(kind=list, **common)
+    return _structure_field(list, common)
+
+
+def _structure_field(kind: type | None, common: dict[str, Any]) -> StructureField:
+    looks = {dict: ' such as {"name": "value"}', list: ' such as [1, "two"]'}
+    hint = f"Write it as JSON,{looks[kind]}." if kind in looks else "Write it as JSON."
+    return StructureField(kind=kind, **{**common, "help_text": _with_hint(common, hint)})
+
+
+def _with_hint(common: Mapping[str, Any], hint: str) -> str:
+    """Return the author's help text with what the form itself wants added as a sentence."""
+    said = str(common["help_text"]).strip()
+    if said and said[-1] not in ".!?:…":
+        said += "."
+    return f"{said} {hint}".strip()
 
 
 def _accept(spec: JsonSchema) -> str:

@@ -8,16 +8,20 @@ schema itself is enforced by whoever receives the inputs.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+
+from execfabric.web.components import iec_size
 
 JsonSchema = Mapping[str, Any]
 
@@ -232,7 +236,7 @@ class StructureField(TextField):
         if not text:
             return None
         try:
-            parsed = json.loads(text, parse_constant=_refuse_constant)
+            parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except json.JSONDecodeError as error:
             raise ValidationError(
                 f"This is not valid JSON: {error.msg}, line {error.lineno}, column {error.colno}."
@@ -283,16 +287,38 @@ class FileInput(forms.ClearableFileInput):
         super().__init__(attrs=attrs)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that was uploaded before and can be used again."""
+
+    id: str
+    name: str
+
+
 class UploadField(SchemaField, forms.FileField):
     """One file, or several."""
 
     def __init__(self, *, multiple: bool, accept: str = "", **kwargs: Any) -> None:
         self.multiple = multiple
-        attrs = {"accept": accept} if accept else None
+        self.kept: list[KeptFile] = []
+        """Earlier files offered beside the field; in a form that was sent, those still wanted."""
+        self.kept_name = ""
+        """HTML name of the boxes that choose them."""
+        # The browser refuses a larger file before it sends it; the server refuses it again.
+        attrs = {
+            "data-most-bytes": str(settings.UPLOAD_BYTES),
+            "data-most-bytes-shown": iec_size(settings.UPLOAD_BYTES),
+            "data-together-bytes": str(settings.REQUEST_BYTES),
+            "data-together-bytes-shown": iec_size(settings.REQUEST_BYTES),
+        }
+        if accept:
+            attrs["accept"] = accept
         super().__init__(widget=FileInput(multiple=multiple, attrs=attrs), **kwargs)
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         """Return an UploadedFile, a list of them when multiple, or None when none was sent."""
+        if not data and self.kept:
+            return None
         if not self.multiple:
             return super().clean(data, initial)
         files = [one for one in data or [] if isinstance(one, UploadedFile)]
@@ -317,3 +343,10 @@ def choice_key(value: Any) -> str:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large")
+    return number

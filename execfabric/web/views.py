@@ -11,6 +11,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -22,6 +23,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from execfabric.core.errors import DomainError
 from execfabric.core.request_context import current_request_id
+from execfabric.web.components import iec_size
 from execfabric.web.requests import ConsoleRequest
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ ERROR_TEXTS: dict[int, tuple[str, str]] = {
     404: ("Page not found", "It does not exist, or it is not visible to your account."),
     405: ("This page works differently", "It cannot be used in the way it was called."),
     409: ("Not possible right now", "Somebody else may have changed it. Reload and try again."),
-    413: ("Too much data", "What was sent is larger than this page accepts."),
+    413: ("Too much data", ""),
     429: ("Too many requests", "Wait a moment and try again."),
     500: ("Something went wrong", "The error is recorded. Try again in a moment."),
     503: ("Not available right now", "The service is busy or being updated. Try again soon."),
@@ -150,7 +152,7 @@ def error_page(request: HttpRequest, status: int, *, message: str = "") -> HttpR
     Needs no database, session or tenant, so that it also works when those are what failed.
     """
     title, text = ERROR_TEXTS.get(status, ERROR_TEXTS[500 if status >= 500 else 400])
-    text = message or text
+    text = message or (_size_limits() if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else text)
     request_id = current_request_id() or getattr(request, "request_id", "")
     if request.path.startswith(API_PREFIX):
         code = HTTPStatus(status).name.lower()
@@ -163,7 +165,9 @@ def error_page(request: HttpRequest, status: int, *, message: str = "") -> HttpR
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """handler400"""
+    """handler400; a body that grew too large while it was read ends here too."""
+    if isinstance(exception, RequestDataTooBig):
+        return error_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return error_page(request, HTTPStatus.BAD_REQUEST)
 
 
@@ -198,6 +202,15 @@ def suspended(request: HttpRequest) -> HttpResponse:
     """Return the page of a tenant that is suspended or expired: no data, no login, no name."""
     page = loader.render_to_string("web/suspended.html", {"request_id": current_request_id()})
     return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
+
+
+def _size_limits() -> str:
+    each, together = iec_size(settings.UPLOAD_BYTES), iec_size(settings.REQUEST_BYTES)
+    typed = iec_size(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    return (
+        f"A file may have {each} at most, all files of one form {together} together, "
+        f"and typed text {typed}."
+    )
 
 
 def _full_message(error: DomainError) -> str:

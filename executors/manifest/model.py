@@ -8,7 +8,7 @@ import keyword
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Annotated, Any, Literal, Self
 
@@ -18,13 +18,18 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from executors.contract import ExecutorError
-from executors.inputs import FORMATS
+from executors.inputs import FORMATS, InputValidator, PatternNotUsable, compile_pattern
 from executors.manifest.toml import to_toml
 
 MANIFEST_NAME = "skill.toml"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
+REFUSED_WORDS = ("$ref", "$dynamicRef", "patternProperties")
+"""Words of JSON Schema that lead elsewhere, or match names in unbounded time."""
 INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+NAMED_SCHEMAS = ("properties", "$defs", "definitions", "dependentSchemas")
+"""Words of JSON Schema that hold schemas by names of the author's choice."""
 
 Type = Literal["string", "integer", "number", "boolean", "array", "object", "null"]
 Format = Literal[
@@ -123,6 +128,13 @@ class Field(BaseModel):
         except SchemaError as error:
             where = ".".join(map(str, error.absolute_path)) or "the table"
             raise ValueError(f"{where} is not valid JSON Schema: {error.message}") from error
+        for part in _parts_of(schema):
+            if refused := [word for word in REFUSED_WORDS if word in part]:
+                raise ValueError(f"{refused[0]} cannot be used here")
+            try:
+                compile_pattern(part.get("pattern", ""))
+            except PatternNotUsable as error:
+                raise ValueError(str(error)) from error
         self._check_default(schema)
         return self
 
@@ -130,7 +142,7 @@ class Field(BaseModel):
         if self.default is None:
             return
         try:
-            Draft202012Validator(schema, format_checker=FORMATS).validate(self.default)
+            InputValidator(schema, format_checker=FORMATS).validate(self.default)
         except ValidationError as error:
             raise ValueError(f"default does not fit the input itself: {error.message}") from error
 
@@ -227,6 +239,22 @@ class Manifest(BaseModel):
             schema["type"] = "object"
             schema["properties"] = {n: field.schema_words() for n, field in self.outputs.items()}
         return schema
+
+
+def _parts_of(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield schema and every schema inside it; not what only looks like one, such as a default."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for word, value in schema.items():
+        if word in NAMED_SCHEMAS and isinstance(value, dict):
+            inner = list(value.values())
+        elif word in ("enum", "const", "default", "examples"):
+            inner = []
+        else:
+            inner = value if isinstance(value, list) else [value]
+        for each in inner:
+            yield from _parts_of(each)
 
 
 def _without_toml_dates(data: Any) -> Any:

@@ -70,8 +70,10 @@ class SkillDetailView(ApiView):
         skill: Skill = self.find(skills_visible_to(request.actor), name=name)
         wanted = request.query_params.get("version", "")
         if wanted:
-            version = version_of(skill, int(wanted)) if wanted.isdecimal() else None
+            is_number = wanted.isdecimal() and len(wanted) < 10
+            version = version_of(skill, int(wanted)) if is_number else None
             if version is None:
-                raise serializers.ValidationError({"version": f"{name} has no version {wanted}."})
+                shown = wanted[:20]
+                raise serializers.ValidationError({"version": f"{name} has no version {shown}."})
             skill.version = version
         return Response(SkillDetailOut(skill).data)

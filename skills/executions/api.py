@@ -6,6 +6,7 @@ from typing import Any
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
@@ -30,7 +31,10 @@ from .serializers import (
 from .states import Status
 
 WAIT = OpenApiParameter(
-    "wait", float, description="Wait up to this many seconds (30 at most) for something new."
+    "wait",
+    float,
+    description="Wait up to this many seconds (30 at most) for something new. Answered at once "
+    "where too many wait already.",
 )
 
 
@@ -42,12 +46,14 @@ class ExecutionListView(ApiView):
             OpenApiParameter("status", str, enum=Status.values),
             OpenApiParameter("skill", str, description="Name of a skill."),
         ],
-        responses={200: ExecutionOut(many=True), **error_responses(401)},
+        responses={200: ExecutionOut(many=True), **error_responses(400, 401)},
     )
     def get(self, request: ApiRequest) -> Response:
         """List the executions you may see, newest first."""
         executions = executions_visible_to(request.actor)
         if status := request.query_params.get("status"):
+            if status not in Status.values:
+                raise ValidationError({"status": f"Must be one of: {', '.join(Status.values)}."})
             executions = executions.filter(status=status)
         if skill := request.query_params.get("skill"):
             executions = executions.filter(skill__name=skill)
@@ -100,7 +106,7 @@ class ExecutionDetailView(ApiView):
         """Return one execution; with ``wait``, as soon as it is over or needs a person."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
-        seen = waiting.settled(execution, wait_s=wait_s)
+        seen = waiting.settled(execution, actor=request.actor, wait_s=wait_s)
         return Response(ExecutionOut(seen, context={"request": request}).data)
 
 
@@ -191,10 +197,9 @@ class LogView(ApiView):
     def get(self, request: ApiRequest, execution_id: str) -> Response:
         """Return the log after a cursor; with ``wait``, as soon as there is more."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
-        after = request.query_params.get("after", "0")
-        cursor = int(after) if after.isdecimal() and len(after) < 10 else 0
+        cursor = waiting.log_cursor(request.query_params.get("after", ""))
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
-        chunks, final = waiting.new_log(execution, cursor, wait_s=wait_s)
+        chunks, final = waiting.new_log(execution, cursor, actor=request.actor, wait_s=wait_s)
         cursor = chunks[-1].seq if chunks else cursor
         return Response(LogOut({"chunks": chunks, "cursor": cursor, "final": final}).data)
 

@@ -4,24 +4,43 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from execfabric.core.actor import Actor
 from execfabric.core.errors import DomainError
 from execfabric.web.forms import SchemaForm, build_form
+from execfabric.web.schema_fields import KeptFile
 from skills.catalogue.models import SkillVersion
 
+from .inputs import file_ids
+from .models import StoredFile
+from .selectors import files_usable_by
 from .services import upload_file
 
 
 class RejectForm(forms.Form):
-    reason = forms.CharField(label=_("Reason"), max_length=2000)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=2000)
 
 
-def run_form(version: SkillVersion, initial: Mapping[str, Any], **sent: Any) -> SchemaForm:
-    """Return the form of version's inputs; initial holds JSON values, files are left out of it."""
+def run_form(
+    actor: Actor, version: SkillVersion, initial: Mapping[str, Any], **sent: Any
+) -> SchemaForm:
+    """Return the form of version's inputs; initial holds the JSON values to start from.
+
+    Files among them that actor uploaded are offered again. Of others only the name is said.
+    """
     plain = {name: value for name, value in initial.items() if name not in version.file_inputs}
-    return build_form(version.input_schema, initial=plain, **sent)
+    form = build_form(version.input_schema, initial=plain, **sent)
+    for name in sorted(version.file_inputs):
+        wanted = file_ids(form.kept_wanted(name) if form.is_bound else initial.get(name)) or []
+        own = files_usable_by(actor).in_bulk(wanted)
+        form.offer_kept(name, [KeptFile(str(one), own[one].name) for one in wanted if one in own])
+        lost = [] if form.is_bound else [one for one in wanted if one not in own]
+        names = StoredFile.objects.filter(pk__in=lost).values_list("name", flat=True)
+        if names:
+            form.say(name, _("Choose the file again: %(names)s") % {"names": ", ".join(names)})
+    return form
 
 
 def send_inputs(actor: Actor, form: SchemaForm) -> dict[str, Any] | None:
@@ -31,6 +50,9 @@ def send_inputs(actor: Actor, form: SchemaForm) -> dict[str, Any] | None:
     """
     inputs = form.inputs()
     refused: dict[str, str] = {}
+    kept = form.kept()
+    for name, ids in kept.items():
+        inputs[name] = ids if form.takes_several(name) else ids[0]
     for name, received in form.uploads().items():
         several = received if isinstance(received, list) else [received]
         try:
@@ -39,7 +61,7 @@ def send_inputs(actor: Actor, form: SchemaForm) -> dict[str, Any] | None:
             refused[name] = error.message
             continue
         ids = [str(one.pk) for one in stored]
-        inputs[name] = ids if isinstance(received, list) else ids[0]
+        inputs[name] = [*kept.get(name, []), *ids] if isinstance(received, list) else ids[0]
     if refused:
         form.add_field_errors(refused)
         return None

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import structlog
+from django.db import connection
 from django.utils import timezone
 
 from execfabric.core import wake
 from execfabric.core.actions import action
-from execfabric.core.actor import Actor
+from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import Conflict
 from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
+from tenants.registry.models import OPEN_STATUSES, Tenant
 
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, send_execution
 from .states import WAITING, Status
 
+logger = structlog.get_logger(__name__)
+
 LEASE = timedelta(seconds=30)
+RENEW_EVERY = LEASE / 6
 RESEND_AFTER = timedelta(minutes=5)
 """A queued run nobody claimed for this long is sent again; a second delivery does nothing."""
+RESEND_ANYWAY_AFTER = timedelta(hours=1)
+"""The same while messages wait in the queue: most likely its own is among them."""
 CONFIRM_WITHIN = timedelta(hours=24)
+GIVEN_UP = "This run was given up or taken over; nothing more of it is recorded."
 
 
 class StaleLease(Conflict):
@@ -34,9 +43,22 @@ class StaleLease(Conflict):
     code = "stale_lease"
 
 
+class TenantClosed(Conflict):
+    """The tenant takes no work now; its executions stay queued."""
+
+    code = "tenant_closed"
+
+
 @action("executions.execution.claim", title="Claim an execution", roles=SYSTEM, target="execution")
 def claim_execution(*, actor: Actor, execution: Execution) -> Execution:
-    """Take a queued execution for this worker. Raises InvalidTransition when it is not queued."""
+    """Take a queued execution for this worker.
+
+    Raises InvalidTransition when it is not queued, TenantClosed when its tenant is suspended or
+    closed.
+    """
+    # Not the tenant the task came with: a worker keeps that one for a while.
+    if not Tenant.objects.filter(schema_name=current_schema(), status__in=OPEN_STATUSES).exists():
+        raise TenantClosed("This tenant takes no work now. The execution stays queued.")
     now = timezone.now()
     return move_execution(
         execution,
@@ -51,27 +73,53 @@ def claim_execution(*, actor: Actor, execution: Execution) -> Execution:
 def renew_lease(execution: Execution) -> bool:
     """Keep the run for this worker; return whether it should go on (False: cancel it).
 
-    A heartbeat, not an act: no audit event. Raises StaleLease.
+    May be called often: it writes once in RENEW_EVERY. A heartbeat, not an act: no audit event.
+    Raises StaleLease.
     """
-    held = Execution.objects.filter(pk=execution.pk, lease_token=execution.lease_token)
-    if not held.update(lease_expires_at=timezone.now() + LEASE):
-        raise StaleLease("This run was given up or taken over.")
-    return not held.filter(cancel_requested_at__isnull=False).exists()
+    held = Execution.objects.filter(
+        pk=execution.pk, status=Status.RUNNING, lease_token=execution.lease_token
+    )
+    now = timezone.now()
+    found = held.values_list("lease_expires_at", "cancel_requested_at").first()
+    if found is None:
+        raise StaleLease(GIVEN_UP)
+    expires_at, cancel_requested_at = found
+    is_due = expires_at is None or expires_at <= now + LEASE - RENEW_EVERY
+    if is_due and not held.update(lease_expires_at=now + LEASE):
+        raise StaleLease(GIVEN_UP)  # Between look and write.
+    return cancel_requested_at is None
 
 
 def append_log(execution: Execution, *, seq: int, stream: str, text: str) -> None:
-    """Store one piece of log, numbered by the worker that holds the run, and wake readers."""
-    LogChunk.objects.create(
-        execution=execution, seq=seq, stream=stream, text=text, at=timezone.now()
-    )
+    """Store one piece of log, numbered by the worker that holds the run, and wake readers.
+
+    Raises StaleLease, so that nothing is added to a run that is over.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT_LOG, [seq, stream, text, timezone.now(), execution.pk, execution.lease_token]
+        )
+        if not cursor.rowcount:
+            raise StaleLease(GIVEN_UP)
     wake.announce(execution.topic)
 
 
+# One statement, so that the check costs no second way to the database. The lock makes it wait for
+# a transaction that ends the run at this moment, and then see its outcome.
+_INSERT_LOG = f"""
+    INSERT INTO {LogChunk._meta.db_table} (seq, stream, text, at, execution_id)
+    SELECT %s, %s, %s, %s, id FROM {Execution._meta.db_table}
+    WHERE id = %s AND lease_token = %s FOR SHARE
+"""  # noqa: S608 - names of our own tables
+
+
 def note_progress(execution: Execution, *, fraction: float, message: str) -> None:
-    """Store the newest progress of the run, and wake readers."""
-    Execution.objects.filter(pk=execution.pk, lease_token=execution.lease_token).update(
-        progress_fraction=fraction, progress_message=message[:200]
+    """Store the newest progress of the run, and wake readers. Raises StaleLease."""
+    held = Execution.objects.filter(
+        pk=execution.pk, status=Status.RUNNING, lease_token=execution.lease_token
     )
+    if not held.update(progress_fraction=fraction, progress_message=message[:200]):
+        raise StaleLease(GIVEN_UP)
     wake.announce(execution.topic)
 
 
@@ -88,7 +136,7 @@ def finish_execution(
     """Record how the run ended, with its artifacts, all or nothing. Raises StaleLease."""
     fresh = Execution.objects.select_for_update().get(pk=execution.pk)
     if fresh.lease_token is None or fresh.lease_token != execution.lease_token:
-        raise StaleLease("This run was given up or taken over; its result is not recorded.")
+        raise StaleLease(GIVEN_UP)
     Artifact.objects.bulk_create(artifacts)
     return move_execution(fresh, to=Status(result.outcome.value), **_fields_of(result))
 
@@ -121,24 +169,35 @@ def expire_execution(*, actor: Actor, execution: Execution, expired_at: datetime
     )
 
 
-def scan_executions(now: datetime) -> None:
-    """In the current schema: end lost runs, expire old requests, send forgotten ones again."""
+def scan_executions(now: datetime, *, resend_after: timedelta | None = RESEND_AFTER) -> None:
+    """In the current schema: end lost runs, expire old requests, send forgotten ones again.
+
+    Forgotten is what was sent longer than resend_after ago and is still queued; None sends nothing.
+    A row that fails is logged and keeps no other from its turn.
+    """
     scanner = Actor.system("scan")
-    lost = Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now)
-    for execution in lost:
-        _unless_overtaken(lose_execution, scanner, execution, found_at=now)
+    for execution in Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now):
+        with _on_its_own(execution):
+            lose_execution(actor=scanner, execution=execution, found_at=now)
     old = Execution.objects.filter(status__in=WAITING, created_at__lt=now - CONFIRM_WITHIN)
     for execution in old:
-        _unless_overtaken(expire_execution, scanner, execution, expired_at=now)
-    unclaimed = Execution.objects.filter(status=Status.QUEUED, sent_at__lt=now - RESEND_AFTER)
-    for execution in unclaimed:
-        send_execution(execution)
+        with _on_its_own(execution):
+            expire_execution(actor=scanner, execution=execution, expired_at=now)
+    if resend_after is None:
+        return
+    for execution in Execution.objects.filter(status=Status.QUEUED, sent_at__lt=now - resend_after):
+        with _on_its_own(execution):
+            send_execution(execution)
 
 
-def _unless_overtaken(service: Any, actor: Actor, execution: Execution, **moment: datetime) -> None:
-    # Its worker or a person was faster; the refusal is in the trail.
-    with contextlib.suppress(Conflict):
-        service(actor=actor, execution=execution, **moment)
+@contextlib.contextmanager
+def _on_its_own(execution: Execution) -> Iterator[None]:
+    try:
+        yield
+    except Conflict:
+        pass  # Its worker or a person was faster; the refusal is in the trail.
+    except Exception:  # The scan is the one that helps all the others.
+        logger.exception("scan.execution_failed", execution=str(execution.pk))
 
 
 def _fields_of(result: ExecutionResult) -> dict[str, Any]:

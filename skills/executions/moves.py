@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
+import structlog
+from celery import current_app
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from execfabric.core import wake
 from execfabric.core.states import move
@@ -12,6 +16,10 @@ from execfabric.core.tasks import enqueue
 
 from .models import Execution
 from .states import EXECUTION_TRANSITIONS, Status
+
+logger = structlog.get_logger(__name__)
+
+RUN_TASK = "executions.run_execution"
 
 
 def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execution:
@@ -24,4 +32,16 @@ def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execut
 def send_execution(execution: Execution) -> None:
     """Hand a queued execution to the workers, once the transaction at hand has committed."""
     Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now())
-    enqueue("executions.run_execution", execution_id=str(execution.pk))
+    enqueue(RUN_TASK, execution_id=str(execution.pk))
+
+
+def queue_is_empty() -> bool:
+    """Return whether every run that was sent has been taken by a worker; False if nobody knows."""
+    queue = current_app.amqp.router.route({}, RUN_TASK)["queue"].name
+    try:
+        # Not the default channel: that one would wait for a broker that is away.
+        with current_app.connection_or_acquire() as broker, broker.channel() as channel:
+            return not channel.queue_declare(queue).message_count
+    except (OperationalError, redis.RedisError) as error:
+        logger.warning("queue.not_reached", error=str(error))
+        return False

@@ -8,7 +8,7 @@ from skills.catalogue.models import Approval, Risk, SkillVersion
 
 from .states import Status
 
-MANUAL_DOORS = frozenset({Door.PAGE, Door.API})
+MANUAL_DOORS = frozenset({Door.PAGE, Door.API, Door.CLI})
 
 
 def needs_confirmation(version: SkillVersion) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -13,6 +15,7 @@ from skills.catalogue.models import SkillVersion
 
 from .inputs import file_ids
 from .models import Execution, StoredFile
+from .previews import kind_of
 
 MOST_ROWS = 200
 MOST_COLUMNS = 30
@@ -20,6 +23,10 @@ MOST_ITEMS = 100
 LONG_TEXT = 160
 """A text longer than this, or of several lines, gets a block of its own."""
 LONGEST_CELL = 200
+MOST_DECIMALS = 4
+"""Shown in a column; the JSON holds all of them."""
+FROM_SEPARATED = 10_000
+NAMING_WORDS = frozenset({"code", "id", "no", "nr", "number", "phone", "year", "zip"})
 LONGEST_RAW = 200_000
 """Characters of JSON shown on the page; a longer result is for download."""
 
@@ -72,7 +79,8 @@ Part = Pairs | Grid | Text | Structure
 class ShownInput:
     title: str
     value: str = ""
-    files: list[StoredFile] = field(default_factory=list)
+    files: list[tuple[StoredFile, str]] = field(default_factory=list)
+    """Each with the kind of preview it has (previews.kind_of)."""
     is_long: bool = False
 
 
@@ -94,7 +102,7 @@ def result_parts(output: Any, schema: Mapping[str, Any], summary: str) -> list[P
         if summary and value == summary:
             continue
         if _is_short(value):
-            pairs.append((title, plain(value)))
+            pairs.append((title, _pair_text(name, value)))
         else:
             blocks.append(_part(title, value))
     return [*([Pairs(pairs)] if pairs else []), *blocks]
@@ -110,7 +118,7 @@ def shown_inputs(version: SkillVersion, inputs: Mapping[str, Any]) -> list[Shown
     for name in names:
         title = title_of(name, version.input_fields.get(name))
         if name in wanted:
-            files = [found[one] for one in wanted[name] if one in found]
+            files = [(found[one], kind_of(found[one])) for one in wanted[name] if one in found]
             shown.append(ShownInput(title, files=files))
         else:
             text = plain(inputs[name])
@@ -150,6 +158,41 @@ def plain(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def number_texts(name: str, values: Sequence[int | float | None]) -> list[str]:
+    """Return the numbers of one column with as many decimals each, thousands set apart.
+
+    Whole numbers below 10000 could be years and stay as they are, as does what name calls a
+    number of something.
+    """
+    present = [value for value in values if value is not None]
+    decimals = max(_decimals(value) for value in present)
+    large = any(abs(value) >= FROM_SEPARATED for value in present)
+    names_things = name.lower().replace("-", "_").rsplit("_", 1)[-1] in NAMING_WORDS
+    separator = "," if (decimals or large) and not names_things else ""
+    if any(_needs_own_form(value, decimals) for value in present):
+        return [plain(value) for value in values]
+    return [
+        plain(value) if value is None else f"{value:{separator}.{decimals}f}" for value in values
+    ]
+
+
+def _pair_text(name: str, value: Any) -> str:
+    return number_texts(name, [value])[0] if _is_number(value) else plain(value)
+
+
+def _decimals(value: int | float) -> int:
+    """Return how many decimals a number is shown with; a sum's 0.30000000000000004 gets few."""
+    if isinstance(value, int) or value.is_integer() or not math.isfinite(value):
+        return 0
+    exact = -int(Decimal(repr(value)).as_tuple().exponent)
+    return min(exact, MOST_DECIMALS)
+
+
+def _needs_own_form(value: int | float, decimals: int) -> bool:
+    """Return whether so many decimals would hide the number, or claim more than it holds."""
+    return not abs(value) < 1e15 or 0 < abs(value) < 10**-decimals
+
+
 def _part(title: str, value: Any) -> Part:
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
         return _grid(title, value)
@@ -157,7 +200,8 @@ def _part(title: str, value: Any) -> Part:
         shown = "\n".join(plain(item) for item in value[:MOST_ITEMS])
         return Text(f"{shown}\n…" if len(value) > MOST_ITEMS else shown, title)
     if isinstance(value, dict) and value and all(_is_short(item) for item in value.values()):
-        return Pairs([(title_of(key, None), plain(item)) for key, item in value.items()], title)
+        pairs = [(title_of(key, None), _pair_text(key, item)) for key, item in value.items()]
+        return Pairs(pairs, title)
     if _is_scalar(value):
         return Text(plain(value), title)
     return Structure(value, title)
@@ -166,11 +210,15 @@ def _part(title: str, value: Any) -> Part:
 def _grid(title: str, rows: list[dict[str, Any]]) -> Grid:
     shown = rows[:MOST_ROWS]
     names = list(dict.fromkeys(name for row in shown for name in row))[:MOST_COLUMNS]
-    columns = [
-        (title_of(name, None), _is_number_column(row.get(name) for row in shown)) for name in names
-    ]
-    cells = [[_cell(row.get(name)) for name in names] for row in shown]
-    return Grid(title, columns, cells, total=len(rows))
+    columns: list[tuple[str, bool]] = []
+    cells: list[list[str]] = []
+    for name in names:
+        values = [row.get(name) for row in shown]
+        is_number = _is_number_column(values)
+        columns.append((title_of(name, None), is_number))
+        cells.append(number_texts(name, values) if is_number else [_cell(one) for one in values])
+    lines = [list(line) for line in zip(*cells, strict=True)]
+    return Grid(title, columns, lines, total=len(rows))
 
 
 def _cell(value: Any) -> str:
@@ -180,9 +228,11 @@ def _cell(value: Any) -> str:
 
 def _is_number_column(values: Iterable[Any]) -> bool:
     present = [value for value in values if value is not None]
-    return bool(present) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in present
-    )
+    return bool(present) and all(_is_number(value) for value in present)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -1,16 +1,18 @@
-"""What of an artifact is shown on the page: an image, the first rows, or the beginning of a text.
+"""What of a file is shown on the page: an image, the first rows, or the beginning of a text.
 
-Whatever a script wrote is data here: never markup, never more than a bounded part of it.
+Inputs and artifacts alike. Whatever a user or a script wrote is data here: never markup, never
+more than a bounded part of it.
 """
 
 from __future__ import annotations
 
 import csv
+import mimetypes
 from dataclasses import dataclass, field
 
 from execfabric.core.storage import open_file
 
-from .models import Artifact
+from .models import Artifact, StoredFile
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 TEXT_TYPES = frozenset({"application/json", "application/x-ndjson", "application/yaml"})
@@ -34,28 +36,36 @@ class Preview:
     """There is more in the file."""
 
 
-def kind_of(artifact: Artifact) -> str:
-    """Return which preview an artifact has: "image", "table", "text" or "none"."""
-    name = artifact.name.lower()
-    if artifact.media_type in IMAGE_TYPES:
-        return "image" if artifact.size_bytes <= IMAGE_BYTES else "none"
+def media_type_of(file: Artifact | StoredFile) -> str:
+    """Return the media type; of an upload the one its name stands for, empty when unknown."""
+    if isinstance(file, Artifact):
+        return file.media_type
+    return mimetypes.guess_type(file.name)[0] or ""
+
+
+def kind_of(file: Artifact | StoredFile) -> str:
+    """Return which preview a file has: "image", "table", "text" or "none"."""
+    name = file.name.lower()
+    media_type = media_type_of(file)
+    if media_type in IMAGE_TYPES:
+        return "image" if file.size_bytes <= IMAGE_BYTES else "none"
     if name.endswith(tuple(TABLE_ENDINGS)):
         return "table"
-    is_text = artifact.media_type.startswith("text/") or artifact.media_type in TEXT_TYPES
+    is_text = media_type.startswith("text/") or media_type in TEXT_TYPES
     return "text" if is_text or name.endswith(TEXT_ENDINGS) else "none"
 
 
-def preview_of(artifact: Artifact) -> Preview:
+def preview_of(file: Artifact | StoredFile) -> Preview:
     """Read at most the first TEXT_BYTES and return what is shown. Raises NotFound."""
-    kind = kind_of(artifact)
+    kind = kind_of(file)
     if kind not in ("text", "table"):
         return Preview(kind)
-    with open_file(artifact.stored_as) as stored:
+    with open_file(file.stored_as) as stored:
         beginning = stored.read(TEXT_BYTES)
-    is_cut = artifact.size_bytes > len(beginning)
+    is_cut = file.size_bytes > len(beginning)
     text = beginning.decode("utf-8-sig", "replace").replace("\x00", "�")
     if kind == "table":
-        table = _table(text, TABLE_ENDINGS[artifact.name.lower()[-4:]], is_cut)
+        table = _table(text, TABLE_ENDINGS[file.name.lower()[-4:]], is_cut)
         if table is not None:
             return table
     return Preview("text", text=text, is_cut=is_cut)

@@ -33,11 +33,12 @@ class ExecutionDesk:
         refusal = _why_not(request.actor, skill, version)
         if refusal:
             return Panel(TEMPLATE, {"refusal": refusal})
-        return _panel(version, run_form(version, _earlier_inputs(request, skill)))
+        initial = _earlier_inputs(request, skill)
+        return _panel(version, run_form(request.actor, version, initial))
 
     def run(self, request: ConsoleRequest, skill: Skill) -> Panel | HttpResponse:
         version = _bound(skill)
-        form = run_form(version, {}, data=request.POST, files=request.FILES)
+        form = run_form(request.actor, version, {}, data=request.POST, files=request.FILES)
         inputs = send_inputs(request.actor, form) if form.is_valid() else None
         if inputs is None:
             return _panel(version, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import mimetypes
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import structlog
-from django.conf import settings
+from django.db import Error as AnyDatabaseError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.errors import DomainError, InvalidTransition
-from execfabric.core.ids import uuid7
-from execfabric.core.storage import open_file, store_file
-from executors.contract import (
-    ExecutionRequest,
-    ExecutionResult,
-    ExecutorError,
-    Limits,
-    Outcome,
-    OutputFile,
-    StopReason,
-    Stream,
-)
+from execfabric.core.errors import Conflict, DomainError
+from execfabric.core.storage import open_file
+from executors.contract import ExecutionRequest, ExecutionResult, ExecutorError, Limits, Stream
 from executors.registry import EXECUTORS
-from executors.script.removal import remove_tree
 from skills.catalogue.models import SkillVersion
 from skills.catalogue.workspace import sync_script
 
-from . import lifecycle
+from . import lifecycle, outcomes
+from .connections import drop_dead_connections
+from .heartbeat import Heartbeat, renewal_of
 from .inputs import files_of
-from .models import Artifact, Execution
+from .models import Execution
+from .recording import record_result
+from .run_folders import make_run_folder
 from .selectors import executions_visible_to
 
 logger = structlog.get_logger(__name__)
@@ -47,64 +38,66 @@ def run_execution(execution_id: str) -> None:
     execution = executions_visible_to(actor).get(pk=execution_id)
     try:
         execution = lifecycle.claim_execution(actor=actor, execution=execution)
-    except InvalidTransition:
-        logger.info("execution.not_queued", execution=execution_id, status=execution.status)
+    except Conflict as error:
+        logger.info("execution.not_claimed", execution=execution_id, reason=str(error))
         return
-    with _run_folder() as folder:
-        result = _result_of(execution, folder)
-        try:
-            artifacts = [_store(execution, file) for file in result.artifacts]
-            lifecycle.finish_execution(
-                actor=actor, execution=execution, result=result, artifacts=artifacts
-            )
-        except lifecycle.StaleLease as error:
-            logger.warning("execution.result_refused", execution=execution_id, reason=str(error))
+    # The folder outlives the recording, which reads the artifacts in it.
+    with Heartbeat(renewal_of(execution)) as heartbeat, ExitStack() as folders:
+        result = _result_of(execution, heartbeat.alive, folders)
+        record_result(actor, execution, result)
 
 
 class LiveSink:
-    """Stores log and progress as they come and renews the lease in between."""
+    """Stores log and progress as they come. What cannot be stored is no reason to end the run."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, alive: Callable[[], bool]) -> None:
         self.execution = execution
+        self.alive = alive
         self.seq = 0
 
     def log(self, stream: Stream, text: str) -> None:
         self.seq += 1
-        lifecycle.append_log(self.execution, seq=self.seq, stream=stream, text=text)
+        self._store(lifecycle.append_log, seq=self.seq, stream=stream, text=text)
 
     def progress(self, fraction: float, message: str) -> None:
-        lifecycle.note_progress(self.execution, fraction=fraction, message=message)
+        self._store(lifecycle.note_progress, fraction=fraction, message=message)
 
-    def alive(self) -> bool:
+    def _store(self, service: Callable[..., None], **news: object) -> None:
         try:
-            return lifecycle.renew_lease(self.execution)
+            service(self.execution, **news)
         except lifecycle.StaleLease:
-            return False
+            pass  # The heartbeat hears of it too, and ends the run.
+        except AnyDatabaseError as error:
+            logger.warning(
+                "execution.news_lost", execution=str(self.execution.pk), error=str(error)
+            )
+            drop_dead_connections()
 
 
-def _result_of(execution: Execution, folder: Path) -> ExecutionResult:
-    """Run it; whatever keeps it from starting is a result too, never a lost record."""
+def _result_of(
+    execution: Execution, alive: Callable[[], bool], folders: ExitStack
+) -> ExecutionResult:
+    """Run it; whatever keeps it from starting or ending is a result too, never a lost record."""
+    was_started = False
     try:
+        folder = folders.enter_context(make_run_folder())
         request = _request_for(execution, folder)
         executor = EXECUTORS.get(execution.version.kind)
         executor.validate(request.resource)
         workdir = folder / "run"
         workdir.mkdir()
-        return executor.execute(request, LiveSink(execution), workdir=workdir)
-    except (DomainError, ExecutorError) as error:
-        return _could_not_start(str(error))
-    except Exception:  # a run that breaks us still ends in a record
+        if not alive():
+            return outcomes.not_started_any_more()
+        was_started = True
+        return executor.execute(request, LiveSink(execution, alive), workdir=workdir)
+    except Exception as error:  # A run that breaks us still ends in a record.
+        if was_started:
+            logger.exception("execution.broke", execution=str(execution.pk))
+            return outcomes.broke_in_the_middle()
+        if isinstance(error, DomainError | ExecutorError):
+            return outcomes.could_not_start(str(error))
         logger.exception("execution.broke", execution=str(execution.pk))
-        return _could_not_start("The platform failed to run this. Its log says why.")
-
-
-def _could_not_start(why: str) -> ExecutionResult:
-    return ExecutionResult(
-        outcome=Outcome.FAILED,
-        stop_reason=StopReason.COULD_NOT_START,
-        summary="Could not start.",
-        error=why,
-    )
+        return outcomes.could_not_start("The platform failed to start this. Its log says why.")
 
 
 def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
@@ -146,30 +139,3 @@ def _resource_of(version: SkillVersion) -> dict[str, JsonValue]:
         "entry": script.entry,
         "python": str(synced.python) if synced.python else None,
     }
-
-
-def _store(execution: Execution, file: OutputFile) -> Artifact:
-    artifact_id = uuid7()
-    with file.path.open("rb") as content:
-        stored = store_file(f"artifacts/{execution.pk}", str(artifact_id), content)
-    return Artifact(
-        id=artifact_id,
-        execution=execution,
-        name=file.name,
-        size_bytes=file.size_bytes,
-        sha256=file.sha256,
-        media_type=mimetypes.guess_type(file.name)[0] or "application/octet-stream",
-        stored_as=stored,
-    )
-
-
-@contextmanager
-def _run_folder() -> Iterator[Path]:
-    """A folder for one run, gone afterwards whatever the run left in it."""
-    root = Path(settings.DATA_DIR) / "runs"
-    root.mkdir(exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))
-    try:
-        yield folder
-    finally:
-        remove_tree(folder)

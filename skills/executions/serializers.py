@@ -9,6 +9,9 @@ from rest_framework import serializers
 
 from .models import Artifact, Execution
 
+LARGEST_NUMBER = 2**31 - 1
+"""Of a version, as the database stores it."""
+
 
 class ExecutionIn(serializers.Serializer):
     skill = serializers.SlugField(max_length=60)
@@ -16,7 +19,10 @@ class ExecutionIn(serializers.Serializer):
         default=dict, help_text="Values by input name; a file input is the id of an uploaded file."
     )
     version = serializers.IntegerField(
-        required=False, min_value=1, help_text="Default: the bound version."
+        required=False,
+        min_value=1,
+        max_value=LARGEST_NUMBER,
+        help_text="Default: the bound version.",
     )
 
     def validate_inputs(self, value: Any) -> dict[str, Any]:

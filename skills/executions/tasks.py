@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.tasks import PlatformTask, TenantTask
-from tenants.registry.selectors import open_schemas
+from tenants.registry.models import Tenant
 
-from . import lifecycle, running
+from . import lifecycle, moves, running
+from .connections import drop_dead_connections
+
+logger = structlog.get_logger(__name__)
 
 
-@shared_task(name="executions.run_execution", base=TenantTask)
+@shared_task(name=moves.RUN_TASK, base=TenantTask)
 def run_execution(*, execution_id: str, **_newer: object) -> None:
     """Run one queued execution. A second delivery does nothing."""
     running.run_execution(execution_id)
@@ -18,8 +22,16 @@ def run_execution(*, execution_id: str, **_newer: object) -> None:
 
 @shared_task(name="executions.scan_all_tenants", base=PlatformTask)
 def scan_all_tenants(**_newer: object) -> None:
-    """Find lost, expired and forgotten executions in every open schema."""
+    """Find lost, expired and forgotten executions in every schema; one that fails stops no other.
+
+    Tenants that are not open take no work: nothing of theirs is sent again.
+    """
     now = timezone.now()
-    for schema in open_schemas():
-        with schema_context(schema):
-            lifecycle.scan_executions(now)
+    patience = lifecycle.RESEND_AFTER if moves.queue_is_empty() else lifecycle.RESEND_ANYWAY_AFTER
+    for tenant in list(Tenant.objects.order_by("schema_name")):
+        try:
+            with schema_context(tenant.schema_name):
+                lifecycle.scan_executions(now, resend_after=patience if tenant.is_open else None)
+        except Exception:
+            logger.exception("scan.schema_failed", scanned=tenant.schema_name)
+            drop_dead_connections()

@@ -18,6 +18,21 @@ urlpatterns = [
     path("<uuid:execution_id>/cancel/", views.Cancel.as_view(), name="execution-cancel"),
     path("<uuid:execution_id>/retry/", views.Retry.as_view(), name="execution-retry"),
     path(
+        "<uuid:execution_id>/inputs/<uuid:file_id>/",
+        views.InputDownload.as_view(),
+        name="input-download",
+    ),
+    path(
+        "<uuid:execution_id>/inputs/<uuid:file_id>/preview/",
+        views.InputPreview.as_view(),
+        name="input-preview",
+    ),
+    path(
+        "<uuid:execution_id>/inputs/<uuid:file_id>/image/",
+        views.InputImage.as_view(),
+        name="input-image",
+    ),
+    path(
         "artifacts/<uuid:artifact_id>/", views.ArtifactDownload.as_view(), name="artifact-download"
     ),
     path(

@@ -9,20 +9,23 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_tables2 import RequestConfig
 
 from execfabric.core.permissions import can
+from execfabric.core.storage import open_file
+from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
 from . import presentation, previews, services
 from .acts import acts_open_to
-from .api import download
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
-from .models import Artifact, Execution
+from .inputs import files_of
+from .models import Artifact, Execution, StoredFile
 from .selectors import artifacts_visible_to, executions_visible_to, log_after
 from .states import WAITING, Status
 from .tables import ExecutionTable
@@ -226,23 +229,75 @@ class ArtifactDownload(ArtifactView):
 class ArtifactPreview(ArtifactView):
     """The preview as a fragment of the execution's page."""
 
-    template_name = "executions/artifact_preview.html"
+    template_name = "executions/file_preview.html"
 
     def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponse:
         artifact = self.artifact(artifact_id)
-        return self.render(artifact=artifact, preview=previews.preview_of(artifact))
+        return self.render(
+            file=artifact,
+            preview=previews.preview_of(artifact),
+            image_url=reverse("executions:artifact-image", args=[artifact.pk]),
+        )
 
 
 class ArtifactImage(ArtifactView):
-    """The image itself, for the preview; 404 for anything but an image browsers show safely."""
-
     def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
-        artifact = self.artifact(artifact_id)
-        if previews.kind_of(artifact) != "image":
-            raise Http404
-        response = download(artifact, inline=True)
-        response["Cache-Control"] = "private, max-age=3600"
-        return response
+        return image(self.artifact(artifact_id))
+
+
+class InputView(ExecutionView):
+    """Base of an input file's pages. Who may read the execution may read what it was given."""
+
+    def file(self, execution_id: UUID, file_id: UUID) -> StoredFile:
+        """Return one of the execution's input files; any other file is 404."""
+        execution = self.execution(execution_id)
+        for files in files_of(execution.version, execution.inputs).values():
+            for file in files:
+                if file.pk == file_id:
+                    return file
+        raise Http404
+
+
+class InputDownload(InputView):
+    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
+        return download(self.file(execution_id, file_id))
+
+
+class InputPreview(InputView):
+    """The preview as a fragment of the execution's page."""
+
+    template_name = "executions/file_preview.html"
+
+    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponse:
+        file = self.file(execution_id, file_id)
+        return self.render(
+            file=file,
+            preview=previews.preview_of(file),
+            image_url=reverse("executions:input-image", args=[execution_id, file_id]),
+        )
+
+
+class InputImage(InputView):
+    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
+        return image(self.file(execution_id, file_id))
+
+
+def download(file: Artifact | StoredFile) -> HttpResponseBase:
+    return send_file(open_file(file.stored_as), name=file.name, size_bytes=file.size_bytes)
+
+
+def image(file: Artifact | StoredFile) -> HttpResponseBase:
+    """Answer with the image itself; 404 for anything but an image browsers show safely."""
+    if previews.kind_of(file) != "image":
+        raise Http404
+    response = send_file(
+        open_file(file.stored_as),
+        name=file.name,
+        size_bytes=file.size_bytes,
+        shown_as=previews.media_type_of(file),
+    )
+    response["Cache-Control"] = "private, max-age=3600"
+    return response
 
 
 def state_mark(execution: Execution) -> str:

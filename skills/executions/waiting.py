@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from execfabric.core import wake
+from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
 from .selectors import log_after
@@ -19,7 +20,12 @@ def seconds(text: str) -> float:
     return min(max(wanted, 0.0), LONGEST_WAIT_S) if wanted == wanted else 0.0
 
 
-def settled(execution: Execution, *, wait_s: float) -> Execution:
+def log_cursor(text: str) -> int:
+    """Return the cursor an ``?after=`` names; nonsense is 0, the beginning."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
 
     def look() -> Execution:
@@ -31,10 +37,13 @@ def settled(execution: Execution, *, wait_s: float) -> Execution:
         look,
         enough=lambda seen: seen.is_final or seen.awaits_a_person,
         timeout_s=wait_s,
+        waiter=actor.username,
     )
 
 
-def new_log(execution: Execution, cursor: int, *, wait_s: float) -> tuple[list[LogChunk], bool]:
+def new_log(
+    execution: Execution, cursor: int, *, actor: Actor, wait_s: float
+) -> tuple[list[LogChunk], bool]:
     """Return the log after cursor, and whether that is all there will ever be.
 
     Waits up to wait_s for something new while the execution goes on.
@@ -53,4 +62,5 @@ def new_log(execution: Execution, cursor: int, *, wait_s: float) -> tuple[list[L
         look,
         enough=lambda seen: bool(seen[0]) or seen[1],
         timeout_s=wait_s,
+        waiter=actor.username,
     )

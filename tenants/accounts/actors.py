@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django_tenants.utils import get_public_schema_name
 
 from execfabric.core.actor import Actor, Door, current_schema
-from execfabric.core.roles import Role
+from execfabric.core.roles import TENANT_ROLES, Role
 
 from .models import Account
 
@@ -37,7 +37,8 @@ def roles_of(account: Account) -> frozenset[Role]:
         return (
             frozenset({Role.PLATFORM_ADMIN}) if account.is_platform_admin or named else frozenset()
         )
-    return frozenset(Role(each.role) for each in account.role_assignments.all())
+    assigned = {each.role for each in account.role_assignments.all()}
+    return frozenset(role for role in TENANT_ROLES if role in assigned)
 
 
 def client_address(request: HttpRequest) -> str:

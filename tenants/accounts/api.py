@@ -4,12 +4,12 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from execfabric.core.actor import Door
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView, PublicApiView
 from execfabric.web.requests import ApiRequest
 
 from . import services
+from .authentication import api_door
 from .login import prove
 from .models import Account
 
@@ -63,7 +63,7 @@ class LoginView(PublicApiView):
         body.is_valid(raise_exception=True)
         username = body.validated_data["username"]
         password = body.validated_data["password"]
-        attempt = prove(request._request, username, password, door=Door.API)
+        attempt = prove(request._request, username, password, door=api_door(request))
         token = services.issue_token(
             actor=attempt.actor,
             username=username,

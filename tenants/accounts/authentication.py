@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 
@@ -20,10 +21,17 @@ class BearerAuthentication(TokenAuthentication):
         if found is None:
             return None
         account, token = found
-        actor = actor_for_account(account, door=Door.API, address=client_address(request))
+        door = api_door(request)
+        actor = actor_for_account(account, door=door, address=client_address(request))
         request.actor = actor
         request._request.actor = actor
         return account, token
+
+
+def api_door(request: HttpRequest | ApiRequest) -> Door:
+    """Return through which program the API was called, by what the program says of itself."""
+    says = request.headers.get("User-Agent", "")
+    return Door.CLI if says.startswith("execfabric-cli/") else Door.API
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

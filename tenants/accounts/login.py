@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth import authenticate
+from django.http import HttpRequest
 
 from execfabric.core.actor import Actor, Door
 from execfabric.web.requests import ConsoleRequest
@@ -39,3 +43,13 @@ def prove(request: ConsoleRequest, username: str, password: str, *, door: Door) 
     else:
         actor = actor_for_account(account, door=door, address=address)
     return Attempt(username, account, locked_out, actor)
+
+
+def counted_username(_request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
+    """Return the name under which axes counts failures: one for every spelling of a username.
+
+    Accounts are found whatever the case, so no spelling may start a count of its own.
+    """
+    text = unicodedata.normalize("NFKC", str((credentials or {}).get("username") or ""))
+    # Upper case first: a dotless i folds to an i by that way only.
+    return text.strip().upper().casefold()

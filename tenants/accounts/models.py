@@ -48,7 +48,11 @@ class RoleAssignment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "role"], name="role_assigned_once")
+            models.UniqueConstraint(fields=["account", "role"], name="role_assigned_once"),
+            models.CheckConstraint(
+                name="role_of_a_tenant",
+                condition=models.Q(role__in=sorted(role.value for role in TENANT_ROLES)),
+            ),
         ]
 
     def __str__(self) -> str:

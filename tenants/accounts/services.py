@@ -5,14 +5,15 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.encoding import force_bytes, force_str
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.errors import Conflict, DomainError, InvalidInput
-from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM, Role
+from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
+from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM, TENANT_ROLES, Role
 from tenants.registry.services import OwnerRequest
 
 from .actors import roles_of as roles_of
@@ -64,8 +65,10 @@ def create_account(
 ) -> Account:
     """Create an account in the current schema; without a password it cannot log in yet.
 
-    Raises InvalidInput (username or password rules) and Conflict (username taken).
+    Only an owner makes owners, and only the platform super-admins. Raises InvalidInput (username,
+    password or roles), Conflict (username taken) and NotPermitted.
     """
+    _check_roles(actor, roles, is_platform_admin=is_platform_admin)
     account = Account(
         username=username.strip(),
         display_name=display_name.strip(),
@@ -115,8 +118,12 @@ def set_password_path(account: Account) -> str:
 
 def account_for_link(key: str, token: str) -> Account:
     """Return the account a set-password link is for. Raises LinkNotUsable."""
+    return _account_for_link(Account.objects.all(), key, token)
+
+
+def _account_for_link(accounts: QuerySet[Account], key: str, token: str) -> Account:
     try:
-        account = Account.objects.filter(
+        account = accounts.filter(
             pk=int(force_str(urlsafe_base64_decode(key))), is_active=True
         ).first()
     except (ValueError, OverflowError):
@@ -130,11 +137,16 @@ def account_for_link(key: str, token: str) -> Account:
     "accounts.password.set", title="Set a password by link", roles=frozenset(), open_to_all=True
 )
 def set_password_by_link(*, actor: Actor, key: str, token: str, password: str) -> Account:
-    """Set the password of the account the link is for. Raises LinkNotUsable, InvalidInput."""
-    account = account_for_link(key, token)
+    """Set the password of the account the link is for, and log it out everywhere.
+
+    Raises LinkNotUsable, InvalidInput.
+    """
+    # Locked: of two uses at once the second sees the new password, which voids the link.
+    account = _account_for_link(Account.objects.select_for_update(), key, token)
     _check_password(account, password)
     account.set_password(password)
     account.save(update_fields=["password"])
+    ApiToken.objects.filter(user=account).delete()  # Sessions end by the password itself.
     return account
 
 
@@ -184,6 +196,16 @@ def _proven(account: Account | None, locked_out: bool) -> Account:
     if account is None:
         raise CredentialsRefused("The username or the password is wrong.")
     return account
+
+
+def _check_roles(actor: Actor, roles: frozenset[Role], *, is_platform_admin: bool) -> None:
+    platform = actor.roles & (PLATFORM | SYSTEM)
+    if not roles <= TENANT_ROLES.keys():
+        raise InvalidInput("No account can hold this role.", fields={"roles": "is not a role here"})
+    if Role.OWNER in roles and not (platform or Role.OWNER in actor.roles):
+        raise NotPermitted("Only an owner can make another owner.")
+    if is_platform_admin and not platform:
+        raise NotPermitted("Only the platform can make super-admins.")
 
 
 def _check(account: Account, password: str) -> None:

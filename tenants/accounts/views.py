@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views import View
 
 from execfabric.core.actor import Door
@@ -67,26 +69,37 @@ class SetPassword(View):
     """Where the link of a new account leads."""
 
     def get(self, request: ConsoleRequest, key: str, token: str) -> HttpResponse:
-        try:
-            account = services.account_for_link(key, token)
-        except DomainError as error:
-            return self._page(request, status=error.status, refusal=error.message)
-        return self._page(request, form=SetPasswordForm(), account=account)
+        return self._form(request, SetPasswordForm(), key, token)
 
     def post(self, request: ConsoleRequest, key: str, token: str) -> HttpResponse:
         form = SetPasswordForm(request.POST)
         if not form.is_valid():
-            return self._page(request, form=form, status=422)
+            return self._form(request, form, key, token, status=422)
         try:
             services.set_password_by_link(
                 actor=request.actor, key=key, token=token, password=form.cleaned_data["password"]
             )
         except InvalidInput as error:
             form.add_error("password", error.fields["password"])
-            return self._page(request, form=form, status=422)
+            return self._form(request, form, key, token, status=422)
         except DomainError as error:
             return self._page(request, status=error.status, refusal=error.message)
+        messages.success(request, _("Your password is set. Log in."))
         return redirect("accounts:login")
+
+    def _form(
+        self,
+        request: ConsoleRequest,
+        form: SetPasswordForm,
+        key: str,
+        token: str,
+        status: int = 200,
+    ) -> HttpResponse:
+        try:
+            account = services.account_for_link(key, token)
+        except DomainError as error:
+            return self._page(request, status=error.status, refusal=error.message)
+        return self._page(request, status=status, form=form, account=account)
 
     def _page(self, request: ConsoleRequest, status: int = 200, **context: Any) -> HttpResponse:
         return render(request, "accounts/set_password.html", context, status=status)

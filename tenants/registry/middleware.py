@@ -10,6 +10,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import set_urlconf
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from .hosts import tenant_for_host
 from .models import Tenant
@@ -25,13 +26,9 @@ class TenantMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         connection.set_schema_to_public()  # type: ignore[attr-defined]
-        try:
-            host = request.get_host()
-        except DisallowedHost:
-            return _refusal(request, 404, "not_found", "web/unknown_host.html")
-        tenant = tenant_for_host(_without_port(host))
+        tenant = _tenant_of(request)
         if tenant is None:
-            return _refusal(request, 404, "not_found", "web/unknown_host.html")
+            return _nobody(request)
         if not tenant.is_open:
             return _refusal(request, 403, "tenant_not_open", "web/suspended.html")
         return self._answer(request, tenant)
@@ -43,6 +40,29 @@ class TenantMiddleware:
         request.urlconf = urlconf
         set_urlconf(urlconf)
         return self.get_response(request)
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):
+    """Static files, for known hosts only; the page of a suspended tenant needs its styles too."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(settings.STATIC_URL):
+            connection.set_schema_to_public()  # type: ignore[attr-defined]
+            if _tenant_of(request) is None:
+                return _nobody(request)
+        response: HttpResponse = super().__call__(request)
+        return response
+
+
+def _tenant_of(request: HttpRequest) -> Tenant | None:
+    try:
+        return tenant_for_host(_without_port(request.get_host()))
+    except DisallowedHost:
+        return None
+
+
+def _nobody(request: HttpRequest) -> HttpResponse:
+    return _refusal(request, 404, "not_found", "web/unknown_host.html")
 
 
 def _without_port(host: str) -> str:

@@ -237,3 +237,58 @@ def test_an_inputs_file_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps({"x": [1, "ü"]}), encoding="utf-8")
 
     assert read_inputs_file(str(path)) == {"x": [1, "ü"]}
+
+
+def test_what_the_schema_says_of_other_inputs_is_reported_in_the_same_turn() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "times": {"type": "integer"},
+            "share": {"type": "number", "minimum": 1},
+            "day": {"type": "string", "format": "date"},
+            "name": {"type": "string"},
+        },
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+
+    error = refusal(schema, "times=x", "share=0", "day=soon")
+
+    assert error.fields.keys() == {"times", "share", "day", "name"}
+    assert error.fields["share"] == "must be at least 1"
+    assert "--input name=value" in error.fields["name"]
+
+
+def test_no_file_is_uploaded_for_inputs_that_the_server_must_refuse(tmp_path: Path) -> None:
+    schema = {
+        "properties": {
+            "orders": {"type": "string", "format": "file"},
+            "limit": {"type": "integer", "minimum": 1},
+        }
+    }
+    (tmp_path / "orders.csv").touch()
+    file = f"orders=@{tmp_path}/orders.csv"
+
+    assert refusal(schema, file, "limit=0").fields == {"limit": "must be at least 1"}
+    assert collect_inputs(schema, [file, "limit=1"], {})["limit"] == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"$ref": "http://127.0.0.1:9/schema.json"},
+        {"$ref": "#"},
+        {"type": "nonsense"},
+        {"pattern": "["},
+        {"minimum": "x"},
+    ],
+)
+def test_a_schema_that_cannot_be_checked_here_is_left_to_the_server(
+    tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    schema = {"properties": {"orders": {"type": "string", "format": "file"}, "x": rule}}
+    (tmp_path / "orders.csv").touch()
+
+    values = collect_inputs(schema, [f"orders=@{tmp_path}/orders.csv"], {"x": "7"})
+
+    assert values["x"] == "7"

@@ -100,12 +100,13 @@ def test_an_error_lists_its_fields_and_the_request_id_of_a_server_fault(capsys: 
 
 
 def test_a_size_is_shown_in_the_unit_that_reads_best() -> None:
-    assert [str(output.size(n)) for n in (0, 999, 1500, 2_500_000, 5 * 10**12)] == [
+    assert [str(output.size(n)) for n in (0, 999, 1500, 50_500, 2_500_000, 5 * 10**15)] == [
         "0 B",
         "999 B",
-        "1.5 KB",
-        "2.5 MB",
-        "5000.0 GB",
+        "1.5 KiB",
+        "49 KiB",
+        "2.4 MiB",
+        "4547 TiB",
     ]
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from celery import current_app
+from django.db import IntegrityError, connection, transaction
+from kombu.exceptions import OperationalError
 
 from execfabric.core import permissions
 from execfabric.core.actions import ACTIONS, action
-from execfabric.core.actor import Actor
+from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import Conflict, NotPermitted
 from execfabric.core.models import AuditEvent, Outcome
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.roles import Role
+from execfabric.core.tasks import enqueue
 from tenants.accounts.models import Account, RoleAssignment
 
 OPERATORS = frozenset({Role.OPERATOR})
@@ -105,10 +111,15 @@ def test_services_take_keywords_only():
 
 
 @pytest.mark.parametrize(
-    "sql", ["UPDATE core_auditevent SET code='x'", "DELETE FROM core_auditevent"]
+    "sql",
+    [
+        "UPDATE core_auditevent SET code='x'",
+        "DELETE FROM core_auditevent",
+        "TRUNCATE core_auditevent",
+    ],
 )
 def test_the_database_refuses_to_change_the_trail(acme, person, rename, sql):
-    from django.db import DatabaseError, connection
+    from django.db import DatabaseError
 
     oscar = person("oscar")
     rename(actor=oscar.actor, account=oscar.account, to="Oscar")
@@ -122,3 +133,63 @@ def test_roles_come_from_assignments_not_from_ids(acme, person):
     RoleAssignment.objects.filter(account=first).delete()
 
     assert person(first.username).actor.roles == frozenset()
+
+
+class TestTheCommit:
+    """What happens at and after it. These acts are really committed."""
+
+    @pytest.fixture
+    def committing(self, django_db_setup, django_db_blocker):
+        """The tenant acme without a transaction around the test; the events are removed again."""
+        from tenants.registry.models import Tenant
+
+        with django_db_blocker.unblock():
+            connection.set_schema_to_public()
+            connection.set_tenant(Tenant.objects.get(name="acme"))
+            yield
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE core_auditevent DISABLE TRIGGER USER")
+                cursor.execute("DELETE FROM core_auditevent WHERE code = 'tests.act.commit'")
+                cursor.execute("ALTER TABLE core_auditevent ENABLE TRIGGER USER")
+            connection.set_schema_to_public()
+
+    @pytest.fixture
+    def act(self, committing):
+        """Return a caller of an action that does what it is given; then its events' outcomes."""
+
+        @action("tests.act.commit", title="Act", roles=frozenset(), open_to_all=True)
+        def do(*, actor: Actor, what: Callable[[], object]) -> None:
+            what()
+
+        yield lambda what: do(actor=Actor.anonymous(door=Door.PAGE), what=what)
+        del ACTIONS["tests.act.commit"], permissions.PERMISSIONS["tests.act.commit"]
+
+    def outcomes(self):
+        events = AuditEvent.objects.filter(code="tests.act.commit")
+        return [event.outcome for event in events]
+
+    def test_a_broker_that_is_down_does_not_undo_what_is_stored(self, act, monkeypatch):
+        def down(_app, name, **message):
+            raise OperationalError("Connection refused")
+
+        monkeypatch.setattr(type(current_app._get_current_object()), "send_task", down)
+
+        act(lambda: enqueue("executions.run_execution", execution_id="1"))
+
+        assert self.outcomes() == [Outcome.DONE]
+
+    def test_what_fails_after_the_commit_is_raised_and_the_act_stays_done(self, act):
+        with pytest.raises(ZeroDivisionError):
+            act(lambda: transaction.on_commit(lambda: 1 / 0))
+
+        assert self.outcomes() == [Outcome.DONE]
+
+    def test_a_commit_that_is_refused_is_a_failure(self, act):
+        def assign_to_nobody():
+            # The database looks for the account at the commit.
+            RoleAssignment.objects.create(account_id=-1, role=Role.OPERATOR)
+
+        with pytest.raises(IntegrityError):
+            act(assign_to_nobody)
+
+        assert self.outcomes() == [Outcome.FAILED]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import pytest
-from celery import current_app
+from celery import Celery, current_app
 from django.db import connection
 from django_tenants.utils import schema_context
 
 from execfabric.celery import app
+from execfabric.core import tasks
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.tasks import NoTenant, PlatformTask, enqueue
 from tenants.registry.models import Tenant
@@ -101,3 +105,22 @@ def test_nothing_is_sent_when_the_transaction_is_undone(
 
     assert sent == []
     assert connection.schema_name == acme.schema_name
+
+
+def test_a_broker_that_is_down_is_known_at_once_and_no_error(
+    acme, monkeypatch, caplog, django_capture_on_commit_callbacks
+):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+        monkeypatch.setattr(
+            tasks, "current_app", Celery("tests", broker=address, set_as_current=False)
+        )
+        started = time.monotonic()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            enqueue("executions.run_execution", execution_id="17")
+
+    assert time.monotonic() - started < 2
+    assert "task.not_sent" in caplog.text
+    assert "17" in caplog.text

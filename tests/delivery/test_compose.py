@@ -102,12 +102,32 @@ def test_the_platform_waits_for_a_prepared_database(name: str) -> None:
     assert waits["postgres"] == waits["redis"] == {"condition": "service_healthy"}
 
 
-def test_the_worker_serves_the_queues_of_the_demo() -> None:
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_worker_and_beat_serve_the_queues_of_the_demo(name: str) -> None:
     plans = plan_children(DataFolder(ROOT), 1, {})
-    [demo] = [plan.command for plan in plans if plan.name == "worker"]
-    ours = SERVICES["worker"]["command"]
+    [demo] = [plan.command for plan in plans if plan.name == name]
+    ours = SERVICES[name]["command"]
 
-    assert ours[ours.index("--queues") + 1] == demo[demo.index("--queues") + 1]
+    for option in ("--queues", "--pool"):
+        assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
+    assert ("--beat" in ours) is ("--beat" in demo) is (name == "beat")
+
+
+def test_a_queue_has_one_kind_of_worker_so_that_scans_wait_behind_no_run() -> None:
+    queues = {}
+    for name in ("worker", "beat"):
+        command = SERVICES[name]["command"]
+        queues[name] = command[command.index("--queues") + 1]
+
+    assert queues == {"worker": "executions", "beat": "celery"}
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_a_health_check_asks_the_worker_by_its_name(name: str) -> None:
+    command = SERVICES[name]["command"]
+
+    assert command[command.index("-n") + 1] == f"{name}@%h"
+    assert f"-d {name}@$$(hostname)" in SERVICES[name]["healthcheck"]["test"][1]
 
 
 def _filled(text: str, given: dict[str, str]) -> str:

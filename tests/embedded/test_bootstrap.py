@@ -228,3 +228,17 @@ def test_an_old_python_is_told_what_is_needed(
 def test_an_unknown_group_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["everything"]) == 2
     assert "bootstrap.py [server|dev]" in capsys.readouterr().err
+
+
+def test_a_user_without_a_name_is_told_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_entry(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    with pytest.raises(bootstrap.BootstrapError, match=r"no name .* /etc/passwd"):
+        bootstrap.require_user_name()
+
+    monkeypatch.setenv("EXECFABRIC_DATABASE_URL", "postgresql://db.example/one")
+    bootstrap.require_user_name()

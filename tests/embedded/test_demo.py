@@ -15,6 +15,7 @@ from execfabric.embedded.demo import (
     child_environment,
     describe,
     plan_children,
+    plan_demo,
     read_port,
     read_secret,
 )
@@ -110,6 +111,15 @@ def test_a_secret_key_of_the_operator_is_kept(folder: Path) -> None:
     environment = child_environment({"EXECFABRIC_SECRET_KEY": "s"}, data, 8000, folder / "d")
 
     assert "EXECFABRIC_SECRET_KEY_FILE" not in environment
+
+
+def test_the_port_is_left_for_commands_in_other_terminals(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("EXECFABRIC_DATA_DIR", str(folder / "var"))
+
+    assert plan_demo({"EXECFABRIC_PORT": str(port)}).services.port == port
 
 
 def test_the_web_stops_first_and_the_worker_last(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL and Valkey start, stop and start again whatever happened before."""
 
+import json
 import os
 import signal
 import subprocess
@@ -182,6 +183,44 @@ def test_others_find_the_services_only_while_they_run(folder: Path) -> None:
 
     services.folder.services_file.write_text(facts)  # what a killed process leaves
     assert read_running(folder / "var") is None
+
+
+@pytest.mark.parametrize("port", [None, 8001])
+def test_others_find_the_port_of_the_platform_where_there_is_one(
+    folder: Path, port: int | None
+) -> None:
+    given = {"database_url": "postgresql://db.example/one", "redis_url": "redis://c.example/0"}
+    with Services(folder / "var", port=port, **given):
+        running = read_running(folder / "var")
+
+    assert running is not None
+    assert running.port == port
+
+
+def test_services_of_an_older_version_name_no_port(folder: Path) -> None:
+    given = {"database_url": "postgresql://db.example/one", "redis_url": "redis://c.example/0"}
+    with Services(folder / "var", port=8001, **given) as services:
+        facts = json.loads(services.folder.services_file.read_text())
+        del facts["port"]
+        services.folder.services_file.write_text(json.dumps(facts))
+        running = read_running(folder / "var")
+
+    assert running is not None
+    assert running.port is None
+
+
+def test_a_user_without_a_name_is_told_before_the_database_is_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_entry(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+
+    with pytest.raises(EmbeddedError, match=r"user id \d+ has no name .* /etc/passwd"):
+        Services(folder / "var", fast=True).start()
+
+    assert not (folder / "var" / "postgres.partial").exists()
 
 
 def test_servers_of_the_operator_are_passed_on_and_not_started(folder: Path) -> None:

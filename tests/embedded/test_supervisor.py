@@ -86,6 +86,25 @@ def test_a_second_signal_stops_at_once(folder: Path) -> None:
     assert processes_of(folder) == []
 
 
+def test_a_stop_that_takes_long_says_what_it_waits_for(folder: Path) -> None:
+    process = start(folder, "deaf")
+    process.terminate()
+    assert process.stdout is not None
+    line = "Waiting for web to finish (at most 10 s)"
+    assert any(line in said for said in process.stdout)
+    process.terminate()
+
+    assert process.wait(5) == 0
+
+
+def test_a_quick_stop_says_nothing_of_waiting(folder: Path) -> None:
+    process = start(folder)
+    process.terminate()
+
+    assert "Waiting for" not in read_rest(process)
+    assert process.wait(15) == 0
+
+
 def test_a_killed_child_is_started_again_without_its_old_grandchildren(folder: Path) -> None:
     process = start(folder)
     before = [line for line in processes_of(folder) if "web.ready" in line]

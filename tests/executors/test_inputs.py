@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import pytest
 
-from executors.inputs import InvalidInputs, check_inputs
+from executors import inputs
+from executors.inputs import (
+    PATTERNED_LENGTH,
+    InvalidInputs,
+    PatternNotUsable,
+    check_inputs,
+    compile_pattern,
+)
 
 
 def schema(**properties: dict[str, Any]) -> dict[str, Any]:
@@ -139,3 +148,47 @@ def test_a_name_that_cannot_be_stored_is_shown_harmlessly() -> None:
     (name,) = caught.value.fields
     assert "\0" not in name
     name.encode()
+
+
+class TestPatterns:
+    """A pattern is the script author's; no text may keep the web server busy with it."""
+
+    @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "a*a*a*a*a*a*b", "(.*)(.*)(.*)!x"])
+    def test_a_pattern_that_backtracks_is_checked_at_once(self, pattern: str) -> None:
+        started = time.monotonic()
+
+        sentence = problem({"type": "string", "pattern": pattern}, "a" * 1999 + "!")
+
+        assert sentence == f"must match the pattern {pattern}"
+        assert time.monotonic() - started < 1
+
+    def test_the_text_it_binds_is_bounded(self) -> None:
+        rule = {"type": "string", "pattern": "^a+$"}
+
+        assert check_inputs(schema(x=rule), {"x": "a" * PATTERNED_LENGTH})
+        assert problem(rule, "a" * (PATTERNED_LENGTH + 1)) == "must have at most 2000 characters"
+
+    def test_many_texts_together_are_bounded_in_time(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(inputs, "PATTERN_BUDGET_S", 0.2)
+        rule = {
+            "type": "array",
+            "items": {"type": "string", "pattern": "(?:[ab]{0,99}a){0,99}c$"},
+        }
+        started = time.monotonic()
+
+        with pytest.raises(InvalidInputs):
+            check_inputs(schema(x=rule), {"x": ["ab" * 900] * 500})
+
+        assert time.monotonic() - started < 3
+        assert inputs._patterns_until.get() == math.inf
+
+    def test_it_may_match_anywhere_and_binds_text_only(self) -> None:
+        rule = {"type": ["string", "integer"], "pattern": "b"}
+
+        assert check_inputs(schema(x=rule), {"x": "abc"}) == {"x": "abc"}
+        assert check_inputs(schema(x=rule), {"x": 7}) == {"x": 7}
+
+    @pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", "(a{999}){999}"])
+    def test_one_that_cannot_be_bounded_is_not_usable(self, pattern: str) -> None:
+        with pytest.raises(PatternNotUsable, match="cannot be used"):
+            compile_pattern(pattern)

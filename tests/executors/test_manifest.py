@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ MAIN = '''
 import enum
 import datetime as dt
 from datetime import date
+import time
 from pathlib import Path
 from typing import Annotated, Any, List, Literal, Optional, Union
 
@@ -178,6 +180,20 @@ SKILL = '[skill]\nname = "x"\nruntime = "shell"\n'
         (SKILL + "[inputs.x]\ntype = 'integer'\ndefault = 'a'\n", "default does not fit"),
         (SKILL + "[inputs.x]\ntype = 'integer'\nformat = 'file'\n", "needs type"),
         (SKILL + "[inputs.x]\npattern = '('\n", "'(' is not a 'regex'"),
+        (SKILL + "[inputs.x]\npattern = '^(?!a)'\n", "look-ahead"),
+        (SKILL + "[inputs.x]\npattern = '(a)\\1'\n", "backreferences"),
+        (
+            SKILL + "[inputs.x]\ntype = 'array'\nitems = { pattern = '(?=a)b' }\n",
+            "look-ahead",
+        ),
+        (
+            SKILL + "[inputs.x]\ntype = 'object'\nproperties.a.patternProperties = {}\n",
+            "patternProperties cannot be used",
+        ),
+        (
+            SKILL + "[inputs.x]\ntype = 'array'\nitems = { '$ref' = 'https://example.com' }\n",
+            "$ref cannot be used",
+        ),
         (SKILL + "[inputs.x]\nminLength = -1\n", "[inputs.x]"),
         (SKILL + "[inputs.x]\ntype = 'number'\ndefault = nan\n", "nan and inf"),
         (SKILL + "[inputs.class]\n", "inputs.class"),
@@ -287,3 +303,23 @@ def test_a_written_manifest_reads_back_the_same(
     manifest = Manifest.from_tables(tables)
 
     assert Manifest.from_toml(manifest.to_toml()) == manifest
+
+
+def test_what_only_looks_like_a_rule_is_left_alone() -> None:
+    text = (
+        SKILL
+        + "[inputs.x]\ntype = 'object'\n"
+        + "default = { pattern = '(?=a)', '$ref' = 'x' }\n"
+        + "properties.pattern.type = 'string'\nproperties.patternProperties.type = 'string'\n"
+    )
+
+    assert Manifest.from_toml(text).inputs["x"].default == {"pattern": "(?=a)", "$ref": "x"}
+
+
+def test_a_default_that_would_keep_a_backtracking_engine_busy_is_checked_at_once() -> None:
+    started = time.monotonic()
+
+    with pytest.raises(ManifestError, match="default does not fit"):
+        Manifest.from_toml(SKILL + f"[inputs.x]\npattern = '^(a+)+$'\ndefault = '{'a' * 40}!'\n")
+
+    assert time.monotonic() - started < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from execfabric.core.models import AuditEvent
 from skills.executions import services
@@ -82,3 +83,13 @@ def test_super_admins_read_the_platforms_own_trail(platform, person):
     assert AuditEvent.objects.filter(code="registry.tenant.open").exists()
     assert "Open a tenant" in page
     assert 'href="/platform/tenants/acme/"' in page
+
+
+def test_a_refused_login_shows_which_username_was_tried(acme, person):
+    Client(headers={"host": "acme.localhost"}).post(
+        "/login/", {"username": "mallory", "password": "a guess"}
+    )
+    olivia = person("olivia").browser
+
+    assert 'data-label="Object">mallory' in text_of(olivia.get("/audit/"))
+    assert 'data-label="Object">mallory' in text_of(olivia.get("/audit/", {"target": "mall"}))

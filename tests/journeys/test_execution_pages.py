@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
 
 from skills.executions import lifecycle, running, services
 from skills.executions.models import Artifact, Execution
+from skills.executions.presentation import number_texts
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
 
@@ -296,3 +298,98 @@ def test_files_are_downloaded_as_attachments_by_those_who_see_the_execution(
     assert person("dana").browser.get(address).status_code == 404
     assert person("dana").browser.get(f"{address}preview/").status_code == 404
     assert oscar.browser.get(f"/executions/artifacts/{uuid4()}/").status_code == 404
+
+
+FILE_INPUT = '[inputs.orders]\ntype = "string"\nformat = "file"\n'
+
+
+def upload(who, name, content=b"name;amount\nLamp;<i>3</i>\n"):
+    return services.upload_file(actor=who.actor, name=name, content=BytesIO(content))
+
+
+@pytest.fixture
+def given(oscar, ask):
+    """An execution that waits for an approval, with one input file; its name can be chosen."""
+
+    def request(name="orders.csv", **sent):
+        skill = make_skill(
+            code="def main(orders):\n    return 1\n",
+            manifest='approval = "four_eyes"',
+            inputs=FILE_INPUT,
+        )
+        file = upload(oscar, name, **sent)
+        return ask(skill, orders=str(file.pk)), file
+
+    return request
+
+
+def test_who_decides_can_read_the_input_file(person, given):
+    execution, file = given()
+    anna = person("anna").browser
+    address = url(execution, f"inputs/{file.pk}/")
+    page = text_of(anna.get(url(execution)))
+    assert f'href="{address}"' in page
+    assert f'hx-get="{address}preview/"' in page
+
+    download, preview = anna.get(address), anna.get(f"{address}preview/")
+
+    assert b"".join(download.streaming_content) == b"name;amount\nLamp;<i>3</i>\n"
+    assert download["Content-Disposition"] == 'attachment; filename="orders.csv"'
+    assert download["Content-Type"] == "application/octet-stream"
+    assert "sandbox" in download["Content-Security-Policy"]
+    assert "<td>&lt;i&gt;3&lt;/i&gt;</td>" in preview.content.decode()
+
+
+@pytest.mark.parametrize("page", ["", "preview/", "image/"])
+def test_input_files_follow_their_execution_and_no_other_file_does(oscar, person, given, page):
+    execution, file = given("dot.png")
+    other = upload(oscar, "other.png")
+
+    assert oscar.browser.get(url(execution, f"inputs/{file.pk}/{page}")).status_code == 200
+    assert person("dana").browser.get(url(execution, f"inputs/{file.pk}/{page}")).status_code == 404
+    for one in (other.pk, uuid4()):
+        assert oscar.browser.get(url(execution, f"inputs/{one}/{page}")).status_code == 404
+
+
+def test_an_input_is_shown_inline_only_as_an_image(oscar, given):
+    execution, file = given("page.html", content=b"<script>alert(1)</script>")
+
+    assert oscar.browser.get(url(execution, f"inputs/{file.pk}/image/")).status_code == 404
+    preview = oscar.browser.get(url(execution, f"inputs/{file.pk}/preview/")).content.decode()
+    assert "&lt;script&gt;" in preview
+    assert "<script" not in preview
+
+
+def test_times_say_their_zone(oscar, run):
+    execution = run(make_skill())
+    page = text_of(oscar.browser.get(url(execution)))
+
+    shown = execution.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert f'title="{execution.started_at.isoformat()}">{shown}</time>' in page
+
+
+def test_the_door_has_the_same_name_on_the_execution_and_in_the_trail(person, ask):
+    ask()
+    olivia = person("olivia").browser
+
+    assert "<dd>API</dd>" in text_of(olivia.get(url(Execution.objects.get())))
+    trail = text_of(olivia.get("/audit/"))
+    assert "<dd>API</dd>" in trail
+    assert "<dd>Operator</dd>" in trail
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shown"),
+    [
+        ("total", [1674.6, 904, None], ["1,674.6", "904.0", "–"]),
+        ("total", [0.1 + 0.2, 1.25], ["0.3000", "1.2500"]),
+        ("count", [6, 9999], ["6", "9999"]),
+        ("count", [6, 12345], ["6", "12,345"]),
+        ("order_id", [123456], ["123456"]),
+        ("share", [1e-9, 0.5], ["1e-09", "0.5"]),
+        ("atoms", [10**400, 1.5], [str(10**400), "1.5"]),
+        ("change", [-1234.5], ["-1,234.5"]),
+    ],
+)
+def test_the_numbers_of_a_column_are_written_alike(name, values, shown):
+    assert number_texts(name, values) == shown

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from execfabric.core.actor import Actor
+from execfabric.core.roles import Role
+from tenants.accounts.services import create_account, set_password_path
 from tests.conftest import PASSWORD
 
 
@@ -90,6 +93,42 @@ def test_the_free_edition_has_a_front_page_with_a_login(browser, host):
 
 def test_a_link_that_does_not_work_says_so(browser):
     response = browser("acme.localhost").get("/set-password/MQ/nonsense/")
+
+    assert response.status_code == 400
+    assert "Ask for a new one" in text_of(response)
+
+
+@pytest.fixture
+def link(acme):
+    """The set-password path of an account that has no password yet."""
+    account = create_account(
+        actor=Actor.system("tests"), username="nina", roles=frozenset({Role.VIEWER})
+    )
+    return set_password_path(account)
+
+
+def test_after_setting_the_password_the_login_page_says_so(browser, link):
+    new = {"password": "a quite long secret", "repeated": "a quite long secret"}
+
+    response = browser("acme.localhost").post(link, new, follow=True)
+
+    assert response.redirect_chain == [("/login/", 302)]
+    assert "Your password is set. Log in." in text_of(response)
+
+
+@pytest.mark.parametrize(("password", "repeated"), [("one thing here", "another"), ("short",) * 2])
+def test_a_refused_password_still_says_for_which_account_it_is(browser, link, password, repeated):
+    client = browser("acme.localhost")
+    assert "For the account nina in Acme." in text_of(client.get(link))
+
+    response = client.post(link, {"password": password, "repeated": repeated})
+
+    assert response.status_code == 422
+    assert "For the account nina in Acme." in text_of(response)
+
+
+def test_a_form_sent_to_a_link_that_does_not_work_says_so(browser):
+    response = browser("acme.localhost").post("/set-password/MQ/nonsense/", {"password": "x"})
 
     assert response.status_code == 400
     assert "Ask for a new one" in text_of(response)

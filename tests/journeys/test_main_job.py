@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.live import ROOT, Live
@@ -72,17 +73,21 @@ def test_a_shell_skill_runs(live: Live):
 
 def test_a_high_risk_skill_waits_for_its_confirmation(live: Live):
     api = live.api("acme", "oscar")
-    folder = EXAMPLES / "invoice-reminder-drafts" / "samples"
-    inputs = json.loads((folder / "inputs.json").read_text())
-    sample = folder / inputs["invoices"]
-    file = api.post("/api/v1/files", files={"file": (sample.name, sample.read_bytes())}).json()
-    body = {"skill": "invoice-reminder-drafts", "inputs": {**inputs, "invoices": file["id"]}}
+    body = {"skill": "invoice-reminder-drafts", "inputs": reminder_inputs(api)}
 
     created = api.post("/api/v1/executions", json=body).json()
     assert created["status"] == "awaiting_confirmation"
 
     api.post(f"/api/v1/executions/{created['id']}/confirm").raise_for_status()
     assert settled(api, created["id"])["status"] == "succeeded"
+
+
+def reminder_inputs(api):
+    folder = EXAMPLES / "invoice-reminder-drafts" / "samples"
+    inputs = json.loads((folder / "inputs.json").read_text())
+    sample = folder / inputs["invoices"]
+    file = api.post("/api/v1/files", files={"file": (sample.name, sample.read_bytes())}).json()
+    return {**inputs, "invoices": file["id"]}
 
 
 def test_a_running_one_is_cancelled_while_its_log_is_read(live: Live):
@@ -115,14 +120,46 @@ def test_a_worker_killed_in_the_middle_leaves_a_lost_run_and_a_new_one_works(liv
     assert run_skill(api, "text-statistics", {"text": "Still here."})["status"] == "succeeded"
 
 
+def test_runs_outlive_their_database_connections_and_hold_up_no_scan(live: Live):
+    api = live.api("acme", "oscar")
+    longer_than_a_lease = {"seconds": 35, "steps": 35}
+    body = {"skill": "slow-progress", "inputs": longer_than_a_lease}
+    running = [api.post("/api/v1/executions", json=body).json()["id"] for _ in range(2)]
+    for each in running:
+        assert api.get(f"/api/v1/executions/{each}/log", params={"wait": 20}).json()["chunks"]
+    body = {"skill": "invoice-reminder-drafts", "inputs": reminder_inputs(api)}
+    forgotten = api.post("/api/v1/executions", json=body).json()["id"]
+
+    with psycopg.connect(database_url(live), autocommit=True) as database:
+        database.execute(
+            "UPDATE tenant_1001.executions_execution"
+            " SET created_at = created_at - interval '2 days' WHERE id = %s",
+            [forgotten],
+        )
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    # Every process for runs is busy now.
+    assert settled(api, forgotten, wait_s=25)["status"] == "expired"
+    assert {settled(api, each)["status"] for each in running} == {"succeeded"}
+    assert run_skill(api, "text-statistics", {"text": "Still here."})["status"] == "succeeded"
+
+
+def database_url(live: Live) -> str:
+    services = json.loads((live.folder / "data" / "run" / "services.json").read_text())
+    return services["database_url"]
+
+
 def celery_workers(live: Live) -> list[int]:
-    """Return the processes of this platform's worker, main process and pool."""
+    """Return the processes of this platform's worker for runs, main process and pool."""
     mark = f"EXECFABRIC_DATA_DIR={live.folder / 'data'}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            is_worker = b"celery" in words and b"worker" in words
+            is_worker = b"celery" in words and b"executions" in words
             is_ours = mark in (folder / "environ").read_bytes().split(b"\0")
             if is_worker and is_ours and b"guard" not in b" ".join(words):
                 found.append(int(folder.name))

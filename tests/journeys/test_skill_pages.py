@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from execfabric.core.storage import delete_file
 from skills.catalogue.models import SkillGrant
 from skills.executions import services
 from skills.executions.models import Execution, StoredFile
@@ -70,8 +73,9 @@ def test_the_list_costs_the_same_however_many_skills_there_are(
         oscar.browser.get("/skills/")
 
 
-def test_an_empty_list_says_what_to_do(oscar):
+def test_an_empty_list_says_what_to_do(oscar, person):
     assert "No skills for you yet" in text_of(oscar.browser.get("/skills/"))
+    assert "operator adds skills" in text_of(person("olivia").browser.get("/skills/"))
 
 
 def test_running_from_the_form_leads_to_the_execution(oscar):
@@ -96,6 +100,106 @@ def test_an_uploaded_file_becomes_an_input(oscar):
     stored = StoredFile.objects.get()
     assert (stored.name, stored.size_bytes) == ("orders.csv", 8)
     assert Execution.objects.get().inputs == {"orders": str(stored.pk), "limit": 3}
+
+
+def test_a_file_field_says_how_large_a_file_may_be(oscar):
+    make_skill("count", READ_FILE, inputs=FILE_INPUTS)
+
+    page = text_of(oscar.browser.get("/skills/count/"))
+
+    assert "At most 100 MiB." in page
+    assert 'data-most-bytes="104857600"' in page
+
+
+@pytest.mark.parametrize("checks_csrf", [True, False])
+def test_a_file_that_is_too_large_is_a_413_that_names_the_limit(oscar, settings, checks_csrf):
+    make_skill("count", READ_FILE, inputs=FILE_INPUTS)
+    oscar.browser.get("/skills/count/")  # It sets the cookie of the CSRF check.
+    oscar.browser.handler.enforce_csrf_checks = checks_csrf
+    settings.UPLOAD_BYTES = 2048
+
+    response = oscar.browser.post(
+        "/skills/count/", {"input-orders": SimpleUploadedFile("a.csv", b"x" * 2049)}
+    )
+
+    assert response.status_code == 413
+    assert "A file may have 2.0 KiB at most" in text_of(response)
+    assert not StoredFile.objects.exists()
+
+
+@pytest.fixture
+def earlier(oscar):
+    """An execution of oscar that was given the file orders.csv."""
+    skill = make_skill("count", READ_FILE, inputs=FILE_INPUTS)
+    stored = upload(oscar, "orders.csv")
+    return services.request_execution(
+        actor=oscar.actor, skill=skill, inputs={"orders": str(stored.pk), "limit": 3}
+    )
+
+
+def upload(who, name, content=b"a,b\n"):
+    return services.upload_file(actor=who.actor, name=name, content=BytesIO(content))
+
+
+def test_the_file_of_an_earlier_execution_is_used_again(oscar, earlier):
+    page = text_of(oscar.browser.get("/skills/count/", {"from": str(earlier.pk)}))
+    assert "Use orders.csv again" in page
+
+    response = oscar.browser.post(
+        "/skills/count/", {"kept-orders": earlier.inputs["orders"], "input-limit": "9"}
+    )
+
+    assert response.status_code == 302
+    again = Execution.objects.exclude(pk=earlier.pk).get()
+    assert again.inputs == {"orders": earlier.inputs["orders"], "limit": 9}
+
+
+def test_a_new_file_takes_the_place_of_the_earlier_one(oscar, earlier):
+    new = SimpleUploadedFile("new.csv", b"c\n")
+
+    oscar.browser.post(
+        "/skills/count/", {"kept-orders": earlier.inputs["orders"], "input-orders": new}
+    )
+
+    again = Execution.objects.exclude(pk=earlier.pk).get()
+    assert again.inputs["orders"] == str(StoredFile.objects.get(name="new.csv").pk)
+
+
+def test_new_files_are_added_to_earlier_ones_where_several_are_accepted(oscar):
+    several = '[inputs.parts]\ntype = "array"\nitems = { type = "string", format = "file" }\n'
+    make_skill("join", "def main(parts):\n    return 1\n", inputs=several)
+    stored = upload(oscar, "one.csv")
+
+    oscar.browser.post(
+        "/skills/join/",
+        {"kept-parts": str(stored.pk), "input-parts": [SimpleUploadedFile("two.csv", b"2")]},
+    )
+
+    two = StoredFile.objects.get(name="two.csv")
+    assert Execution.objects.get().inputs == {"parts": [str(stored.pk), str(two.pk)]}
+
+
+def test_the_choice_of_an_earlier_file_survives_an_error_elsewhere(oscar, earlier):
+    response = oscar.browser.post(
+        "/skills/count/", {"kept-orders": earlier.inputs["orders"], "input-limit": "0"}
+    )
+
+    assert response.status_code == 422
+    assert "Use orders.csv again" in text_of(response)
+
+
+def test_nobody_uses_the_file_of_somebody_else_again(oscar, person, earlier):
+    olivia = person("olivia").browser
+    page = text_of(olivia.get("/skills/count/", {"from": str(earlier.pk)}))
+    assert "Use orders.csv again" not in page
+    assert "Choose the file again: orders.csv" in page
+
+    for chosen in (earlier.inputs["orders"], "nonsense"):
+        response = olivia.post("/skills/count/", {"kept-orders": chosen, "input-limit": "1"})
+        assert response.status_code == 422
+        assert 'id="id_input-orders_error"' in text_of(response)
+        assert "Use orders.csv again" not in text_of(response)
+    assert Execution.objects.get() == earlier
 
 
 @pytest.mark.parametrize(
@@ -187,3 +291,50 @@ def test_the_readme_is_shown_without_its_scripts(oscar):
 
     assert "<strong>bold</strong>" in page
     assert "<script>alert" not in page
+
+
+SAMPLES = {"samples/sales.csv": "a,b\n1,2\n", "samples/more/x y.txt": "x", "secret.txt": "no"}
+
+
+def test_samples_of_a_skill_are_downloaded_from_its_page(oscar):
+    make_skill(**SAMPLES)
+    page = text_of(oscar.browser.get("/skills/greet/"))
+    assert 'href="/skills/greet/samples/sales.csv"' in page
+    assert 'href="/skills/greet/samples/more/x%20y.txt"' in page
+
+    response = oscar.browser.get("/skills/greet/samples/sales.csv")
+
+    assert b"".join(response.streaming_content) == b"a,b\n1,2\n"
+    assert response["Content-Disposition"] == 'attachment; filename="sales.csv"'
+    assert "sandbox" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["none.csv", "../main.py", "..%2Fmain.py", "secret.txt", "samples/sales.csv", "more"]
+)
+def test_nothing_else_of_a_bundle_can_be_downloaded(oscar, path):
+    make_skill(**SAMPLES)
+
+    assert oscar.browser.get(f"/skills/greet/samples/{path}").status_code == 404
+
+
+def test_samples_are_for_those_who_see_the_skill(oscar):
+    make_skill(**SAMPLES)
+    SkillGrant.objects.all().delete()
+
+    assert oscar.browser.get("/skills/greet/samples/sales.csv").status_code == 404
+
+
+def test_a_skill_without_samples_offers_none(oscar):
+    make_skill()
+
+    assert "Sample files" not in text_of(oscar.browser.get("/skills/greet/"))
+
+
+def test_a_bundle_that_is_gone_does_not_break_the_page(oscar):
+    skill = make_skill(**SAMPLES, **{"only.txt": "here"})
+    assert skill.version is not None
+    delete_file(skill.version.script_version.stored_as)
+
+    assert oscar.browser.get("/skills/greet/").status_code == 200
+    assert oscar.browser.get("/skills/greet/samples/sales.csv").status_code == 404

@@ -105,6 +105,21 @@ def test_the_full_time_stands_in_the_title() -> None:
     assert 'title="2026-05-0' in html
 
 
+def test_an_exact_time_names_its_zone() -> None:
+    html = shown("{% exact_time moment %}", moment=NOON)
+
+    assert html.endswith('title="2026-05-04T12:00:00+00:00">2026-05-04 12:00:00 UTC</time>')
+    assert "–" in shown("{% exact_time moment %}", moment=None)
+
+
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [("page", "Console"), ("cli", "Command line"), ("command", "Operator"), ("<b>", "&lt;b&gt;")],
+)
+def test_a_door_has_one_name_everywhere(door: str, name: str) -> None:
+    assert shown("{{ door|door_name }}", door=door) == name
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [

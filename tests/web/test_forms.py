@@ -10,6 +10,7 @@ from django.template import Context, Template
 from django.utils.datastructures import MultiValueDict
 
 from execfabric.web.forms import SchemaForm, build_form
+from execfabric.web.schema_fields import KeptFile
 
 Files: TypeAlias = "MultiValueDict[str, UploadedFile[Any]]"
 
@@ -252,3 +253,39 @@ def test_a_type_gets_the_control_a_user_expects(spec: Any, part: str) -> None:
 @pytest.mark.parametrize("properties", [None, {"x": True}, {"x": {"type": 7}}, {"a b": {}}])
 def test_an_odd_schema_still_gives_a_form(properties: Any) -> None:
     assert isinstance(rendered(build_form({"type": "object", "properties": properties})), str)
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ({"type": "object"}, 'Write it as JSON, such as {"name": "value"}.'),
+        ({"type": "array", "items": {"type": "object"}}, 'Write it as JSON, such as [1, "two"].'),
+        ({"description": "Anything"}, "Anything. Write it as JSON."),
+        (
+            {"type": "string", "format": "file", "description": "A list."},
+            "A list. At most 2.0 KiB.",
+        ),
+        (
+            {"type": "array", "items": {"type": "string", "format": "file"}},
+            "At most 2.0 KiB each, 4.0 KiB together.",
+        ),
+    ],
+)
+def test_a_field_says_what_it_wants(spec: Any, hint: str, settings: Any) -> None:
+    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = 2048, 4096
+
+    form = build_form(schema(x=spec))
+
+    assert form.fields["x"].help_text == hint
+
+
+def test_a_kept_file_stands_in_for_a_required_one() -> None:
+    shape = schema("x", x={"type": "string", "format": "file"})
+    empty, kept = sent(shape), sent(shape)
+    kept.offer_kept("x", [KeptFile("7", "<b>.csv")])
+
+    assert not empty.is_valid()
+    assert kept.is_valid(), kept.errors
+    assert kept.kept() == {"x": ["7"]}
+    assert kept.uploads() == {}
+    assert "Use &lt;b&gt;.csv again" in rendered(kept)

@@ -7,7 +7,7 @@ import django_tables2 as tables
 import pytest
 from django import forms
 from django.contrib.messages.storage.cookie import CookieStorage
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
 from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotFound
@@ -174,6 +174,16 @@ def test_an_error_page_never_repeats_the_exception(make_request: MakeRequest) ->
     response = views.permission_denied(make_request("/x/"), PermissionDenied("secret reason"))
 
     assert "secret reason" not in content(response)
+
+
+def test_what_is_too_large_is_told_the_limits(make_request: MakeRequest, settings: Any) -> None:
+    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = 3 * 1024**2, 15 * 1024**2
+
+    response = views.bad_request(make_request("/x/"), RequestDataTooBig("2049 bytes"))
+
+    assert response.status_code == 413
+    assert "A file may have 3.0 MiB at most, all files of one form 15 MiB" in content(response)
+    assert views.bad_request(make_request("/x/")).status_code == 400
 
 
 def test_an_error_under_the_api_is_json(make_request: MakeRequest) -> None:

@@ -58,4 +58,7 @@ class EventFilter(django_filters.FilterSet):
         self.filters["code"].extra["choices"] = act_choices(current_schema())
 
     def about(self, events: QuerySet[AuditEvent], _name: str, text: str) -> QuerySet[AuditEvent]:
-        return events.filter(Q(target_label__icontains=text.strip()) | Q(target_id=text.strip()))
+        """Find what the column shows: the object's name or id, or the username that was tried."""
+        wanted = text.strip()
+        named = Q(target_label__icontains=wanted) | Q(target_id=wanted)
+        return events.filter(named | Q(target_label="", details__username__icontains=wanted))

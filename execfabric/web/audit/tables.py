@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from execfabric.core.models import AuditEvent, Outcome
 from execfabric.core.permissions import PERMISSIONS
-from execfabric.web.templatetags.web import status_badge, timesince_short
+from execfabric.web.templatetags.web import door_name, status_badge, timesince_short
 
 TARGET_PAGES = {
     "catalogue.skill": ("catalogue:skill-detail", "target_label"),
@@ -17,13 +17,6 @@ TARGET_PAGES = {
     "registry.tenant": ("governance:tenant-detail", "target_label"),
 }
 """Kind of object: name of its page, and which field of the event is the page's argument."""
-
-DOORS = {
-    "page": _("Console"),
-    "api": "API",
-    "worker": _("Worker"),
-    "command": _("Command"),
-}
 
 
 def cell(name: str) -> dict[str, dict[str, str]]:
@@ -36,7 +29,9 @@ class EventTable(tables.Table):
     at = tables.Column(_("Time"), order_by=("id",), attrs=cell("at"))
     actor_name = tables.Column(_("Who"), orderable=False, attrs=cell("who"))
     code = tables.Column(_("What"), orderable=False, attrs=cell("code"))
-    target_label = tables.Column(_("Object"), orderable=False, attrs=cell("target"))
+    target_label = tables.Column(
+        _("Object"), orderable=False, empty_values=(), attrs=cell("target")
+    )
     outcome = tables.Column(_("Outcome"), orderable=False, attrs=cell("outcome"))
     door = tables.Column(_("Through"), orderable=False, attrs=cell("door"))
     more = tables.TemplateColumn(
@@ -60,15 +55,15 @@ class EventTable(tables.Table):
     def render_target_label(self, value: str, record: AuditEvent) -> Any:
         url = page_of_target(record)
         if not url:
-            return value
+            return value or tried_username(record) or self.default
         return format_html('<a class="audit-object" href="{}">{}</a>', url, short_label(record))
 
     def render_outcome(self, record: AuditEvent) -> Any:
         colour = {"done": "succeeded", "refused": "pending", "failed": "failed"}
         return status_badge(colour[record.outcome], Outcome(record.outcome).label)
 
-    def render_door(self, value: str) -> Any:
-        return DOORS.get(value, value)
+    def render_door(self, value: str) -> str:
+        return door_name(value)
 
 
 def title_of(code: str) -> str:
@@ -80,6 +75,11 @@ def title_of(code: str) -> str:
 def short_label(event: AuditEvent) -> str:
     """Return the object's name; an execution's without its id, which is in the details."""
     return event.target_label.removesuffix(f" {event.target_id}")
+
+
+def tried_username(event: AuditEvent) -> str:
+    """Return the username given with an act that came to no object, such as a refused login."""
+    return str(event.details.get("username") or "")
 
 
 def page_of_target(event: AuditEvent) -> str:

@@ -70,6 +70,24 @@ def timesince_short(moment: datetime | None) -> SafeString:
     )
 
 
+@register.simple_tag
+def exact_time(moment: datetime | None) -> SafeString:
+    """Show date, time and zone, with the moment in ISO 8601 on hover; a dash for none."""
+    if moment is None:
+        return mark_safe('<span class="text-secondary">–</span>')
+    return format_html(
+        '<time datetime="{0}" title="{0}">{1}</time>',
+        moment.isoformat(),
+        components.full_moment(moment),
+    )
+
+
+@register.filter
+def door_name(door: str) -> str:
+    """Return what people call an entry; one of another release stands for itself."""
+    return str(components.DOOR_NAMES.get(door, door))
+
+
 @register.filter
 def duration(value: Any) -> str:
     """Show seconds or a timedelta; a dash for none."""

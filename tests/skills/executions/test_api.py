@@ -375,3 +375,14 @@ class TestFiles:
 def test_the_api_knows_no_cookies(oscar):
     """A browser's session is no way in, so a foreign page cannot call the API for its user."""
     assert oscar.browser.get("/api/v1/skills").status_code == 401
+
+
+def test_the_command_line_program_is_told_apart_in_the_trail_and_gains_nothing(oscar):
+    make_skill()
+    make_skill("closed", manifest="manual = false")
+    says = {"HTTP_USER_AGENT": "execfabric-cli/0.1.0"}
+
+    created = post(oscar, "executions", {"skill": "greet"}, **says).json()
+
+    assert Execution.objects.get(pk=created["id"]).door == "cli"
+    assert post(oscar, "executions", {"skill": "closed"}, **says).status_code == 403

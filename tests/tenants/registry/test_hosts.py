@@ -53,6 +53,30 @@ def test_a_suspended_tenant_gets_a_clear_page_and_no_login(acme):
     assert "Acme" not in page.content.decode()
 
 
+class TestStaticFiles:
+    @pytest.fixture(autouse=True)
+    def collected(self, settings, tmp_path):
+        (tmp_path / "app.css").write_text("body {}")
+        settings.STATIC_ROOT = tmp_path
+
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [("acme.localhost", 200), ("admin.localhost", 200), ("nobody.localhost", 404), ("ä", 404)],
+    )
+    def test_only_a_known_host_serves_them(self, acme, host, status):
+        answer = get(host, "/static/app.css")
+
+        assert answer.status_code == status
+        if status == 404:
+            assert "Not Found" in answer.content.decode()
+
+    def test_the_page_of_a_suspended_tenant_has_its_styles(self, acme):
+        acme.status = TenantStatus.SUSPENDED
+        acme.save()
+
+        assert get("acme.localhost", "/static/app.css").status_code == 200
+
+
 def test_a_suspended_tenant_gets_json_from_the_api(acme):
     acme.status = TenantStatus.SUSPENDED
     acme.save()

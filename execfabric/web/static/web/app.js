@@ -64,6 +64,49 @@
     drop.classList.toggle("has-files", names.length > 0);
   }
 
+  // A file beyond the limit is said at once; sending it would take long and be refused.
+  function checkFileSizes(input) {
+    const { mostBytes, mostBytesShown, togetherBytes, togetherBytesShown } = input.dataset;
+    if (!mostBytes) return true;
+    const files = Array.from(input.files);
+    const large = files.find((file) => file.size > Number(mostBytes));
+    const sum = files.reduce((total, file) => total + file.size, 0);
+    let wrong = "";
+    if (large) wrong = `${large.name} is too large. A file may have ${mostBytesShown} at most.`;
+    else if (sum > Number(togetherBytes)) {
+      wrong = `These files are too large together. They may have ${togetherBytesShown} at most.`;
+    }
+    sayFileError(input, wrong);
+    return !wrong;
+  }
+
+  function sayFileError(input, text) {
+    const id = `${input.id}_size`;
+    const described = (input.getAttribute("aria-describedby") || "").split(" ");
+    const others = described.filter((each) => each && each !== id);
+    document.getElementById(id)?.remove();
+    input.closest("[data-file-drop]")?.classList.toggle("is-invalid", Boolean(text));
+    if (text) {
+      const shown = document.createElement("div");
+      shown.id = id;
+      shown.className = "field-error";
+      shown.setAttribute("role", "alert");
+      shown.textContent = text;
+      (input.closest("[data-file-drop]") || input).after(shown);
+      others.unshift(id);
+      input.setAttribute("aria-invalid", "true");
+    } else input.removeAttribute("aria-invalid");
+    input.setAttribute("aria-describedby", others.join(" "));
+  }
+
+  // One file takes the place of the earlier one; several are added to it.
+  function dropKeptFile(input) {
+    if (input.multiple || !input.files.length) return;
+    for (const box of input.closest(".field")?.querySelectorAll("[data-kept]") || []) {
+      box.checked = false;
+    }
+  }
+
   document.addEventListener("click", (event) => {
     const hit = (selector) => event.target.closest?.(selector);
     let found;
@@ -96,7 +139,11 @@
   });
 
   document.addEventListener("change", (event) => {
-    if (event.target.matches("input[type=file]")) showFileNames(event.target);
+    if (event.target.matches("input[type=file]")) {
+      showFileNames(event.target);
+      checkFileSizes(event.target);
+      dropKeptFile(event.target);
+    }
     if (event.target.matches("[data-autosubmit] select, [data-autosubmit] [type=checkbox]")) {
       event.target.form.requestSubmit();
     }
@@ -113,6 +160,13 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+    const chosen = Array.from(form.querySelectorAll("input[type=file]"));
+    const wrong = chosen.filter((input) => !checkFileSizes(input));
+    if (wrong.length) {
+      event.preventDefault();
+      wrong[0].focus();
+      return;
+    }
     if (form.dataset.sent) {
       event.preventDefault();
       return;

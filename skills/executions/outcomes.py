@@ -1,0 +1,71 @@
+"""Results the platform itself gives: of runs that no executor could bring to their end."""
+
+from __future__ import annotations
+
+from executors.contract import ExecutionResult, Outcome, StopReason
+
+FILES_NOT_STORED = "It ran, but its files could not be stored."
+RESULT_NOT_STORED = "It ran, but its result could not be stored."
+
+
+def could_not_start(why: str) -> ExecutionResult:
+    return ExecutionResult(
+        outcome=Outcome.FAILED,
+        stop_reason=StopReason.COULD_NOT_START,
+        summary="Could not start.",
+        error=why,
+    )
+
+
+def not_started_any_more() -> ExecutionResult:
+    """Cancelled while it was prepared: nothing of it ran."""
+    return ExecutionResult(
+        outcome=Outcome.CANCELLED,
+        stop_reason=StopReason.CANCEL_REQUESTED,
+        summary="Cancelled before it started.",
+    )
+
+
+def broke_in_the_middle() -> ExecutionResult:
+    """It was started; what it did until the platform failed is not known."""
+    return ExecutionResult(
+        outcome=Outcome.FAILED,
+        stop_reason=StopReason.PLATFORM_FAILED,
+        summary="The platform failed while this ran. It may have run in part.",
+        error="The platform failed while this ran. It may have run in part. Its log says why.",
+    )
+
+
+def without_files(result: ExecutionResult) -> ExecutionResult:
+    """Return result without its artifacts; a success becomes a failure, its output stays."""
+    lost = [f"{file.name} could not be stored." for file in result.artifacts]
+    return _failed(
+        result.model_copy(
+            update={"artifacts": [], "skipped_artifacts": [*result.skipped_artifacts, *lost]}
+        ),
+        FILES_NOT_STORED,
+    )
+
+
+def without_content(result: ExecutionResult) -> ExecutionResult:
+    """Return only how the run ended, for a result the database does not take."""
+    return _failed(
+        ExecutionResult(
+            outcome=result.outcome,
+            stop_reason=result.stop_reason,
+            exit_code=result.exit_code,
+            usage=result.usage,
+            log_bytes_dropped=result.log_bytes_dropped,
+        ),
+        RESULT_NOT_STORED,
+    )
+
+
+def _failed(result: ExecutionResult, why: str) -> ExecutionResult:
+    said: dict[str, object] = {
+        "summary": f"{why} {result.summary}".strip(),
+        "error": f"{why}\n{result.error}".strip(),
+    }
+    if result.outcome is Outcome.SUCCEEDED:
+        said.update(outcome=Outcome.FAILED, stop_reason=StopReason.PLATFORM_FAILED)
+    return result.model_copy(update=said)

@@ -1,0 +1,89 @@
+"""A private folder for each run on this worker; what killed workers left is swept."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+
+from executors.script.removal import FOLDER_FLAGS, remove_tree
+
+logger = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 600.0
+_swept_at = -SWEEP_EVERY_S
+"""On the monotonic clock; of this process."""
+
+
+@contextmanager
+def make_run_folder() -> Iterator[Path]:
+    """Yield a folder for one run, gone afterwards whatever the run left in it.
+
+    It is locked while it is in use, so that a sweep leaves it alone. Raises OSError when there is
+    no room for it.
+    """
+    if time.monotonic() - _swept_at > SWEEP_EVERY_S:
+        sweep_run_folders()
+    with _locked(_root()):
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=_root()))
+        lock = _lock(folder)
+    try:
+        yield folder
+    finally:
+        try:
+            remove_tree(folder)
+        except OSError as error:  # The next sweep tries again; the run itself is over.
+            logger.warning("run_folder.not_removed", folder=str(folder), error=str(error))
+        finally:
+            os.close(lock)
+
+
+def sweep_run_folders() -> None:
+    """Remove the folders that no living worker of this host holds."""
+    global _swept_at
+    _swept_at = time.monotonic()
+    left: list[tuple[Path, int]] = []
+    with _locked(_root()):  # Else one that was just made could be taken before its run locks it.
+        for folder in _root().iterdir():
+            with suppress(OSError):
+                left.append((folder, _lock(folder, fcntl.LOCK_NB)))
+    for folder, lock in left:
+        try:
+            remove_tree(folder)
+        except OSError as error:
+            logger.warning("run_folder.not_removed", folder=str(folder), error=str(error))
+        finally:
+            os.close(lock)
+
+
+def _root() -> Path:
+    root = Path(settings.DATA_DIR) / "runs"
+    root.mkdir(exist_ok=True, mode=0o700, parents=True)
+    return root
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = _lock(folder)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(folder: Path, how: int = 0) -> int:
+    """Lock folder until the returned descriptor is closed. Raises OSError if it is not one."""
+    descriptor = os.open(folder, FOLDER_FLAGS)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

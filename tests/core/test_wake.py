@@ -1,0 +1,95 @@
+"""Waiting holds a thread of the web server, so there is room for a few only."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from execfabric.core import wake
+
+LONG_S = 20.0
+
+
+@pytest.fixture
+def waiters():
+    """Start waits that hold their seat until the test is over; ``waiters("oscar")`` starts one."""
+    over = threading.Event()
+    threads = []
+
+    def start(who):
+        seated = threading.Event()
+
+        def look():
+            seated.set()
+            return over.is_set()
+
+        thread = threading.Thread(
+            target=wake.wait_until,
+            args=("tests", look),
+            kwargs={"enough": bool, "timeout_s": LONG_S, "waiter": who},
+        )
+        thread.start()
+        threads.append(thread)
+        assert seated.wait(5)
+        return thread
+
+    yield start
+    over.set()
+    while any(thread.is_alive() for thread in threads):
+        wake.client().publish(wake._channel("tests"), "1")
+        time.sleep(0.02)
+
+
+def waits(who):
+    """Return whether a wait of who is held open, instead of answered at once."""
+    started = time.monotonic()
+    wake.wait_until("nothing", lambda: None, enough=bool, timeout_s=0.3, waiter=who)
+    return time.monotonic() - started > 0.25
+
+
+def test_one_account_cannot_take_all_the_room(waiters, settings):
+    settings.WAITERS, settings.WAITERS_OF_ONE_ACCOUNT = 4, 2
+    held = [waiters("oscar"), waiters("oscar")]
+
+    assert not waits("oscar")
+    assert waits("dana")
+    assert all(thread.is_alive() for thread in held)
+
+
+def test_above_the_room_of_the_process_everybody_is_answered_at_once(waiters, settings):
+    settings.WAITERS, settings.WAITERS_OF_ONE_ACCOUNT = 3, 2
+    for who in ("oscar", "dana", "gina"):
+        waiters(who)
+
+    assert not waits("anna")
+
+
+def test_a_seat_is_free_again_after_the_wait_even_one_that_failed(settings):
+    settings.WAITERS = settings.WAITERS_OF_ONE_ACCOUNT = 1
+
+    def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        wake.wait_until("tests", fail, enough=bool, timeout_s=1, waiter="oscar")
+
+    assert waits("oscar")
+    assert waits("oscar")
+
+
+def test_the_same_name_in_another_tenant_is_another_account(waiters, settings, monkeypatch):
+    settings.WAITERS, settings.WAITERS_OF_ONE_ACCOUNT = 4, 1
+    waiters("oscar")
+    monkeypatch.setattr(wake, "current_schema", lambda: "tenant_1002")
+
+    assert waits("oscar")
+
+
+def test_a_wait_leaves_half_of_the_threads_to_others_and_holds_no_transaction(settings):
+    from execfabric.embedded.demo import WEB_THREADS
+
+    assert settings.WAITERS <= WEB_THREADS // 2
+    assert settings.WAITERS_OF_ONE_ACCOUNT < settings.WAITERS
+    assert not settings.DATABASES["default"].get("ATOMIC_REQUESTS")
