@@ -18,6 +18,8 @@ from .request_context import current_request_id
 LONGEST_TEXT = 200
 DEEPEST = 20
 """Levels of nested values that are written down; as deep as the inputs of a skill may be."""
+SKILL_INPUTS = "inputs"
+"""Argument whose values are a user's data: they stand on the execution, the trail has names."""
 SECRET_WORDS = ("password", "secret", "token", "credential", "api_key")
 
 
@@ -45,8 +47,16 @@ def record(
         target_label=storable(str(row))[:LONGEST_TEXT] if row else "",
         request_id=current_request_id(),
         reason=storable(reason)[:2000],
-        details={name: describe(name, value) for name, value in (inputs or {}).items()},
+        details={
+            name: _names_of(value) if name == SKILL_INPUTS else describe(name, value)
+            for name, value in (inputs or {}).items()
+        },
     )
+
+
+def _names_of(values: Any) -> Any:
+    known = isinstance(values, Mapping)
+    return sorted(storable(str(name))[:LONGEST_TEXT] for name in list(values)[:50]) if known else []
 
 
 def describe(name: str, value: Any, *, depth: int = 1) -> Any:

@@ -11,26 +11,34 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from execfabric.embedded import read_running
+from execfabric.embedded import EmbeddedError, read_running
 from execfabric.embedded.binaries import POSTGRES
 
 from .environment import Environment
 
 
 def with_embedded(environment: Environment) -> Environment:
-    """Return environment with the URLs of the running embedded services where none were given."""
-    if environment.database_url and environment.redis_url:
-        return environment
-    running = read_running(environment.data_dir)
+    """Return environment with the URLs and port of the running instance where none were given."""
+    complete = bool(environment.database_url and environment.redis_url)
+    try:
+        running = read_running(environment.data_dir)
+    except EmbeddedError as error:
+        if not complete:
+            raise ImproperlyConfigured(str(error)) from None
+        running = None
     if running is None:
+        if complete:
+            return environment
         raise ImproperlyConfigured(
             "No database is running. Start one with `make demo`, or set EXECFABRIC_DATABASE_URL "
             "and EXECFABRIC_REDIS_URL."
         )
+    given = "port" in environment.model_fields_set
     return environment.model_copy(
         update={
             "database_url": environment.database_url or running.database_url,
             "redis_url": environment.redis_url or running.redis_url,
+            "port": environment.port if given or running.port is None else running.port,
         }
     )
 

@@ -47,6 +47,23 @@ def test_run_the_report_with_an_own_file_see_the_chart_download_it(live, log_in,
     assert saved.stat().st_size > 0
 
 
+def test_a_file_that_is_too_large_is_not_sent(live, log_in, tmp_path):
+    large, posted = tmp_path / "large.csv", []
+    with large.open("wb") as file:
+        file.truncate(100 * 1024**2 + 1)
+    page = log_in("acme", "oscar")
+    page.on("request", lambda request: posted.append(request.url) if request.post_data else None)
+    page.goto(live.url("acme") + "/skills/sales-report/")
+
+    page.locator("input[type=file]").set_input_files(large)
+    page.get_by_text("large.csv is too large. A file may have 100 MiB at most.").wait_for()
+    page.get_by_role("button", name=re.compile("^run", re.IGNORECASE)).click()
+
+    page.wait_for_timeout(500)
+    assert posted == []
+    assert page.url.endswith("/skills/sales-report/")
+
+
 def test_errors_stand_beside_the_field_and_the_typed_values_stay(live, log_in):
     page = log_in("acme", "dana")
     page.goto(live.url("acme") + "/skills/slow-progress/")

@@ -42,6 +42,8 @@ def test_a_low_risk_skill_is_queued_with_defaults_filled_in(oscar):
     assert execution.inputs == {"name": "Ada", "times": 1}
     event = AuditEvent.objects.get(code="executions.execution.request")
     assert event.target_id == str(execution.pk)
+    assert "Ada" not in str(event.details), "what a user typed stands on the execution only"
+    assert event.details["inputs"] == ["name"]
 
 
 @pytest.mark.parametrize(
