@@ -13,11 +13,12 @@ from rest_framework.response import Response
 from execfabric.core.storage import open_file
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
+from execfabric.web.downloads import send_file
 from execfabric.web.requests import ApiRequest
 from skills.catalogue.selectors import skills_visible_to
 
 from . import services, waiting
-from .models import Artifact, Execution
+from .models import Execution
 from .selectors import artifacts_visible_to, executions_visible_to
 from .serializers import (
     ArtifactOut,
@@ -228,7 +229,9 @@ class ArtifactContentView(ApiView):
     def get(self, request: ApiRequest, artifact_id: str) -> FileResponse:
         """Download one file, always as an attachment."""
         artifact = self.find(artifacts_visible_to(request.actor), pk=artifact_id)
-        return download(artifact)
+        return send_file(
+            open_file(artifact.stored_as), name=artifact.name, size_bytes=artifact.size_bytes
+        )
 
 
 class FileView(ApiView):
@@ -247,18 +250,3 @@ class FileView(ApiView):
         received = body.validated_data["file"]
         stored = services.upload_file(actor=request.actor, name=received.name, content=received)
         return Response(FileOut(stored).data, status=201)
-
-
-def download(artifact: Artifact, *, inline: bool = False) -> FileResponse:
-    """Answer with an artifact's content; inline only for what a page shows as an image."""
-    response = FileResponse(
-        open_file(artifact.stored_as),
-        as_attachment=not inline,
-        filename=artifact.name.rsplit("/", 1)[-1],
-        content_type=artifact.media_type if inline else "application/octet-stream",
-    )
-    response["Content-Length"] = str(artifact.size_bytes)
-    # Whatever a script wrote is never run as a page of this host.
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
