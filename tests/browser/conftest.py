@@ -34,6 +34,9 @@ def browser() -> Iterator[Any]:
         pytest.skip("Chromium is not installed")
     from playwright.sync_api import sync_playwright
 
+    # Playwright keeps an event loop in this thread, which Django takes for asynchronous code; the
+    # tests that follow on this worker use the database as they always do.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield started
