@@ -123,6 +123,7 @@ globals().update(services.email_settings(ENVIRONMENT.email_url))
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "execfabric:celery:",
+    "socket_connect_timeout": 5,
     # Twice the longest time limit: after it a message not acknowledged is delivered again. That
     # one does nothing, since its execution is not queued any more.
     "visibility_timeout": 172_800,

@@ -6,6 +6,8 @@ from typing import IO
 
 from django.http import FileResponse
 
+from execfabric.web.security import CSP_HEADER, UNTRUSTED_FILE_POLICY
+
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -24,6 +26,6 @@ def send_file(
         content_type=shown_as or UNKNOWN_TYPE,
     )
     response["Content-Length"] = str(size_bytes)
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response[CSP_HEADER] = UNTRUSTED_FILE_POLICY
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,8 +20,8 @@ CONTENT_SECURITY_POLICY: dict[str, str] = {
     "frame-ancestors": "'none'",
 }
 
-UNTRUSTED_FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
-"""For files that users or scripts made: shown without scripts, forms, or our origin."""
+UNTRUSTED_FILE_POLICY = "default-src 'none'; sandbox"
+"""For files that users or scripts made: no scripts, no forms, not our origin."""
 
 _PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -56,11 +56,6 @@ def policy_text(**changes: str) -> str:
     named = {name.replace("_", "-"): value for name, value in changes.items()}
     policy = {**CONTENT_SECURITY_POLICY, **named}
     return "; ".join(f"{name} {value}" for name, value in policy.items())
-
-
-def allow_frames(response: HttpResponseBase, origins: Iterable[str]) -> None:
-    """Let this one page show frames of the given origins (scheme and host, already vetted)."""
-    response[CSP_HEADER] = policy_text(frame_src=" ".join(origins) or "'none'")
 
 
 class SecurityHeadersMiddleware:

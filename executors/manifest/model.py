@@ -151,16 +151,6 @@ class Field(BaseModel):
         return [self.type] if isinstance(self.type, str) else list(self.type)
 
     @property
-    def is_file(self) -> bool:
-        """Whether the value is one file."""
-        return self.format == "file"
-
-    @property
-    def is_file_list(self) -> bool:
-        """Whether the value is a list of files."""
-        return self.items is not None and self.items.get("format") == "file"
-
-    @property
     def is_required(self) -> bool:
         return self.default is None and not self.optional and "null" not in self.types
 

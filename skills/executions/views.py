@@ -20,7 +20,7 @@ from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
-from . import presentation, previews, services
+from . import presentation, previews, services, waiting
 from .acts import acts_open_to
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
@@ -124,8 +124,7 @@ class ExecutionLive(ExecutionView):
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         # The state first: what is final when we look has its whole log stored.
         execution = self.execution(execution_id)
-        after = request.GET.get("after", "")
-        cursor = int(after) if after.isdecimal() and len(after) < 10 else 0
+        cursor = waiting.log_cursor(request.GET.get("after", ""))
         changed = request.GET.get("seen", "") != state_mark(execution)
         context: dict[str, Any] = {
             "execution": execution,

@@ -8,9 +8,10 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.response import SimpleTemplateResponse
 from django.urls import set_urlconf
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from execfabric.web.views import suspended, unknown_host
 
 from .hosts import tenant_for_host
 from .models import Tenant
@@ -30,7 +31,7 @@ class TenantMiddleware:
         if tenant is None:
             return _nobody(request)
         if not tenant.is_open:
-            return _refusal(request, 403, "tenant_not_open", "web/suspended.html")
+            return _refusal(request, 403, "tenant_not_open", suspended)
         return self._answer(request, tenant)
 
     def _answer(self, request: HttpRequest, tenant: Tenant) -> HttpResponse:
@@ -62,7 +63,7 @@ def _tenant_of(request: HttpRequest) -> Tenant | None:
 
 
 def _nobody(request: HttpRequest) -> HttpResponse:
-    return _refusal(request, 404, "not_found", "web/unknown_host.html")
+    return _refusal(request, 404, "not_found", unknown_host)
 
 
 def _without_port(host: str) -> str:
@@ -70,9 +71,10 @@ def _without_port(host: str) -> str:
     return name.lower().rstrip(".")
 
 
-def _refusal(request: HttpRequest, status: int, code: str, template: str) -> HttpResponse:
+def _refusal(
+    request: HttpRequest, status: int, code: str, page: Callable[[HttpRequest], HttpResponse]
+) -> HttpResponse:
     if request.path.startswith("/api/"):
         message = {404: "There is nothing here.", 403: "This workspace is not open."}[status]
         return JsonResponse({"code": code, "message": message, "fields": {}}, status=status)
-    page = SimpleTemplateResponse(template, status=status)
-    return page.render()
+    return page(request)

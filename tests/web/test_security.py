@@ -6,7 +6,6 @@ from execfabric.web.security import (
     CSP_HEADER,
     UNTRUSTED_FILE_POLICY,
     SecurityHeadersMiddleware,
-    allow_frames,
 )
 
 
@@ -42,16 +41,6 @@ def test_every_answer_carries_the_other_headers() -> None:
     assert response["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response["X-Frame-Options"] == "DENY"
     assert "camera=()" in response["Permissions-Policy"]
-
-
-def test_a_view_may_allow_listed_frames_only() -> None:
-    response = HttpResponse()
-    allow_frames(response, ["https://bi.example"])
-
-    policy = directives(answer(response))
-
-    assert policy["frame-src"] == "https://bi.example"
-    assert policy["script-src"] == "'self'"
 
 
 def test_a_stricter_policy_of_a_view_is_kept() -> None:

@@ -101,11 +101,6 @@ def filesize_iec(size_bytes: Any) -> str:
 
 
 @register.filter
-def pretty_json(value: Any) -> str:
-    return components.pretty_json_text(value)
-
-
-@register.filter
 def markdown(text: str | None) -> SafeString:
     """Show Markdown; what it may contain is limited in components.markdown_html."""
     return mark_safe(components.markdown_html(text or ""))  # noqa: S308  # sanitised there
