@@ -21,7 +21,7 @@ def violations(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
-    from executors.inputs import InvalidInputs, check_inputs
+    from executors.inputs import InvalidInputs, PatternNotUsable, check_inputs
 
     try:
         text = json.dumps(schema)
@@ -31,6 +31,6 @@ def violations(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
         check_inputs(schema, dict(values))
     except InvalidInputs as error:
         return error.fields
-    except (SchemaError, RecursionError):
+    except (SchemaError, RecursionError, PatternNotUsable):
         pass  # the schema itself is not usable
     return {}

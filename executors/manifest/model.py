@@ -239,7 +239,7 @@ def _parts_of(schema: Any) -> Iterator[dict[str, Any]]:
     for word, value in schema.items():
         if word in NAMED_SCHEMAS and isinstance(value, dict):
             inner = list(value.values())
-        elif word in ("enum", "const", "default", "examples"):
+        elif word in ("enum", "const", "default", "examples", "required", "dependentRequired"):
             inner = []
         else:
             inner = value if isinstance(value, list) else [value]

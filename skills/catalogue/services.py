@@ -7,6 +7,7 @@ from django.db.models import Manager, Max
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.errors import InvalidInput
+from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
@@ -16,6 +17,7 @@ from executors.script.bundle import Bundle
 from .models import Right, Risk, Script, ScriptVersion, Skill, SkillGrant, SkillVersion
 from .workspace import store_bundle, sync_bundle
 
+ONBOARD = "catalogue.script.onboard"
 README = "README.md"
 DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.SEE: frozenset({Role.VIEWER}),
@@ -32,6 +34,11 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
     has; another one becomes the next version and is bound at once. Raises InvalidInput with what
     the author should mend.
     """
+    if not can(actor, ONBOARD):
+        # Refused there, and on record, before anything is stored or installed.
+        return register_script(
+            actor=actor, bundle=bundle, stored_as="", manifest=None, problem="", name=name
+        )
     # Installing dependencies can take minutes, so it happens before the transaction.
     stored_as = store_bundle(bundle)
     manifest, problem = None, ""
@@ -49,7 +56,7 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
     )
 
 
-@action("catalogue.script.onboard", title="Onboard a script", roles=SYSTEM)
+@action(ONBOARD, title="Onboard a script", roles=SYSTEM)
 def register_script(
     *,
     actor: Actor,

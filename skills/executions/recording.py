@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 import time
 from collections.abc import Sequence
@@ -42,7 +43,9 @@ def record_result(actor: Actor, execution: Execution, result: ExecutionResult) -
     except Exception:  # The database does not take this one; how it ended is still true.
         logger.exception("execution.result_not_stored", execution=str(execution.pk))
         _discard(artifacts)
-        _finish(actor, execution, outcomes.without_content(result), [])
+        # A lease that was given up meanwhile: whoever gave it up has ended the execution.
+        with contextlib.suppress(lifecycle.StaleLease):
+            _finish(actor, execution, outcomes.without_content(result), [])
 
 
 def _stored(

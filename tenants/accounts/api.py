@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.contrib.auth import user_logged_in
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -70,6 +71,8 @@ class LoginView(PublicApiView):
             account=attempt.account,
             locked_out=attempt.locked_out,
         )
+        # As a page's login does: forgets the failed attempts and notes the time.
+        user_logged_in.send(sender=Account, request=request._request, user=token.user)
         document = {"token": token.plain, "expires_at": token.expiry, "user": token.user}
         roles = services.roles_of(token.user)
         return Response(TokenOut(document, context={"roles": roles}).data)

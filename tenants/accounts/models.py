@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Upper
 from knox.models import AbstractAuthToken
 
 from execfabric.core.roles import TENANT_ROLES
@@ -31,7 +31,8 @@ class Account(AbstractBaseUser):  # type: ignore[django-manager-missing]  # knox
     EMAIL_FIELD = "email"
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("username"), name="account_username")]
+        # Upper is how the look-up (iexact) folds: two accounts never answer to one name.
+        constraints = [models.UniqueConstraint(Upper("username"), name="account_username")]
 
     def __str__(self) -> str:
         return self.username

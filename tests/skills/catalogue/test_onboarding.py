@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, Door
-from execfabric.core.errors import InvalidInput
+from execfabric.core.errors import InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from skills.catalogue.models import Script, ScriptVersion, Skill, SkillVersion
 from skills.catalogue.selectors import search_skills, skills_visible_to
@@ -130,6 +130,16 @@ def test_the_database_refuses_such_a_name_too():
 def test_the_command_names_the_tenants_it_knows(tmp_path):
     with pytest.raises(CommandError, match="globex"):
         call_command("onboard_script", "nobody", str(tmp_path))
+
+
+def test_who_may_not_onboard_is_refused_before_anything_is_stored(person, settings):
+    bundle = bundle_of({"main.py": GREET, "note.txt": "never stored"})
+
+    with pytest.raises(NotPermitted):
+        onboard_script(actor=person("olivia").actor, bundle=bundle)
+
+    assert not list((settings.DATA_DIR / "storage").rglob(f"{bundle.digest}*"))
+    assert AuditEvent.objects.get(code="catalogue.script.onboard").outcome == "refused"
 
 
 def test_the_workspace_is_closed_to_runs_of_other_users(settings):

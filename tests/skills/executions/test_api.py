@@ -80,6 +80,12 @@ class TestLogin:
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
         assert "Too many" in answer.json()["message"]
 
+    def test_a_login_forgets_the_failed_attempts_before_it(self):
+        for _ in range(2):
+            for _ in range(6):
+                self.login(username="anna", password="wrong")
+            assert self.login(username="anna").status_code == 200
+
     def test_logging_out_makes_the_token_useless(self, oscar):
         assert post(oscar, "auth/logout").status_code == 204
         assert get(oscar, "me").status_code == 401

@@ -142,3 +142,12 @@ class TestWhoIsAnAdministrator:
         account.is_active = False
 
         assert roles_of(account) == frozenset()
+
+
+@pytest.mark.parametrize("twin", ["OSCAR", "oſcar", "ſ"])
+def test_no_two_accounts_answer_to_one_name(acme, twin):
+    from django.db import IntegrityError, transaction
+
+    Account.objects.create(username="s")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Account.objects.create(username=twin)
