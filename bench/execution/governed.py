@@ -20,7 +20,7 @@ from bench.execution.instance import Facts, Instance
 from bench.execution.target import BenchError, Job, Target
 
 WAIT_S = 20
-SHORT_WAIT_S = 0.01
+SHORT_WAIT_S = 0.05
 TIMEOUT_S = 60.0
 WARM_UP_RUNS = 6
 EVIDENCE_SAMPLE = 20

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from execfabric.embedded.data_dir import DataFolder
@@ -14,7 +15,7 @@ READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 
 
-class Server:
+class Server(ABC):
     """A server process of ours. Subclasses say what to run and when it is ready."""
 
     name = ""
@@ -28,21 +29,21 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    @abstractmethod
     def home(self) -> Path:
         """The folder of its data, in which its processes work."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self) -> None:
         """Make ready what it needs, then run. Raises EmbeddedError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str | Path]:
         """Return the program and its arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Return whether the running process takes connections. May raise OSError."""
-        raise NotImplementedError
 
     def standard_input(self) -> bytes:
         """Return what the process reads at its start."""
