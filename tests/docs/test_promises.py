@@ -131,7 +131,7 @@ def test_the_examples_in_the_script_contract_are_usable(tmp_path: Path) -> None:
 
     assert (described.skill.name, list(described.inputs)) == ("count-lines", ["file", "order"])
     assert list(made.inputs) == ["orders", "minimum", "currency"]
-    assert made.inputs["orders"].is_file
+    assert made.inputs["orders"].format == "file"
     assert made.inputs["minimum"].description == "Smallest amount to keep."
 
 
