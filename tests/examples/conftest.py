@@ -195,7 +195,7 @@ def sample(name: str) -> tuple[dict[str, Any], dict[str, Path]]:
     files = {
         key: folder / inputs.pop(key)
         for key, field in load_manifest(EXAMPLES / name).inputs.items()
-        if field.is_file and key in inputs
+        if field.format == "file" and key in inputs
     }
     return inputs, files
 

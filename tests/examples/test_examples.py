@@ -64,9 +64,9 @@ def test_the_manifest_agrees_with_the_signature_of_main(name: str) -> None:
     generated = generate_manifest(EXAMPLES / name).inputs
     assert set(written) == set(generated)
     for key, field in written.items():
-        assert (field.is_required, field.is_file, field.default, field.enum) == (
+        assert (field.is_required, field.format == "file", field.default, field.enum) == (
             generated[key].is_required,
-            generated[key].is_file,
+            generated[key].format == "file",
             generated[key].default,
             generated[key].enum,
         ), key
