@@ -25,7 +25,7 @@ task_prerun.disconnect(dispatch_uid="tenant_schemas_switch_schema")
 @task_prerun.connect
 def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
     """Switch to the task's schema, on a database connection that is not found dead later."""
-    from skills.executions.connections import drop_dead_connections
+    from execfabric.core.connections import drop_dead_connections
 
     drop_dead_connections()
     switch_schema(task=task, kwargs=kwargs)

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 
+def error_document(
+    code: str, message: str, fields: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """Return the one shape in which the API tells of an error, whoever answers."""
+    return {"code": code, "message": message, "fields": dict(fields or {})}
+
+
 class DomainError(Exception):
     """Something the caller asked for cannot be done; the message says why and what to do.
 

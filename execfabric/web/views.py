@@ -21,7 +21,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from django_htmx.http import HttpResponseClientRedirect
 
-from execfabric.core.errors import DomainError
+from execfabric.core.errors import DomainError, error_document
 from execfabric.core.request_context import current_request_id
 from execfabric.web.components import iec_size
 from execfabric.web.requests import ConsoleRequest
@@ -156,7 +156,7 @@ def error_page(request: HttpRequest, status: int, *, message: str = "") -> HttpR
     request_id = current_request_id() or getattr(request, "request_id", "")
     if request.path.startswith(API_PREFIX):
         code = HTTPStatus(status).name.lower()
-        return JsonResponse({"code": code, "message": text, "fields": {}}, status=status)
+        return JsonResponse(error_document(code, text), status=status)
     page = loader.render_to_string(
         "web/error.html",
         {"status": int(status), "title": title, "text": text, "request_id": request_id},

@@ -11,12 +11,12 @@ import structlog
 from django.db import InterfaceError, OperationalError
 
 from execfabric.core.actor import Actor
+from execfabric.core.connections import drop_dead_connections
 from execfabric.core.ids import uuid7
 from execfabric.core.storage import delete_file, store_file
 from executors.contract import ExecutionResult, OutputFile
 
 from . import lifecycle, outcomes
-from .connections import drop_dead_connections
 from .models import Artifact, Execution
 
 logger = structlog.get_logger(__name__)

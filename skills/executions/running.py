@@ -13,6 +13,7 @@ from django.db import Error as AnyDatabaseError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
+from execfabric.core.connections import drop_dead_connections
 from execfabric.core.errors import Conflict, DomainError
 from execfabric.core.storage import open_file
 from executors.contract import ExecutionRequest, ExecutionResult, ExecutorError, Limits, Stream
@@ -21,7 +22,6 @@ from skills.catalogue.models import SkillVersion
 from skills.catalogue.workspace import sync_script
 
 from . import lifecycle, outcomes
-from .connections import drop_dead_connections
 from .heartbeat import Heartbeat, renewal_of
 from .inputs import files_of
 from .models import Execution

@@ -5,11 +5,11 @@ from celery import shared_task
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask, TenantTask
 from tenants.registry.models import Tenant
 
 from . import lifecycle, moves, running
-from .connections import drop_dead_connections
 
 logger = structlog.get_logger(__name__)
 

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import set_urlconf
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from execfabric.web.views import suspended, unknown_host
+from execfabric.core.errors import error_document
+from execfabric.web.views import API_PREFIX, suspended, unknown_host
 
 from .hosts import tenant_for_host
 from .models import Tenant
@@ -74,7 +75,7 @@ def _without_port(host: str) -> str:
 def _refusal(
     request: HttpRequest, status: int, code: str, page: Callable[[HttpRequest], HttpResponse]
 ) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    if request.path.startswith(API_PREFIX):
         message = {404: "There is nothing here.", 403: "This workspace is not open."}[status]
-        return JsonResponse({"code": code, "message": message, "fields": {}}, status=status)
+        return JsonResponse(error_document(code, message), status=status)
     return page(request)

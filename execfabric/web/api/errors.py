@@ -10,7 +10,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from execfabric.core.errors import DomainError
+from execfabric.core.errors import DomainError, error_document
 
 
 class ErrorOut(serializers.Serializer):
@@ -83,5 +83,4 @@ def _answer(
     fields: dict[str, str],
     headers: dict[str, str] | None = None,
 ) -> Response:
-    body = {"code": code, "message": message, "fields": fields}
-    return Response(body, status=status, headers=headers)
+    return Response(error_document(code, message, fields), status=status, headers=headers)

@@ -17,6 +17,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from execfabric.core.actor import Actor
+from execfabric.core.errors import error_document
 
 from .pagination import ListPagination
 
@@ -67,5 +68,4 @@ class PublicApiView(APIView):
 @csrf_exempt  # Else the form of a body that nobody wants would be read for its token.
 def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
     """Answer for an API address that does not exist on this host."""
-    body = {"code": "not_found", "message": "There is nothing here.", "fields": {}}
-    return JsonResponse(body, status=404)
+    return JsonResponse(error_document("not_found", "There is nothing here."), status=404)

@@ -1,4 +1,4 @@
-"""Database connections of a worker, which live for days and may die meanwhile."""
+"""Database connections of a process that lives for days; they may die meanwhile."""
 
 from __future__ import annotations
 
