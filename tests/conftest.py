@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test import Client
 from django_tenants.utils import schema_context
 from rest_framework.test import APIClient
 
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
+from tenants.postgresql.owner import OwnerSession
+from tests.owner import owner_connection
 
 pytest_plugins = ["tests.live"]
 
@@ -42,13 +43,12 @@ HOSTS = {"acme": "acme.localhost", "globex": "globex.localhost", "public": "admi
 def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
     """Create this worker's database and everything in it."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    address = settings.DATABASES["default"]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    admin = {key.lower(): address[key] for key in ("HOST", "PORT", "USER", "PASSWORD")}
-    with psycopg.connect(dbname=address["NAME"], autocommit=True, **admin) as server:
+    with owner_connection() as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {name}")
-    connection.settings_dict["NAME"] = name
+    # Roles belong to the whole server: each worker has a login of its own, too.
+    connection.settings_dict.update(NAME=name, USER=f"{name}_app")
     with django_db_blocker.unblock():
         _build()
         yield
@@ -95,6 +95,21 @@ def _enter(name: str) -> Iterator[Any]:
     connection.set_tenant(tenant)
     yield tenant
     connection.set_schema_to_public()
+
+
+@pytest.fixture
+def owner_session(db: None) -> Iterator[None]:
+    """Everything the test does, opening tenants among it, is the owner's and is rolled back."""
+    public = connections["default"]
+    session = OwnerSession({**public.settings_dict, **settings.DATABASE_OWNER}, "default")
+    connections["default"] = session
+    try:
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+    finally:
+        connections["default"] = public
+        session.close()
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ.update(
         EXECFABRIC_DATA_DIR=str(folder / "data"),
         EXECFABRIC_DATABASE_URL=services.database_url,
+        EXECFABRIC_DATABASE_OWNER_URL=services.database_owner_url,
         EXECFABRIC_REDIS_URL=services.redis_url,
         EXECFABRIC_SECRET_KEY="only-for-tests-" + "x" * 40,
         EXECFABRIC_PORT="8000",

@@ -33,6 +33,9 @@ class AuditEvent(models.Model):
     details = models.JSONField(default=dict)
     """What the act was given, secrets and bulk left out (audit.describe)."""
 
+    database_rights = ("SELECT", "INSERT")
+    """All that a tenant's database role may do with this table."""
+
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["target_type", "target_id"], name="audit_target")]

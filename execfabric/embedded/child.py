@@ -25,7 +25,7 @@ class ChildPlan:
     """What to run and how to see that it is ready.
 
     ready_file is removed before each start, so that an old one does not count. One that
-    starts_last is started once all others are ready.
+    starts_last is started once all others are ready. withheld names variables it must not have.
     """
 
     name: str
@@ -33,6 +33,7 @@ class ChildPlan:
     ready: Callable[[], bool] = lambda: True
     ready_file: Path | None = None
     starts_last: bool = False
+    withheld: frozenset[str] = frozenset()
 
 
 class Child:
@@ -44,7 +45,9 @@ class Child:
         self.plan = plan
         self.folder = folder
         self.log = log
-        self.environment = environment
+        self.environment = {
+            name: value for name, value in environment.items() if name not in plan.withheld
+        }
         self.process: subprocess.Popen[bytes] | None = None
         self.quick_crashes = 0
         self._started = 0.0

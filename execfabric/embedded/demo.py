@@ -23,6 +23,8 @@ WEB_THREADS = 8
 WORKER_PROCESSES = 2
 # Saves the second in which a worker listens for others.
 WORKERS_ARE_FEW = ("--without-mingle", "--without-gossip")
+# Web opens tenants; what runs scripts and scans has no business with it.
+OWNER_ONLY = frozenset({"EXECFABRIC_DATABASE_OWNER_URL"})
 # Loads the platform once, before the server forks: its workers share it.
 WEB_PROGRAM = "import execfabric.wsgi, granian.__main__"
 
@@ -38,6 +40,7 @@ def plan_demo(environ: Mapping[str, str]) -> PlatformPlan:
     services = Services(
         data_dir,
         database_url=read_secret(environ, "EXECFABRIC_DATABASE_URL"),
+        database_owner_url=read_secret(environ, "EXECFABRIC_DATABASE_OWNER_URL"),
         redis_url=read_secret(environ, "EXECFABRIC_REDIS_URL"),
         port=port,
     )
@@ -100,7 +103,11 @@ def child_environment(
     """Return the environment of every process of the platform, but for the services' URLs."""
     python_path = environ.get("PYTHONPATH", "")
     # The supervisor hands out the URLs themselves.
-    url_files = ("EXECFABRIC_DATABASE_URL_FILE", "EXECFABRIC_REDIS_URL_FILE")
+    url_files = (
+        "EXECFABRIC_DATABASE_URL_FILE",
+        "EXECFABRIC_DATABASE_OWNER_URL_FILE",
+        "EXECFABRIC_REDIS_URL_FILE",
+    )
     environment = {
         **{name: value for name, value in environ.items() if name not in url_files},
         "EXECFABRIC_DATA_DIR": str(folder.path),
@@ -140,12 +147,14 @@ def plan_children(
             (*_worker_command(scans), "--beat"),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
+            withheld=OWNER_ONLY,
         ),
         ChildPlan(
             "worker",
             _worker_command(runs),
             ready_file.exists,
             ready_file,
+            withheld=OWNER_ONLY,
         ),
     )
 

@@ -14,7 +14,9 @@ from execfabric.embedded.ports import free_port
 from execfabric.embedded.processes import SERVER_ENVIRONMENT
 from execfabric.embedded.server import Server
 
-USER = "execfabric"
+OWNER = "execfabric"
+LOGIN = "execfabric_app"
+"""Whom the application logs in as. The owner makes it, while preparing the database."""
 DATABASE = "execfabric"
 PORT = 5432
 NEW_FOLDER_BYTES = 120_000_000
@@ -46,16 +48,20 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """How clients connect; holds the password."""
-        password = self._password_file.read_text(encoding="utf-8")
-        if self.tcp:
-            return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
-        host = quote(str(self.sockets), safe="")
-        return f"postgresql://{USER}:{password}@/{DATABASE}?host={host}&port={self.port}"
+        """How the application connects; holds the password."""
+        return self._url(LOGIN, self.folder.secret("postgres.app.password", 24))
 
     @property
-    def _password_file(self) -> Path:
-        return self.folder.path / "postgres.password"
+    def owner_url(self) -> str:
+        """How the owner connects, who is a superuser; holds the password."""
+        return self._url(OWNER, self.folder.secret("postgres.password", 24))
+
+    def _url(self, user: str, password_file: Path) -> str:
+        password = password_file.read_text(encoding="utf-8")
+        if self.tcp:
+            return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+        host = quote(str(self.sockets), safe="")
+        return f"postgresql://{user}:{password}@/{DATABASE}?host={host}&port={self.port}"
 
     def start(self) -> None:
         """Create the database at the first start, then run. Raises EmbeddedError."""
@@ -142,7 +148,7 @@ class Postgres(Server):
         return [
             str(self.programs / "initdb"),
             f"--pgdata={target}",
-            f"--username={USER}",
+            f"--username={OWNER}",
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",

@@ -25,6 +25,7 @@ class RunningServices:
     """
 
     database_url: str
+    database_owner_url: str
     redis_url: str
     pid: int
     started_at: datetime
@@ -36,7 +37,7 @@ class Services:
 
     Use it as a context manager, or call start() and stop(). The servers die with the thread that
     called start(), however it ends. A database_url or redis_url given here is passed on and its
-    own server not started. fast trades safety against a power cut for speed (tests). tcp makes
+    own server not started; database_owner_url goes with database_url. fast trades safety against a power cut for speed (tests). tcp makes
     the URLs point to free ports of 127.0.0.1 instead of unix sockets. port is passed on to
     whoever calls read_running().
     """
@@ -48,6 +49,7 @@ class Services:
         tcp: bool = False,
         *,
         database_url: str | None = None,
+        database_owner_url: str | None = None,
         redis_url: str | None = None,
         port: int | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class Services:
         self.fast = fast
         self.tcp = tcp
         self.database_url = database_url or ""
+        self.database_owner_url = (database_owner_url or "") if database_url else ""
         self.redis_url = redis_url or ""
         self.port = port
         self.servers: list[Server] = []
@@ -122,6 +125,7 @@ class Services:
             self.servers.append(postgres)
             postgres.start()
             self.database_url = postgres.url
+            self.database_owner_url = postgres.owner_url
         if self._own_redis:
             self.folder.open_log(Valkey.name)
             valkey = Valkey(self.folder, identity, sockets, fast=self.fast, tcp=self.tcp)
@@ -133,6 +137,7 @@ class Services:
     def _announce(self) -> None:
         facts = {
             "database_url": self.database_url,
+            "database_owner_url": self.database_owner_url,
             "redis_url": self.redis_url,
             "pid": os.getpid(),
             "started_at": datetime.now(UTC).isoformat(),
@@ -163,6 +168,7 @@ def read_running(data_dir: Path) -> RunningServices | None:
             return None
         return RunningServices(
             database_url=facts["database_url"],
+            database_owner_url=facts["database_owner_url"],
             redis_url=facts["redis_url"],
             pid=facts["pid"],
             started_at=datetime.fromisoformat(facts["started_at"]),

@@ -106,6 +106,7 @@ class Supervisor:
         environment = {
             **self.plan.environment,
             "EXECFABRIC_DATABASE_URL": services.database_url,
+            "EXECFABRIC_DATABASE_OWNER_URL": services.database_owner_url,
             "EXECFABRIC_REDIS_URL": services.redis_url,
         }
         if self.plan.prepare:

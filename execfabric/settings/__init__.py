@@ -105,6 +105,7 @@ TEMPLATES = [
 # --- services -----------------------------------------------------------------------------------
 
 DATABASES = {"default": services.database_settings(ENVIRONMENT.database_url)}
+DATABASE_OWNER = services.owner_settings(ENVIRONMENT.database_owner_url, DATABASES["default"])
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 CACHES = {
     "default": {

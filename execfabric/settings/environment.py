@@ -16,7 +16,14 @@ from execfabric.embedded import choose_data_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
-SECRETS = ("secret_key", "database_url", "redis_url", "storage_url", "email_url")
+SECRETS = (
+    "secret_key",
+    "database_url",
+    "database_owner_url",
+    "redis_url",
+    "storage_url",
+    "email_url",
+)
 """Settings that ``…_FILE`` may stand for."""
 SHORTEST_KEY = 32
 
@@ -47,7 +54,15 @@ class Environment(BaseSettings):
     )
     database_url: str = Field(
         default="",
-        description="postgresql://user:password@host:5432/name. Empty: the embedded PostgreSQL.",
+        description="postgresql://user:password@host:5432/name: how the application logs in. The "
+        "role has no rights by itself, and is created by the owner when it is missing. Empty: the "
+        "embedded PostgreSQL.",
+    )
+    database_owner_url: str = Field(
+        default="",
+        description="The same database as its owner, who may create schemas and roles: for "
+        "migrating and for opening tenants. Without it a process can do neither. Embedded use has "
+        "one of its own.",
     )
     redis_url: str = Field(
         default="", description="redis://:password@host:6379/0. Empty: the embedded Valkey."

@@ -37,6 +37,9 @@ def with_embedded(environment: Environment) -> Environment:
     return environment.model_copy(
         update={
             "database_url": environment.database_url or running.database_url,
+            # An owner that was given belongs to the database that was given.
+            "database_owner_url": environment.database_owner_url
+            or ("" if environment.database_url else running.database_owner_url),
             "redis_url": environment.redis_url or running.redis_url,
             "port": environment.port if given or running.port is None else running.port,
         }
@@ -45,10 +48,36 @@ def with_embedded(environment: Environment) -> Environment:
 
 def database_settings(url: str) -> dict[str, Any]:
     """Return the DATABASES entry of a ``postgresql://`` URL."""
+    return {
+        **_database(url, "EXECFABRIC_DATABASE_URL"),
+        "ENGINE": "tenants.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+def owner_settings(url: str, database: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what of a DATABASES entry is different for the owner; None without a URL."""
+    if not url:
+        return None
+    owner = _database(url, "EXECFABRIC_DATABASE_OWNER_URL")
+    if owner.pop("NAME") != database["NAME"]:
+        raise ImproperlyConfigured(
+            "EXECFABRIC_DATABASE_OWNER_URL and EXECFABRIC_DATABASE_URL name two databases."
+        )
+    if owner["USER"] == database["USER"]:
+        raise ImproperlyConfigured(
+            "EXECFABRIC_DATABASE_URL logs in as the owner, whom nothing keeps out of a tenant. "
+            "Name another user there; it is created when it is missing."
+        )
+    return owner
+
+
+def _database(url: str, setting: str) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
-        raise ImproperlyConfigured(f"EXECFABRIC_DATABASE_URL is not usable: {error}") from None
+        raise ImproperlyConfigured(f"{setting} is not usable: {error}") from None
     known = {
         "NAME": "dbname",
         "HOST": "host",
@@ -58,15 +87,8 @@ def database_settings(url: str) -> dict[str, Any]:
     }
     database: dict[str, Any] = {name: parts.pop(key, "") for name, key in known.items()}
     if not database["NAME"]:
-        raise ImproperlyConfigured("EXECFABRIC_DATABASE_URL names no database.")
-    return {
-        **database,
-        "ENGINE": "tenants.postgresql",
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": parts,
-        "TEST": {"NAME": f"test_{database['NAME']}"},
-    }
+        raise ImproperlyConfigured(f"{setting} names no database.")
+    return {**database, "OPTIONS": parts}
 
 
 def broker_url(redis_url: str) -> str:

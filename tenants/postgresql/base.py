@@ -1,71 +1,106 @@
-"""PostgreSQL backend that is always on the schema it says it is, or raises.
+"""PostgreSQL backend that is always on the schema and in the role it says it is, or raises.
 
-Two faults of the stock django-tenants backend are closed here: a failing switch is swallowed there
-and the statement runs on the schema before, and a schema that does not exist is accepted, so that
-unqualified names fall through to ``public``.
+The platform logs in with a role that has no rights by itself. For each schema there is one role
+with rights on that schema only (roles.py); schema and role are switched together, in one message.
+Whether a switch is needed is read off the connection: PostgreSQL (18 and later) reports every
+change of ``search_path`` by itself, one undone by a rollback too, so nothing is remembered here
+that could be wrong.
 """
 
 from __future__ import annotations
 
-import weakref
+import re
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
 from psycopg import pq
+
+from .cursors import OneStatementCursor
+from .roles import role_of
+
+SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+"""Names that PostgreSQL reports back without quotes."""
 
 
 class SchemaSwitchFailed(OperationalError):
     """The connection could not be switched; the statement was not run."""
 
 
-_confirmed: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
-"""Physical connection -> search path known to be in force outside any transaction."""
-
-
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Switches schema in one statement, and in none when the connection is already there."""
+    """A session of the application: in a tenant's schema and role, or in the public domain's."""
 
-    _setting_search_path: bool
-    search_path_set_schemas: tuple[str, ...] | None
+    is_owner = False
+    """Whether this is a session of the owner (owner.py), which takes no role."""
+
+    schema_name: str
+    _switched: Any = None
+    """The physical connection that was switched at least once."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        if not self.is_owner:
+            params["cursor_factory"] = OneStatementCursor
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        try:
+            self._require_usable(connection)
+        except ImproperlyConfigured:
+            connection.close()
+            raise
+        return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        cursor = super().create_cursor(name)
+        if isinstance(cursor, OneStatementCursor):
+            cursor.before_each = self._handle_search_path
+        return cursor
 
     def _handle_search_path(self, cursor: Any = None) -> None:
-        if self._setting_search_path or self.search_path_set_schemas:
+        """Switch unless the connection is there already. Raises SchemaSwitchFailed.
+
+        Nothing is done while a failed transaction waits for its rollback: PostgreSQL refuses every
+        statement until then.
+        """
+        path = self._search_path()
+        pgconn = self.connection.pgconn
+        if self._switched is self.connection and pgconn.parameter_status(b"search_path") == path:
             return
-        wanted = tuple(self._get_cursor_search_paths())
-        if _confirmed.get(self.connection) == wanted:
-            self.search_path_set_schemas = wanted
+        if pgconn.transaction_status == pq.TransactionStatus.INERROR:
             return
-        _confirmed.pop(self.connection, None)
-        if self.connection.info.transaction_status == pq.TransactionStatus.INERROR:
-            return  # PostgreSQL refuses every statement until the rollback, the caller's too.
-        self._setting_search_path = True
-        own_cursor = self.connection.cursor() if cursor is None else cursor
-        try:
-            own_cursor.execute(_switch_statement(wanted))
-        except Exception as error:
-            raise SchemaSwitchFailed(f"Could not switch to schema {wanted[0]}.") from error
-        finally:
-            self._setting_search_path = False
-            if cursor is None:
-                own_cursor.close()
-        self.search_path_set_schemas = wanted
-        if self.connection.info.transaction_status == pq.TransactionStatus.IDLE:
-            # Inside a transaction a rollback would take the setting back.
-            _confirmed[self.connection] = wanted
+        # Not by a cursor: that would open a transaction, whose rollback would take this back.
+        done = pgconn.exec_(self._switch_statement(path))
+        if done.status != pq.ExecStatus.COMMAND_OK:
+            raise SchemaSwitchFailed(f"Could not switch to schema {self.schema_name}.")
+        self._switched = self.connection
 
+    def _search_path(self) -> bytes:
+        """Return the path in the form PostgreSQL reports it. Raises for a name it would quote."""
+        names = self._get_cursor_search_paths()
+        if not all(SCHEMA_NAME.fullmatch(name) for name in names):
+            raise ImproperlyConfigured(f"{names[0]!r} is not a schema name.")
+        return ", ".join(names).encode()
 
-def _switch_statement(schemas: tuple[str, ...]) -> str:
-    """Return the statement that sets the search path, and fails if its first schema is missing.
+    def _switch_statement(self, path: bytes) -> bytes:
+        """Return one message of two statements: both take effect, or neither does."""
+        if self.is_owner:
+            role = "NONE"
+        else:
+            role = f'"{role_of(self.settings_dict["NAME"], self.schema_name)}"'
+        return b"SET search_path = " + path + b"; SET ROLE " + role.encode()
 
-    The cast is checked when the statement is parsed, so nothing is set when it fails.
-    """
-    path = ", ".join(base.quote_schema_name(schema) for schema in schemas)
-    own = base.quote_schema_name(schemas[0])
-    return (
-        f"SELECT set_config('search_path', {_literal(path)}, false), {_literal(own)}::regnamespace"
-    )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    def _require_usable(self, connection: Any) -> None:
+        """Raise ImproperlyConfigured for a server or a login that cannot keep tenants apart."""
+        if connection.info.parameter_status("search_path") is None:
+            raise ImproperlyConfigured(
+                "PostgreSQL 18 or newer is needed: older ones do not report their search_path."
+            )
+        if not self.is_owner and connection.info.parameter_status("is_superuser") != "off":
+            raise ImproperlyConfigured(
+                "EXECFABRIC_DATABASE_URL logs in as a superuser, whom nothing keeps out of a "
+                "tenant. Name a role without rights there (it is created when it is missing) and "
+                "give this one as EXECFABRIC_DATABASE_OWNER_URL."
+            )

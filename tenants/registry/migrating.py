@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
 
+import structlog
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django_tenants.utils import get_public_schema_name, schema_context
 from psycopg import sql
@@ -14,45 +20,103 @@ from psycopg import sql
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.roles import SYSTEM
+from tenants.postgresql.inspection import schemas_to_repair
+from tenants.postgresql.owner import as_owner
+from tenants.postgresql.repairing import repair_shared_roles, repair_tenant_roles
 
 from .models import Domain, Tenant, TenantKind
 from .provisioning import initialize_schema, prepare_template, tenant_migrations
+from .selectors import customer_schemas
+
+logger = structlog.get_logger(__name__)
 
 Progress = Callable[[str], None]
 
+FEW = 4
+"""So many schemas are upgraded in this process; for more, others are started."""
 
-def migrate_platform(progress: Progress) -> None:
-    """Create or upgrade the public schema, the template and every tenant's schema.
 
-    Safe to run again; a schema that is up to date costs one line of a single query.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A schema that could not be upgraded. It is as it was before; the others are done."""
+
+    schema: str
+    reason: str
+
+
+@as_owner()
+def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]:
+    """Create or upgrade the public schema, the template and every tenant's, and their roles.
+
+    Safe to run again, after a kill too: each schema is upgraded whole or not at all, and one that
+    is up to date costs one line of a single query. Tenants are upgraded by so many processes, by
+    default one a processor. A tenant that fails is returned and does not stop the others.
     """
     if _shared_behind():
         progress("upgrading the public schema")
         call_command("migrate_schemas", schema_name="public", verbosity=0, interactive=False)
+    if repair_shared_roles():
+        progress(
+            "the catalogue stays open to all roles, for want of a superuser: see isolation check"
+        )
     ensure_platform(actor=Actor.system("migrate"))
     prepare_template()
-    behind = schemas_behind()
-    for number, tenant in enumerate(behind, start=1):
-        progress(f"upgrading {tenant.schema_name} ({number} of {len(behind)})")
-        call_command(
-            "migrate_schemas", schema_name=tenant.schema_name, verbosity=0, interactive=False
-        )
-    for tenant in Tenant.objects.all():
+    failures = _migrate_tenants(schemas_behind(), progress, processes or os.cpu_count() or 1)
+    repair_tenant_roles(schemas_to_repair(customer_schemas()))
+    failed = {failure.schema for failure in failures}
+    for tenant in Tenant.objects.exclude(schema_name__in=failed):
         with schema_context(tenant.schema_name):
             initialize_schema(tenant)
+    return failures
 
 
-def schemas_behind() -> list[Tenant]:
-    """Return the tenants whose schema lacks a migration that is on disk.
+def _migrate_tenants(
+    schemas: Sequence[str], progress: Progress, processes: int
+) -> list[Failure]:
+    outcomes = (
+        map(_migrate_tenant, schemas)
+        if len(schemas) <= FEW or processes == 1
+        else _in_processes(schemas, processes)
+    )
+    failures = []
+    for number, (schema, reason) in enumerate(outcomes, start=1):
+        progress(f"{'upgraded' if not reason else 'COULD NOT UPGRADE'} {schema} "
+                 f"({number} of {len(schemas)})")  # fmt: skip
+        if reason:
+            failures.append(Failure(schema, reason))
+    return failures
 
-    Three queries, however many tenants there are. One without a schema is left out.
+
+def _migrate_tenant(schema: str) -> tuple[str, str]:
+    """Upgrade one schema; return it with why it failed, empty when it did not."""
+    try:
+        with as_owner():
+            call_command("migrate_schemas", schema_name=schema, verbosity=0, interactive=False)
+    except Exception as error:  # Whatever it was, the others go on.
+        logger.exception("tenant.not_migrated", tenant_schema=schema)
+        return schema, f"{type(error).__name__}: {error}"
+    return schema, ""
+
+
+def _in_processes(schemas: Sequence[str], processes: int) -> Iterator[tuple[str, str]]:
+    """Yield the outcomes as they come."""
+    connections.close_all()  # A fork must not share them.
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        futures = {pool.submit(_migrate_tenant, schema): schema for schema in schemas}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield futures[future], "the process that upgraded it was killed; run this again"
+
+
+def schemas_behind() -> list[str]:
+    """Return the tenants' schemas that lack a migration that is on disk.
+
+    Three queries, however many tenants there are.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nspname FROM pg_namespace")
-        present = {name for (name,) in cursor.fetchall()}
-    customers = Tenant.objects.exclude(kind=TenantKind.PLATFORM).order_by("pk")
-    tenants = [tenant for tenant in customers if tenant.schema_name in present]
-    if not tenants:
+    schemas = customer_schemas()
+    if not schemas:
         return []
     wanted = tenant_migrations()
     count = sql.SQL(
@@ -60,15 +124,14 @@ def schemas_behind() -> list[Tenant]:
     )
     parts = [
         count.format(
-            name=sql.Literal(tenant.schema_name),
-            table=sql.Identifier(tenant.schema_name, "django_migrations"),
+            name=sql.Literal(schema), table=sql.Identifier(schema, "django_migrations")
         )
-        for tenant in tenants
+        for schema in schemas
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(" UNION ALL ").join(parts), {"wanted": wanted})
         applied = dict(cursor.fetchall())
-    return [tenant for tenant in tenants if applied[tenant.schema_name] < len(wanted)]
+    return [schema for schema in schemas if applied[schema] < len(wanted)]
 
 
 @action("registry.platform.ensure", title="Set up the public domain", roles=SYSTEM)

@@ -24,6 +24,8 @@ from django.db.migrations.loader import MigrationLoader
 from django_tenants.utils import schema_context, schema_exists
 from psycopg import sql
 
+from tenants.postgresql.repairing import repair_tenant_roles
+
 from .models import Tenant
 
 logger = structlog.get_logger(__name__)
@@ -44,9 +46,10 @@ def on_tenant_provisioned(initializer: Initializer) -> Initializer:
 
 
 def provision_schema(tenant: Tenant) -> None:
-    """Create tenant's schema with all tables and run every initializer in it.
+    """Create tenant's schema with all tables and its role, and run every initializer in it.
 
-    Joins the transaction at hand, so a failure leaves no half-made tenant.
+    Needs a session of the owner. Joins the transaction at hand, so a failure leaves no half-made
+    tenant.
     """
     if schema_exists(tenant.schema_name):
         raise RuntimeError(f"Schema {tenant.schema_name} exists already.")
@@ -55,6 +58,7 @@ def provision_schema(tenant: Tenant) -> None:
     started = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute(ddl.replace(PLACEHOLDER, quoted))
+    repair_tenant_roles([tenant.schema_name])
     with schema_context(tenant.schema_name):
         initialize_schema(tenant)
     logger.info(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from execfabric.core import permissions
@@ -18,6 +19,16 @@ def tenants_visible_to(actor: Actor) -> QuerySet[Tenant]:
         return Tenant.objects.none()
     tenants = Tenant.objects.exclude(kind=TenantKind.PLATFORM).prefetch_related("domains")
     return tenants.order_by("-number")
+
+
+def customer_schemas() -> list[str]:
+    """Return the schema of every tenant but the platform, whatever its status, that is there."""
+    names = set(
+        Tenant.objects.exclude(kind=TenantKind.PLATFORM).values_list("schema_name", flat=True)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace ORDER BY nspname")
+        return [name for (name,) in cursor.fetchall() if name in names]
 
 
 def open_schemas() -> list[str]:

@@ -15,6 +15,8 @@ from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.roles import PLATFORM, SYSTEM
 from execfabric.core.states import move
 
+from tenants.postgresql.owner import as_owner
+
 from .hosts import announce_tenant_change
 from .models import (
     FIRST_NUMBER,
@@ -54,6 +56,7 @@ def makes_owner(factory: OwnerFactory) -> OwnerFactory:
     return factory
 
 
+@as_owner()
 @action("registry.tenant.open", title="Open a tenant", roles=PLATFORM | SYSTEM)
 def open_tenant(
     *,
@@ -91,6 +94,7 @@ def open_tenant(
     return tenant
 
 
+@as_owner()
 @action("registry.tenant.open_free", title="Open the free edition", roles=SYSTEM)
 def open_free_edition(*, actor: Actor, title: str) -> Tenant:
     """Create the free edition's tenant on ``<base>`` and ``free.<base>``. Raises Conflict."""

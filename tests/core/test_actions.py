@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from celery import current_app
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from kombu.exceptions import OperationalError
 
 from execfabric.core import permissions
@@ -18,6 +18,7 @@ from execfabric.core.request_context import request_id_scope
 from execfabric.core.roles import Role
 from execfabric.core.tasks import enqueue
 from tenants.accounts.models import Account, RoleAssignment
+from tenants.postgresql.owner import as_owner
 
 OPERATORS = frozenset({Role.OPERATOR})
 
@@ -110,21 +111,26 @@ def test_services_take_keywords_only():
             return actor
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE core_auditevent SET code='x'",
-        "DELETE FROM core_auditevent",
-        "TRUNCATE core_auditevent",
-    ],
-)
-def test_the_database_refuses_to_change_the_trail(acme, person, rename, sql):
-    from django.db import DatabaseError
+CHANGES = [
+    "UPDATE core_auditevent SET code='x'",
+    "DELETE FROM core_auditevent",
+    "TRUNCATE core_auditevent",
+]
 
+
+@pytest.mark.usefixtures("owner_session")
+@pytest.mark.parametrize("sql", CHANGES)
+def test_nobody_changes_the_trail_not_even_its_owner(acme, person, rename, sql):
     oscar = person("oscar")
     rename(actor=oscar.actor, account=oscar.account, to="Oscar")
 
     with pytest.raises(DatabaseError, match="annot"), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+@pytest.mark.parametrize("sql", CHANGES[:2])
+def test_a_tenant_has_no_right_to_change_the_trail(acme, sql):
+    with pytest.raises(DatabaseError, match="permission denied"), connection.cursor() as cursor:
         cursor.execute(sql)
 
 
@@ -147,7 +153,7 @@ class TestTheCommit:
             connection.set_schema_to_public()
             connection.set_tenant(Tenant.objects.get(name="acme"))
             yield
-            with transaction.atomic(), connection.cursor() as cursor:
+            with as_owner(), transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("ALTER TABLE core_auditevent DISABLE TRIGGER USER")
                 cursor.execute("DELETE FROM core_auditevent WHERE code = 'tests.act.commit'")
                 cursor.execute("ALTER TABLE core_auditevent ENABLE TRIGGER USER")

@@ -23,7 +23,7 @@ def test_programs_out_of_reach_are_copied_once_and_work(
         program = Path(f"/proc/{postgres.process.pid}/exe").readlink()
         assert program.is_relative_to(folder.resolve() / "var" / "bin")
         made_at = program.stat().st_ino
-        with psycopg.connect(services.database_url) as connection:
+        with psycopg.connect(services.database_owner_url) as connection:
             connection.execute("CREATE EXTENSION pg_trgm")
 
     with Services(folder / "var", fast=True):

@@ -22,13 +22,13 @@ import sys, time
 from pathlib import Path
 from execfabric.embedded import Services
 services = Services(Path(sys.argv[1]), fast=True).start()
-print(services.database_url, flush=True)
+print(services.database_owner_url, flush=True)
 time.sleep(600)
 """
 
 
 def ask(services: Services, statement: str) -> str:
-    with psycopg.connect(services.database_url, autocommit=True) as connection:
+    with psycopg.connect(services.database_owner_url, autocommit=True) as connection:
         row = connection.execute(statement).fetchone()
         return str(row[0]) if row else ""
 
@@ -59,7 +59,7 @@ def test_both_answer_under_their_urls_and_are_gone_after_the_stop(folder: Path) 
 def test_data_survives_a_restart(folder: Path) -> None:
     with (
         Services(folder / "var", fast=True) as services,
-        psycopg.connect(services.database_url) as connection,
+        psycopg.connect(services.database_owner_url) as connection,
     ):
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
 
@@ -69,16 +69,16 @@ def test_data_survives_a_restart(folder: Path) -> None:
 
 def test_tcp_urls_answer_on_the_loopback(folder: Path) -> None:
     with Services(folder / "var", fast=True, tcp=True) as services:
-        assert "@127.0.0.1:" in services.database_url
+        assert "@127.0.0.1:" in services.database_owner_url
         assert ask(services, "SELECT 1") == "1"
         assert redis.Redis.from_url(services.redis_url).ping()
 
 
 def test_a_wrong_password_is_refused(folder: Path) -> None:
     with Services(folder / "var", fast=True) as services:
-        password = services.database_url.split(":")[2].split("@")[0]
+        password = services.database_owner_url.split(":")[2].split("@")[0]
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(services.database_url.replace(password, "wrong"))
+            psycopg.connect(services.database_owner_url.replace(password, "wrong"))
 
 
 def test_the_servers_never_run_as_root(folder: Path) -> None:
@@ -171,8 +171,8 @@ def test_others_find_the_services_only_while_they_run(folder: Path) -> None:
     with Services(folder / "var", fast=True) as services:
         running = read_running(folder / "var")
         assert running is not None
-        assert (running.database_url, running.redis_url, running.pid) == (
-            services.database_url,
+        assert (running.database_owner_url, running.redis_url, running.pid) == (
+            services.database_owner_url,
             services.redis_url,
             os.getpid(),
         )
@@ -224,10 +224,14 @@ def test_a_user_without_a_name_is_told_before_the_database_is_made(
 
 
 def test_servers_of_the_operator_are_passed_on_and_not_started(folder: Path) -> None:
-    database_url, redis_url = "postgresql://db.example/one", "redis://cache.example/0"
-    with Services(folder / "var", database_url=database_url, redis_url=redis_url) as services:
+    given = {
+        "database_url": "postgresql://app@db.example/one",
+        "database_owner_url": "postgresql://owner@db.example/one",
+        "redis_url": "redis://cache.example/0",
+    }
+    with Services(folder / "var", **given) as services:
         assert services.servers == []
-        assert (services.database_url, services.redis_url) == (database_url, redis_url)
+        assert {name: getattr(services, name) for name in given} == given
 
 
 def test_a_folder_of_another_postgresql_is_refused_with_both_versions(folder: Path) -> None:

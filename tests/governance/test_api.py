@@ -9,6 +9,9 @@ from execfabric.core.models import AuditEvent
 TENANT = {"name": "initech", "title": "Initech", "owner": {"username": "peter"}}
 
 
+pytestmark = pytest.mark.usefixtures("owner_session")
+
+
 @pytest.fixture
 def sam(platform, person):
     return person("sam").api

@@ -59,6 +59,7 @@ def test_the_list_costs_the_same_however_many_tenants_there_are(sam, django_asse
         sam.get("/platform/tenants/")
 
 
+@pytest.mark.usefixtures("owner_session")
 def test_opening_a_tenant_shows_its_address_and_the_owners_link_once(sam):
     response = sam.post("/platform/tenants/open/", NEW)
 
@@ -73,6 +74,7 @@ def test_opening_a_tenant_shows_its_address_and_the_owners_link_once(sam):
     assert "set-password" not in text_of(sam.get("/platform/tenants/initech/"))
 
 
+@pytest.mark.usefixtures("owner_session")
 def test_a_typed_password_makes_no_link(sam):
     page = text_of(sam.post("/platform/tenants/open/", {**NEW, "password": "long-words-here-7"}))
 
@@ -80,6 +82,7 @@ def test_a_typed_password_makes_no_link(sam):
     assert "long-words-here-7" not in page
 
 
+@pytest.mark.usefixtures("owner_session")
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
@@ -100,6 +103,7 @@ def test_what_does_not_fit_is_shown_beside_its_field(sam, wrong, field):
     assert not Tenant.objects.filter(title="Initech Ltd").exists()
 
 
+@pytest.mark.usefixtures("owner_session")
 def test_a_name_that_is_taken_is_refused(sam):
     response = sam.post("/platform/tenants/open/", {**NEW, "name": "acme"})
 

@@ -149,7 +149,7 @@ def test_runs_outlive_their_database_connections_and_hold_up_no_scan(live: Live)
 
 def database_url(live: Live) -> str:
     services = json.loads((live.folder / "data" / "run" / "services.json").read_text())
-    return services["database_url"]
+    return services["database_owner_url"]
 
 
 def celery_workers(live: Live) -> list[int]:

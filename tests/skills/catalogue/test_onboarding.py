@@ -127,7 +127,7 @@ def test_the_database_refuses_such_a_name_too():
         Skill.objects.create(name="Greet Me")
 
 
-def test_the_command_names_the_tenants_it_knows(tmp_path):
+def test_the_command_names_the_tenants_it_knows(platform, tmp_path):
     with pytest.raises(CommandError, match="globex"):
         call_command("onboard_script", "nobody", str(tmp_path))
 

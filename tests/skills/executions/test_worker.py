@@ -9,13 +9,13 @@ from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 
-import psycopg
 import pytest
 from celery import Celery
 from celery.signals import task_prerun
 from django.core.files.storage import default_storage
 from django.db import DataError, OperationalError, connection
 from django.utils import timezone
+from django_tenants.utils import schema_context
 
 from execfabric.celery import app, prepare_for_runs, tell_supervisor
 from execfabric.core.actor import Actor
@@ -27,6 +27,7 @@ from skills.executions.models import Artifact, Execution, LogChunk
 from skills.executions.states import Status
 from tenants.registry.models import Tenant, TenantStatus
 from tests.factories.skills import make_skill
+from tests.owner import owner_connection
 
 pytestmark = pytest.mark.usefixtures("acme")
 LATER = timedelta(hours=1)
@@ -138,9 +139,7 @@ def backend_of_this_thread() -> int:
 
 
 def kill(backend: int) -> None:
-    address = connection.settings_dict
-    parts = {key.lower(): address[key] for key in ("HOST", "PORT", "USER", "PASSWORD")}
-    with psycopg.connect(dbname=address["NAME"], autocommit=True, **parts) as server:
+    with owner_connection() as server:
         server.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
 
 
@@ -339,7 +338,11 @@ class TestWhatIsRecorded:
 class TestClosedTenants:
     @pytest.fixture(params=[TenantStatus.SUSPENDED, TenantStatus.CLOSED])
     def close(self, request, acme):
-        return lambda: Tenant.objects.filter(pk=acme.pk).update(status=request.param)
+        def close_it():
+            with schema_context("public"):
+                Tenant.objects.filter(pk=acme.pk).update(status=request.param)
+
+        return close_it
 
     def test_nothing_of_a_closed_tenant_runs(self, ask, close, monkeypatch):
         execution = ask()
@@ -388,7 +391,8 @@ class TestScans:
 
         scan()
 
-        assert sorted(seen) == sorted(Tenant.objects.values_list("schema_name", flat=True))
+        with schema_context("public"):
+            assert sorted(seen) == sorted(Tenant.objects.values_list("schema_name", flat=True))
         assert len(seen) > 2
 
     def test_a_row_that_fails_keeps_no_other_from_its_turn(self, ask, monkeypatch):

@@ -67,6 +67,7 @@ class TestRoles:
         with pytest.raises(IntegrityError), transaction.atomic():
             RoleAssignment.objects.create(account=oscar, role=role)
 
+    @pytest.mark.usefixtures("owner_session")
     def test_one_that_got_in_all_the_same_counts_for_nothing(self, person):
         oscar = person("oscar").account
         with connection.cursor() as cursor:

@@ -18,6 +18,9 @@ from tenants.registry.services import OwnerRequest, open_tenant
 OWNER = OwnerRequest("otto", password="a good long password")
 
 
+pytestmark = pytest.mark.usefixtures("owner_session")
+
+
 @pytest.fixture
 def sam(platform, person):
     return person("sam").actor

@@ -11,14 +11,13 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from execfabric.operations.demo import seed_demo, write_demo_file
-from tenants.registry.migrating import migrate_platform
 
 
 class Command(BaseCommand):
     help = "Make everything `make demo` needs: schemas, static files, accounts, example skills."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        migrate_platform(self.stdout.write)
+        call_command("migrate_platform", stdout=self.stdout)
         self._collect_static_files()
         demo_file = Path(os.environ.get("EXECFABRIC_DEMO_FILE", settings.DATA_DIR / "demo.json"))
         write_demo_file(seed_demo(self.stdout.write), demo_file)

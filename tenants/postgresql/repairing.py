@@ -1,0 +1,56 @@
+"""Bringing the roles and rights of a database to what they should be; safe to run at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import connection, transaction
+from psycopg import sql
+
+from . import roles
+from .catalog import read_open_catalogue
+from .login import login_of_the_application
+
+REPAIR_LOCK = 7_301_003
+"""Advisory lock: PostgreSQL fails two sessions that change rights of one thing at once."""
+
+
+def repair_shared_roles() -> list[str]:
+    """Ensure the login, the public domain's role and the tenants' group, and close the catalogue.
+
+    Returns the statements that only a superuser could run, where the owner is none. Needs a
+    session of the owner.
+    """
+    login = login_of_the_application()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPAIR_LOCK])
+        roles.ensure_login(
+            cursor, name=login.name, password=login.password, database=login.database
+        )
+        roles.ensure_shared_roles(cursor, login=login.name, database=login.database)
+        cursor.execute("SELECT quote_ident(current_user), rolsuper FROM pg_roles "
+                       "WHERE rolname = current_user")  # fmt: skip
+        owner, is_superuser = cursor.fetchone()
+        found = read_open_catalogue(cursor)
+        statements = list(found.statements(owner=owner))
+        if not is_superuser:
+            return statements
+        for statement in statements:
+            cursor.execute(sql.SQL(statement))  # type: ignore[arg-type]  # made of the catalogue
+        if found:
+            cursor.execute(
+                sql.SQL("GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO {}")
+                .format(sql.Identifier(login.name))
+            )  # fmt: skip
+    return []
+
+
+def repair_tenant_roles(schemas: Iterable[str]) -> None:
+    """Ensure the roles of these tenants, each in a transaction. Needs a session of the owner."""
+    login = login_of_the_application()
+    for schema in schemas:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPAIR_LOCK])
+            roles.ensure_tenant_role(
+                cursor, schema=schema, login=login.name, database=login.database
+            )

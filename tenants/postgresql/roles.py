@@ -1,0 +1,164 @@
+"""The roles of one database, by name and by what they may do. All of it can be run again.
+
+=========================  ==================================================================
+``<login>``                logs in for the application; holds no right, may become the others
+``<database>_public``      the public domain: the tables of schema ``public``
+``<database>_<schema>``    one tenant: the tables of its schema
+``<database>_tenants``     what all tenants share: the opened tables of ``public`` (exposure.py)
+the owner                  owns everything, migrates, opens tenants; never serves a request
+=========================  ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import pq, sql
+
+from .exposure import OPENINGS
+
+ROW_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+"""What a role may do with its tables, unless the model names less in ``database_rights``."""
+PUBLIC_SCHEMA = "public"
+LONGEST_DATABASE_NAME = 40
+"""Bytes; a role's name is made of it and must fit PostgreSQL's 63."""
+NO_POWERS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+
+
+def role_of(database: str, schema: str) -> str:
+    """Return the role with rights on schema. Raises ImproperlyConfigured for a long database."""
+    if len(database.encode()) > LONGEST_DATABASE_NAME:
+        raise ImproperlyConfigured(
+            f"The name of the database is longer than {LONGEST_DATABASE_NAME} bytes, which leaves "
+            "no room for the names of its roles."
+        )
+    return f"{database}_{schema}"
+
+
+def group_of(database: str) -> str:
+    """Return the role of what all tenants share."""
+    return role_of(database, "tenants")
+
+
+def rights_by_table() -> dict[str, tuple[str, ...]]:
+    """Return the rights on the tables that have narrower ones than ROW_RIGHTS."""
+    narrower = {
+        model._meta.db_table: tuple(model.database_rights)
+        for model in apps.get_models(include_auto_created=True)
+        if hasattr(model, "database_rights")
+    }
+    return {**narrower, "django_migrations": ()}
+
+
+def ensure_login(cursor: Any, *, name: str, password: str, database: str) -> None:
+    """Create the role the application logs in with, or take away what it must not have.
+
+    The password is the configured one afterwards. It is sent as a SCRAM verifier, so no server log
+    can hold it.
+    """
+    if not name:
+        raise ImproperlyConfigured("EXECFABRIC_DATABASE_URL names no user to log in with.")
+    _ensure_role(cursor, name, "LOGIN NOINHERIT")
+    if password:
+        verifier = cursor.connection.pgconn.encrypt_password(
+            password.encode(), name.encode(), b"scram-sha-256"
+        )
+        _run(cursor, "ALTER ROLE {} PASSWORD {}", name, sql.Literal(verifier.decode()))
+    _run(cursor, "GRANT CONNECT ON DATABASE {} TO {}", database, name)
+
+
+def ensure_shared_roles(cursor: Any, *, login: str, database: str) -> None:
+    """Create the roles of the public domain and of all tenants; close the database to others."""
+    control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
+    _ensure_role(cursor, control, "NOLOGIN NOINHERIT")
+    _ensure_role(cursor, group, "NOLOGIN NOINHERIT")
+    _run(cursor, "GRANT {} TO {} WITH INHERIT FALSE, SET TRUE", control, login)
+    _run(cursor, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
+    _run(cursor, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    _run(cursor, "GRANT USAGE ON SCHEMA public TO {}", group)
+    grant_schema(cursor, schema=PUBLIC_SCHEMA, role=control)
+    open_shared_tables(cursor, database=database)
+
+
+def ensure_tenant_role(cursor: Any, *, schema: str, login: str, database: str) -> None:
+    """Create the role of one tenant and give it the rights on its schema, and no others."""
+    role = role_of(database, schema)
+    _ensure_role(cursor, role, "NOLOGIN NOINHERIT")
+    _run(cursor, "GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group_of(database), role)
+    _run(cursor, "GRANT {} TO {} WITH INHERIT FALSE, SET TRUE", role, login)
+    _run(cursor, "REVOKE ALL ON SCHEMA {} FROM PUBLIC", schema)
+    grant_schema(cursor, schema=schema, role=role)
+
+
+def grant_schema(cursor: Any, *, schema: str, role: str) -> None:
+    """Give role its rights on every table that schema has now, and take away any others."""
+    _run(cursor, "GRANT USAGE ON SCHEMA {} TO {}", schema, role)
+    _run(cursor, "REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM PUBLIC, {}", schema, role)
+    rights = sql.SQL(", ").join(map(sql.SQL, ROW_RIGHTS))
+    _run(cursor, "GRANT {} ON ALL TABLES IN SCHEMA {} TO {}", rights, schema, role)
+    for table, narrower in _present(cursor, schema, rights_by_table()).items():
+        name = sql.Identifier(schema, table)
+        _run(cursor, "REVOKE ALL ON {} FROM {}", name, role)
+        if narrower:
+            _run(cursor, "GRANT {} ON {} TO {}", _listed(narrower), name, role)
+
+
+def open_shared_tables(cursor: Any, *, database: str) -> None:
+    """Let tenants see their rows of the opened tables of ``public``; close all others to them."""
+    control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
+    _run(cursor, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}", group)
+    for opening in OPENINGS.values():
+        table = sql.Identifier(PUBLIC_SCHEMA, opening.table)
+        _run(cursor, "ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table)
+        for policy in ("platform", "own_tenant"):
+            _run(cursor, "DROP POLICY IF EXISTS {} ON {}", policy, table)
+        _run(cursor, "CREATE POLICY platform ON {} TO {} USING (true)", table, control)
+        _run(
+            cursor,
+            "CREATE POLICY own_tenant ON {} FOR SELECT TO {} USING ({})",
+            table,
+            group,
+            sql.SQL(opening.condition),  # type: ignore[arg-type]  # ours, not a literal
+        )
+        stamp = sql.Literal(opening.digest)
+        _run(cursor, "COMMENT ON POLICY own_tenant ON {} IS {}", table, stamp)
+        _run(cursor, "GRANT SELECT ON {} TO {}", table, group)
+
+
+def _ensure_role(cursor: Any, name: str, kind: str) -> None:
+    """Create role name, or correct it. kind is what it is: LOGIN or NOLOGIN, and inheritance."""
+    cursor.execute(
+        "SELECT rolcanlogin, rolinherit, rolsuper OR rolcreatedb OR rolcreaterole "
+        "OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = %s",
+        [name],
+    )
+    found = cursor.fetchone()
+    wanted = ("NOLOGIN" not in kind, "NOINHERIT" not in kind, False)
+    if found is None:
+        _run(cursor, f"CREATE ROLE {{}} {kind} {NO_POWERS}", name)
+    elif found != wanted:
+        # Named only where it is wrong: an owner who is no superuser may not even say NOSUPERUSER.
+        _run(cursor, f"ALTER ROLE {{}} {kind}" + (f" {NO_POWERS}" if found[2] else ""), name)
+
+
+def _present(
+    cursor: Any, schema: str, tables: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relname = ANY(%s)",
+        [sql.Identifier(schema).as_string(), list(tables)],
+    )
+    return {name: tables[name] for (name,) in cursor.fetchall()}
+
+
+def _listed(rights: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.SQL, rights))
+
+
+def _run(cursor: Any, statement: str, *parts: str | sql.Composable) -> None:
+    """Execute statement with parts for its braces; a plain string is the name of something."""
+    quoted = [part if isinstance(part, sql.Composable) else sql.Identifier(part) for part in parts]
+    cursor.execute(sql.SQL(statement).format(*quoted))
