@@ -11,7 +11,9 @@ from django.db import connection
 
 def owner_connection(**options: Any) -> psycopg.Connection[Any]:
     """Return a connection of the owner to this worker's database, outside any transaction."""
-    owner = {key.lower(): settings.DATABASE_OWNER[key] for key in ("HOST", "PORT", "USER", "PASSWORD")}
+    owner = {
+        key.lower(): settings.DATABASE_OWNER[key] for key in ("HOST", "PORT", "USER", "PASSWORD")
+    }
     return psycopg.connect(
         **{"dbname": connection.settings_dict["NAME"], "autocommit": True, **owner, **options}
     )

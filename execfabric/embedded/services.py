@@ -37,9 +37,9 @@ class Services:
 
     Use it as a context manager, or call start() and stop(). The servers die with the thread that
     called start(), however it ends. A database_url or redis_url given here is passed on and its
-    own server not started; database_owner_url goes with database_url. fast trades safety against a power cut for speed (tests). tcp makes
-    the URLs point to free ports of 127.0.0.1 instead of unix sockets. port is passed on to
-    whoever calls read_running().
+    own server not started; database_owner_url goes with database_url. fast trades safety against a
+    power cut for speed (tests). tcp makes the URLs point to free ports of 127.0.0.1 instead of unix
+    sockets. port is passed on to whoever calls read_running().
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
+from psycopg import Error as PsycopgError
 from psycopg import pq
 
 from .cursors import OneStatementCursor
@@ -74,7 +75,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # Not by a cursor: that would open a transaction, whose rollback would take this back.
         done = pgconn.exec_(self._switch_statement(path))
         if done.status != pq.ExecStatus.COMMAND_OK:
-            raise SchemaSwitchFailed(f"Could not switch to schema {self.schema_name}.")
+            reason = PsycopgError(done.error_message.decode(errors="replace"))
+            raise SchemaSwitchFailed(f"Could not switch to {self.schema_name}.") from reason
         self._switched = self.connection
 
     def _search_path(self) -> bytes:

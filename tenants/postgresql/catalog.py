@@ -7,6 +7,8 @@ the role of the statement after it. The platform needs none of that at run time.
 Only a superuser can take it away; where the owner is none, the statements are for one to run.
 """
 
+# ruff: noqa: S608  # The queries below are put together from constants.
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -20,24 +22,28 @@ CLOSED_FUNCTIONS = (
 """Names of functions that look at, lock, send or change what is not the caller's own rows."""
 HARMLESS_FUNCTIONS = ("pg_backend_pid", "pg_typeof", "pg_column_size", "pg_sleep")
 
-_OPEN_TO_ALL = "EXISTS (SELECT FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) acl WHERE acl.grantee = 0)"  # noqa: E501
-
-_FUNCTIONS = f"""
-    SELECT p.oid::regprocedure::text FROM pg_proc p
-    WHERE p.pronamespace = 'pg_catalog'::regnamespace
-      AND p.proname ~ %s AND p.proname <> ALL (%s) AND p.prorettype <> 'trigger'::regtype
-      AND {_OPEN_TO_ALL.format(acl="p.proacl", kind="f", owner="p.proowner")}
-    ORDER BY 1"""
-_RELATIONS = f"""
-    SELECT c.oid::regclass::text FROM pg_class c
-    WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v')
-      AND {_OPEN_TO_ALL.format(acl="c.relacl", kind="r", owner="c.relowner")}
-    ORDER BY 1"""
-_LANGUAGES = f"""
-    SELECT quote_ident(l.lanname) FROM pg_language l
-    WHERE l.lanpltrusted
-      AND {_OPEN_TO_ALL.format(acl="l.lanacl", kind="l", owner="l.lanowner")}
-    ORDER BY 1"""
+_OPEN_TO_ALL = (
+    "EXISTS (SELECT FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) granted"
+    " WHERE granted.grantee = 0)"
+)
+_FUNCTIONS = (
+    "SELECT p.oid::regprocedure::text FROM pg_proc p"
+    " WHERE p.pronamespace = 'pg_catalog'::regnamespace"
+    " AND p.proname ~ %s AND p.proname <> ALL (%s) AND p.prorettype <> 'trigger'::regtype AND "
+    + _OPEN_TO_ALL.format(acl="p.proacl", kind="f", owner="p.proowner")
+    + " ORDER BY 1"
+)
+_RELATIONS = (
+    "SELECT c.oid::regclass::text FROM pg_class c"
+    " WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v') AND "
+    + _OPEN_TO_ALL.format(acl="c.relacl", kind="r", owner="c.relowner")
+    + " ORDER BY 1"
+)
+_LANGUAGES = (
+    "SELECT quote_ident(l.lanname) FROM pg_language l WHERE l.lanpltrusted AND "
+    + _OPEN_TO_ALL.format(acl="l.lanacl", kind="l", owner="l.lanowner")
+    + " ORDER BY 1"
+)
 
 
 @dataclass(frozen=True, slots=True)

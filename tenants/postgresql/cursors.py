@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.backends.postgresql.base import Cursor
+from django.db.backends.postgresql.base import CursorMixin
 from django.db.utils import ProgrammingError
+from psycopg import ClientCursor
 from psycopg.sql import Composable
 
 PLAIN = re.compile(
@@ -28,7 +29,7 @@ class StatementRefused(ProgrammingError):
     """A statement of a kind that no session of the application sends; it was not sent."""
 
 
-class OneStatementCursor(Cursor):
+class OneStatementCursor(CursorMixin, ClientCursor[Any]):
     """Sends one plain statement per message. ``before_each`` runs before every one."""
 
     before_each: Callable[[], None] | None = None

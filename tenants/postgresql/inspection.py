@@ -13,6 +13,11 @@ from .catalog import read_open_catalogue
 from .exposure import OPENINGS
 from .login import Login, login_of_the_application
 
+CATALOGUE = "The catalogue tells nothing and changes nothing"
+"""The question whose problems only a superuser can mend."""
+TEMPLATE = "tenant_template"
+"""The schema tenants are made from, which no role may enter."""
+
 Question = Callable[[Any, "Scope"], Iterator[str]]
 
 
@@ -38,8 +43,6 @@ class Answer:
 
     title: str
     problems: tuple[str, ...]
-    is_catalogue: bool = False
-    """Whether only a superuser can mend it."""
 
 
 def inspect_isolation(schemas: Sequence[str]) -> list[Answer]:
@@ -47,32 +50,41 @@ def inspect_isolation(schemas: Sequence[str]) -> list[Answer]:
 
     The number of queries does not depend on the number of schemas.
     """
+    questions: dict[str, Question] = {
+        "The login has no powers, and no rights of its own": _login,
+        "Nobody else gets into the database": _database,
+        "Each tenant has a role that only the login may take": _only_problems(_role_problems),
+        "Each schema is open to its own role only": _only_problems(_schema_problems),
+        "Each table is open to its own role only": _only_problems(_table_problems),
+        "Shared tables show a tenant its own rows only": _policies,
+        CATALOGUE: _catalogue,
+    }
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_user")
-        scope = Scope(login_of_the_application(), schemas, cursor.fetchone()[0])
+        scope = _scope(cursor, schemas)
         return [
-            Answer("The login has no powers and no rights of its own", _all(_login, cursor, scope)),
-            Answer("Nobody else gets into the database", _all(_database, cursor, scope)),
-            Answer("Each tenant has a role that only the login may take", _all(_roles, cursor, scope)),
-            Answer("Each schema is open to its own role only", _all(_schemas, cursor, scope)),
-            Answer("Each table is open to its own role only", _all(_tables, cursor, scope)),
-            Answer("Shared tables show a tenant its own rows only", _all(_policies, cursor, scope)),
-            Answer("The catalogue is closed", _all(_catalogue, cursor, scope), is_catalogue=True),
-        ]  # fmt: skip
+            Answer(title, tuple(question(cursor, scope))) for title, question in questions.items()
+        ]
 
 
 def schemas_to_repair(schemas: Sequence[str]) -> list[str]:
     """Return those whose role or rights are not as they should be. Needs the owner's session."""
     with connection.cursor() as cursor:
-        scope = Scope(login_of_the_application(), schemas, "")
-        wrong = {schema for schema, _ in _role_problems(cursor, scope)}
-        wrong |= {schema for schema, _ in _schema_problems(cursor, scope)}
-        wrong |= {schema for schema, _ in _table_problems(cursor, scope)}
+        scope = _scope(cursor, schemas)
+        wrong = {
+            schema
+            for find in (_role_problems, _schema_problems, _table_problems)
+            for schema, _ in find(cursor, scope)
+        }
     return [schema for schema in schemas if schema in wrong]
 
 
-def _all(question: Question, cursor: Any, scope: Scope) -> tuple[str, ...]:
-    return tuple(question(cursor, scope))
+def _scope(cursor: Any, schemas: Sequence[str]) -> Scope:
+    cursor.execute("SELECT current_user")
+    return Scope(login_of_the_application(), schemas, cursor.fetchone()[0])
+
+
+def _only_problems(find: Callable[[Any, Scope], Iterator[tuple[str, str]]]) -> Question:
+    return lambda cursor, scope: (problem for _, problem in find(cursor, scope))
 
 
 def _login(cursor: Any, scope: Scope) -> Iterator[str]:
@@ -97,8 +109,8 @@ def _login(cursor: Any, scope: Scope) -> Iterator[str]:
         "OR r.rolname <> ALL (%s)) ORDER BY 1",
         [_quoted(name), known],
     )
-    yield from (f"{name} has the rights of {role} at all times, or should not have them at all."
-                for (role,) in cursor.fetchall())  # fmt: skip
+    for (role,) in cursor.fetchall():
+        yield f"{name} has the rights of {role} at all times, or should not have them at all."
     cursor.execute(
         "SELECT c.oid::regclass::text FROM pg_class c, aclexplode(c.relacl) acl "
         "WHERE acl.grantee = %s::regrole UNION SELECT nspname FROM pg_namespace n, "
@@ -121,18 +133,6 @@ def _database(cursor: Any, scope: Scope) -> Iterator[str]:
             yield f"{'Everybody' if name == '-' else name} has {rights} on the database."
     if scope.login.name not in found:
         yield f"{scope.login.name} may not connect to the database."
-
-
-def _roles(cursor: Any, scope: Scope) -> Iterator[str]:
-    return (text for _, text in _role_problems(cursor, scope))
-
-
-def _schemas(cursor: Any, scope: Scope) -> Iterator[str]:
-    return (text for _, text in _schema_problems(cursor, scope))
-
-
-def _tables(cursor: Any, scope: Scope) -> Iterator[str]:
-    return (text for _, text in _table_problems(cursor, scope))
 
 
 def _role_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
@@ -168,7 +168,7 @@ def _role_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
 def _schema_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
     """Yield (schema, problem) for schemas that others than their role get into."""
     wanted = {schema: {(scope.role(schema), "USAGE")} for schema in scope.schemas}
-    wanted["tenant_template"] = set()
+    wanted[TEMPLATE] = set()
     wanted[roles.PUBLIC_SCHEMA] = {
         (scope.role(roles.PUBLIC_SCHEMA), "USAGE"),
         (scope.group, "USAGE"),
@@ -200,7 +200,7 @@ def _table_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
         "CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner))) acl "
         "LEFT JOIN pg_roles r ON r.oid = acl.grantee "
         "WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'S') GROUP BY 1, 2, 3, 4",
-        [["tenant_template", roles.PUBLIC_SCHEMA, *scope.schemas]],
+        [[TEMPLATE, roles.PUBLIC_SCHEMA, *scope.schemas]],
     )
     tables: dict[tuple[str, str], dict[str, set[str]]] = {}
     for schema, table, kind, role, rights in cursor.fetchall():
@@ -211,7 +211,7 @@ def _table_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
         is_table = "S" not in held.pop("kind")
         wanted: dict[str, set[str]] = {}
         rights_wanted = set(narrower.get(table, roles.ROW_RIGHTS)) if is_table else set()
-        if schema != "tenant_template" and rights_wanted:
+        if schema != TEMPLATE and rights_wanted:
             wanted[scope.role(schema)] = rights_wanted
         if schema == roles.PUBLIC_SCHEMA and table in OPENINGS:
             wanted[scope.group] = {"SELECT"}
@@ -254,8 +254,8 @@ def _catalogue(cursor: Any, _scope: Scope) -> Iterator[str]:
 
 
 def _shown(rights: dict[str, set[str]]) -> str:
-    return "; ".join(f"{role} ({', '.join(sorted(held))})" for role, held in sorted(rights.items())) \
-        or "nobody"  # fmt: skip
+    held = [f"{role} ({', '.join(sorted(some))})" for role, some in sorted(rights.items())]
+    return "; ".join(held) or "nobody"
 
 
 def _quoted(name: str) -> str:

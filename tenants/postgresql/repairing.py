@@ -36,12 +36,11 @@ def repair_shared_roles() -> list[str]:
         if not is_superuser:
             return statements
         for statement in statements:
-            cursor.execute(sql.SQL(statement))  # type: ignore[arg-type]  # made of the catalogue
-        if found:
-            cursor.execute(
-                sql.SQL("GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO {}")
-                .format(sql.Identifier(login.name))
-            )  # fmt: skip
+            cursor.execute(sql.SQL(statement))
+        # Django sets the time zone with it, before any role is taken.
+        cursor.execute(
+            sql.SQL("GRANT EXECUTE ON FUNCTION set_config TO {}").format(sql.Identifier(login.name))
+        )
     return []
 
 

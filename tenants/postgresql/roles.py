@@ -16,7 +16,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from psycopg import pq, sql
+from psycopg import sql
 
 from .exposure import OPENINGS
 
@@ -121,7 +121,7 @@ def open_shared_tables(cursor: Any, *, database: str) -> None:
             "CREATE POLICY own_tenant ON {} FOR SELECT TO {} USING ({})",
             table,
             group,
-            sql.SQL(opening.condition),  # type: ignore[arg-type]  # ours, not a literal
+            sql.SQL(opening.condition),
         )
         stamp = sql.Literal(opening.digest)
         _run(cursor, "COMMENT ON POLICY own_tenant ON {} IS {}", table, stamp)

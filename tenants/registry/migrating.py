@@ -70,9 +70,7 @@ def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]
     return failures
 
 
-def _migrate_tenants(
-    schemas: Sequence[str], progress: Progress, processes: int
-) -> list[Failure]:
+def _migrate_tenants(schemas: Sequence[str], progress: Progress, processes: int) -> list[Failure]:
     outcomes = (
         map(_migrate_tenant, schemas)
         if len(schemas) <= FEW or processes == 1
@@ -123,9 +121,7 @@ def schemas_behind() -> list[str]:
         "SELECT {name}, count(*) FROM {table} WHERE app || '.' || name = ANY(%(wanted)s)"
     )
     parts = [
-        count.format(
-            name=sql.Literal(schema), table=sql.Identifier(schema, "django_migrations")
-        )
+        count.format(name=sql.Literal(schema), table=sql.Identifier(schema, "django_migrations"))
         for schema in schemas
     ]
     with connection.cursor() as cursor:

@@ -14,7 +14,6 @@ from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.roles import PLATFORM, SYSTEM
 from execfabric.core.states import move
-
 from tenants.postgresql.owner import as_owner
 
 from .hosts import announce_tenant_change

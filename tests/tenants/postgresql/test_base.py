@@ -56,8 +56,8 @@ def test_a_schema_that_does_not_exist_raises_and_nothing_runs(acme):
 
 
 def test_a_failing_switch_never_runs_the_statement_on_the_schema_before(acme, globex, monkeypatch):
-    with schema_context(acme.schema_name):
-        usernames()
+    connection.set_tenant(acme)
+    usernames()
 
     # The first of the two statements alone would do: a path of one tenant, the role of another.
     monkeypatch.setattr(
@@ -70,8 +70,7 @@ def test_a_failing_switch_never_runs_the_statement_on_the_schema_before(acme, gl
             usernames()
     monkeypatch.undo()
 
-    with schema_context(acme.schema_name):
-        assert where() == (acme.schema_name, role(acme))
+    assert where() == (acme.schema_name, role(acme))
 
 
 def test_a_rolled_back_switch_is_not_believed(acme, globex):
@@ -288,5 +287,3 @@ class TestTheLogin:
                 with pytest.raises(Exception, match="permission denied"):
                     session.execute(f"SELECT * FROM {table}")
             assert session.info.transaction_status == pq.TransactionStatus.IDLE
-
-
