@@ -7,12 +7,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from celery.result import AsyncResult
 from celery.signals import task_prerun, worker_init, worker_ready
 from tenant_schemas_celery.app import CeleryApp, switch_schema
+from tenant_schemas_celery.task import headers_with_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
 
-app = CeleryApp("execfabric")
+
+class SealingApp(CeleryApp):
+    """Seals every message it sends, so that workers take orders from this platform only."""
+
+    def send_task(
+        self, name: str, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> AsyncResult[Any]:
+        from execfabric.core.tasks import SEAL_HEADER, seal_of
+
+        headers = headers_with_schema(options.pop("headers", None) or {})
+        seal = seal_of(name, str(headers["_schema_name"]), kwargs or {})
+        return super().send_task(
+            name, args=args, kwargs=kwargs, headers={**headers, SEAL_HEADER: seal}, **options
+        )
+
+
+app = SealingApp("execfabric")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.set_default()  # Else a thread of the web server that sends a task would not know it.

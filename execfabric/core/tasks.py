@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import redis
 import structlog
 from celery import current_app
 from django.db import transaction
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django_tenants.utils import get_public_schema_name
 from kombu.exceptions import OperationalError
 from tenant_schemas_celery.app import get_schema_name_from_task
@@ -22,14 +25,29 @@ ONE_MORE_TRY = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.1, "
 """How a message is sent: a request waits for it, so a broker that is down must be known at once."""
 
 
+SEAL_HEADER = "_seal"
+
+
 class NoTenant(Exception):
-    """A task arrived without the schema it belongs to, or for another one; it did nothing."""
+    """A task arrived without the schema it belongs to, for another one, or forged.
+
+    It did nothing.
+    """
+
+
+def seal_of(task: str, schema: str, kwargs: Mapping[str, Any]) -> str:
+    """Return what proves that this platform sent task for schema with these arguments.
+
+    Whoever can write to the broker, but does not know the secret key, cannot make one.
+    """
+    message = json.dumps([task, schema, kwargs], sort_keys=True, default=str)
+    return salted_hmac("execfabric.core.tasks", message, algorithm="sha256").hexdigest()
 
 
 class TenantTask(SchemaSwitchingTask):
     """A task of one schema: a tenant's, or the platform's own workspace.
 
-    Refuses to run unless the message names a schema and the connection is on it.
+    Refuses to run unless the message names a schema, the connection is on it, and the seal is ours.
     """
 
     abstract = True
@@ -42,9 +60,16 @@ class TenantTask(SchemaSwitchingTask):
         misdirected = self.platform_only and schema != get_public_schema_name()
         if not schema or schema != current_schema() or misdirected:
             raise NoTenant(f"{self.name} was sent without a schema it may run in; it did nothing.")
-        headers = self.request.headers or {}
-        with request_id_scope(headers.get("_request_id") or self.request.get("_request_id") or ""):
+        seal = self._header(SEAL_HEADER)
+        if args or not constant_time_compare(seal, seal_of(self.name, schema, kwargs)):
+            raise NoTenant(f"{self.name} was not sent by this platform; it did nothing.")
+        with request_id_scope(self._header("_request_id")):
             return super().__call__(*args, **kwargs)
+
+    def _header(self, name: str) -> str:
+        """Return a header of the message; some brokers hand them over as part of the request."""
+        headers = self.request.headers or {}
+        return headers.get(name) or self.request.get(name) or ""
 
 
 class PlatformTask(TenantTask):

@@ -182,6 +182,7 @@ SESSION_COOKIE_AGE = 14 * 86_400
 CSRF_COOKIE_NAME = "execfabric_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"
+MESSAGE_STORAGE = "execfabric.web.messages.TenantCookieStorage"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

@@ -10,6 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LINK = re.compile(r"(/set-password/)[^\s\"'?<]+")
+STATEMENT = re.compile(r"\n(LINE \d+: .*\n\s*\^|(DETAIL|HINT|CONTEXT|QUERY):.*)")
+"""What PostgreSQL adds to its message: parts of the statement, and values of rows."""
+TENANT_SCHEMA = re.compile(r"\btenant_[a-z0-9_]+\b")
 
 
 def configuration(level: str) -> dict[str, Any]:
@@ -19,7 +22,7 @@ def configuration(level: str) -> dict[str, Any]:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
-        _mask_links,
+        _mask_texts,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,6 +40,7 @@ def configuration(level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    _mask_texts,
                     structlog.processors.JSONRenderer(),
                 ],
             }
@@ -50,12 +54,24 @@ def configuration(level: str) -> dict[str, Any]:
     }
 
 
-def _mask_links(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Hide the key and token of set-password links: Django names the path of what it refused."""
+def _mask_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out of every text what no log should hold.
+
+    Keys and tokens of set-password links (Django names the path of what it refused), statements
+    and values of the database, and, while a tenant is served, names of other tenants' schemas.
+    """
+    own = event.get("schema", "")
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = LINK.sub(r"\1…", value)
+            text = STATEMENT.sub("", LINK.sub(r"\1…", value))
+            if own.startswith("tenant_"):
+                text = TENANT_SCHEMA.sub(lambda found: _own_or_masked(found[0], own), text)
+            event[name] = text
     return event
+
+
+def _own_or_masked(schema: str, own: str) -> str:
+    return schema if schema == own else "(another schema)"
 
 
 def _add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,16 +10,20 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 
 from execfabric.core.actor import current_schema
 from execfabric.core.storage import open_file, store_file
+from executors.contract import ExecutorError
 from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle, unpack
-from executors.script.environment import build_environment
+from executors.script.environment import EnvironmentBuildError, build_environment
 from executors.script.executor import ScriptExecutor
 
 from .models import ScriptVersion
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +80,15 @@ def _close_to_others(folder: Path) -> None:
 
 
 def sync_script(version: ScriptVersion) -> SyncedScript:
-    """Make a registered version present on this host; see ``sync_bundle``."""
-    return sync_bundle(version.digest, version.stored_as)
+    """Make a registered version present on this host; see ``sync_bundle``.
+
+    Raises ExecutorError in words for the tenant; those of the installer are for the log, since they
+    name folders and servers of the platform.
+    """
+    try:
+        return sync_bundle(version.digest, version.stored_as)
+    except EnvironmentBuildError as error:
+        logger.error("script.not_synced", digest=version.digest, error=str(error))
+        raise ExecutorError(
+            "This worker lacks the dependencies of the script and could not install them."
+        ) from error

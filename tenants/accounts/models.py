@@ -4,8 +4,10 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Upper
+from django.utils.crypto import salted_hmac
 from knox.models import AbstractAuthToken
 
+from execfabric.core.actor import current_schema
 from execfabric.core.roles import TENANT_ROLES
 
 
@@ -36,6 +38,11 @@ class Account(AbstractBaseUser):  # type: ignore[django-manager-missing]  # knox
 
     def __str__(self) -> str:
         return self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session must hold to be this account's, in this schema and no other."""
+        salt = f"tenants.accounts.session:{current_schema()}"
+        return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         return self.display_name or self.username

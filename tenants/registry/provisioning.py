@@ -63,7 +63,7 @@ def provision_schema(tenant: Tenant) -> None:
         initialize_schema(tenant)
     logger.info(
         "tenant.provisioned",
-        schema=tenant.schema_name,
+        opened=tenant.schema_name,
         seconds=round(time.perf_counter() - started, 3),
     )
 

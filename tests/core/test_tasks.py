@@ -9,11 +9,12 @@ import pytest
 from celery import Celery, current_app
 from django.db import connection
 from django_tenants.utils import schema_context
+from tenant_schemas_celery.app import CeleryApp
 
 from execfabric.celery import app
 from execfabric.core import tasks
 from execfabric.core.request_context import request_id_scope
-from execfabric.core.tasks import NoTenant, PlatformTask, enqueue
+from execfabric.core.tasks import NoTenant, PlatformTask, enqueue, seal_of
 from tenants.registry.models import Tenant
 
 app.loader.import_default_modules()
@@ -64,14 +65,69 @@ def test_a_platform_task_does_not_run_in_a_tenant(acme):
             call(name, schema=acme.schema_name)
 
 
-def call(name: str, *, schema: str):
-    """Call the task in the current schema as if a message for schema had arrived."""
+def call(name: str, *, schema: str, seal: str | None = None, arguments=(), **kwargs):
+    """Call the task in the current schema as if a message for schema had arrived, sealed by us."""
+    kwargs = kwargs or {"execution_id": "x"}
+    seal = seal_of(name, schema, kwargs) if seal is None else seal
     task = app.tasks[name]
-    task.push_request(headers={"_schema_name": schema} if schema else {})
+    task.push_request(headers={"_schema_name": schema, "_seal": seal} if schema else {})
     try:
-        return task(execution_id="x")
+        return task(*arguments, **kwargs)
     finally:
         task.pop_request()
+
+
+class TestForgedMessages:
+    """Whoever writes to the broker, but does not know the secret key, starts nothing."""
+
+    @pytest.fixture(params=OURS)
+    def name(self, request, acme):
+        """A task, on a connection in the schema it may run in."""
+        if isinstance(app.tasks[request.param], PlatformTask):
+            connection.set_schema_to_public()
+        return request.param
+
+    def test_one_without_a_seal_does_nothing(self, name):
+        with pytest.raises(NoTenant, match="not sent by this platform"):
+            call(name, schema=connection.schema_name, seal="")
+
+    def test_the_seal_of_another_tenant_is_void(self, name):
+        seal = seal_of(name, "tenant_1002", {"execution_id": "x"})
+
+        with pytest.raises(NoTenant, match="not sent by this platform"):
+            call(name, schema=connection.schema_name, seal=seal)
+
+    def test_the_seal_of_other_arguments_is_void(self, name):
+        seal = seal_of(name, connection.schema_name, {"execution_id": "y"})
+
+        with pytest.raises(NoTenant, match="not sent by this platform"):
+            call(name, schema=connection.schema_name, seal=seal)
+
+    def test_the_seal_of_another_task_is_void(self, name):
+        seal = seal_of("executions.anything", connection.schema_name, {"execution_id": "x"})
+
+        with pytest.raises(NoTenant, match="not sent by this platform"):
+            call(name, schema=connection.schema_name, seal=seal)
+
+    def test_arguments_that_the_seal_does_not_cover_are_refused(self, name):
+        with pytest.raises(NoTenant, match="not sent by this platform"):
+            call(name, schema=connection.schema_name, arguments=("y",))
+
+
+def test_what_is_sent_carries_a_seal_that_is_accepted(acme, monkeypatch):
+    messages = []
+    monkeypatch.setattr(
+        CeleryApp, "send_task", lambda _app, name, **message: messages.append(message)
+    )
+    app.send_task("executions.run_execution", kwargs={"execution_id": "1"})
+    ran = []
+    monkeypatch.setattr(app.tasks["executions.run_execution"], "run", lambda **kw: ran.append(kw))
+
+    ((message),) = messages
+    seal = message["headers"]["_seal"]
+    call("executions.run_execution", schema=acme.schema_name, seal=seal, execution_id="1")
+
+    assert ran == [{"execution_id": "1"}]
 
 
 def test_the_schema_is_the_one_at_call_time_not_at_commit(
