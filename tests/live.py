@@ -94,7 +94,12 @@ def live() -> Iterator[Live]:
     folder = Path(tempfile.mkdtemp(prefix="execfabric-live-"))
     folder.chmod(0o711)
     port = _free_port()
-    hidden = {"EXECFABRIC_DATABASE_URL", "EXECFABRIC_REDIS_URL", "EXECFABRIC_SECRET_KEY"}
+    hidden = {
+        "EXECFABRIC_DATABASE_URL",
+        "EXECFABRIC_DATABASE_OWNER_URL",
+        "EXECFABRIC_REDIS_URL",
+        "EXECFABRIC_SECRET_KEY",
+    }
     environment = {
         **{name: value for name, value in os.environ.items() if name not in hidden},
         "EXECFABRIC_DATA_DIR": str(folder / "data"),

@@ -27,7 +27,14 @@ START_TIMEOUT_S = 150.0
 STOP_TIMEOUT_S = 40.0
 COMMAND_TIMEOUT_S = 120.0
 # It must be this platform's own services that are measured.
-NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "STORAGE_URL", "BASE_DOMAIN")
+NOT_INHERITED = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STORAGE_URL",
+    "BASE_DOMAIN",
+)
 ASK_FACTS = """
 import json
 from django.conf import settings

@@ -37,9 +37,10 @@ def with_embedded(environment: Environment) -> Environment:
     return environment.model_copy(
         update={
             "database_url": environment.database_url or running.database_url,
-            # An owner that was given belongs to the database that was given.
+            # Each owner belongs to its own database.
             "database_owner_url": environment.database_owner_url
-            or ("" if environment.database_url else running.database_owner_url),
+            if environment.database_url
+            else running.database_owner_url,
             "redis_url": environment.redis_url or running.redis_url,
             "port": environment.port if given or running.port is None else running.port,
         }

@@ -57,6 +57,9 @@ class OneStatementCursor(CursorMixin, ClientCursor[Any]):
         text = query.as_string(self.connection) if isinstance(query, Composable) else query
         text = text.decode() if isinstance(text, bytes) else text
         if not PLAIN.match(text):
-            raise StatementRefused("This kind of statement is not sent in this session.")
+            raise StatementRefused(
+                "A session of the application sends plain reads and writes only. To change tables "
+                "run: manage.py migrate_platform"
+            )
         if self.before_each is not None:
             self.before_each()

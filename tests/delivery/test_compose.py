@@ -16,6 +16,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("migrate", "web", "worker", "beat")
 ONE_SHOT = ("migrate",)
+OWNER = "EXECFABRIC_DATABASE_OWNER_URL"
 SETTINGS = {f"EXECFABRIC_{name.upper()}" for name in Environment.model_fields}
 
 
@@ -32,12 +33,23 @@ def test_every_variable_is_a_setting() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_the_processes_of_the_platform_share_one_image_and_one_environment(name: str) -> None:
     assert SERVICES[name]["image"] == SERVICES["web"]["image"]
-    assert SERVICES[name]["environment"] == SERVICES["web"]["environment"]
+    environment = {**SERVICES[name]["environment"]}
+    owner = {OWNER: environment.pop(OWNER, SERVICES["web"]["environment"][OWNER])}
+    assert {**environment, **owner} == SERVICES["web"]["environment"]
     assert SERVICES[name]["volumes"] == ["data:/data"]
 
 
+def test_only_what_opens_tenants_knows_the_owner_of_the_database() -> None:
+    assert {name for name in OURS if OWNER in SERVICES[name]["environment"]} == {"migrate", "web"}
+
+
 def test_there_is_no_default_for_a_secret() -> None:
-    for name in ("EXECFABRIC_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
+    for name in (
+        "EXECFABRIC_SECRET_KEY",
+        "POSTGRES_PASSWORD",
+        "POSTGRES_APP_PASSWORD",
+        "REDIS_PASSWORD",
+    ):
         uses = re.findall(rf"\$\{{{name}[^}}]*\}}", TEXT)
         assert uses, name
         assert all(use.startswith(f"${{{name}:?") for use in uses), uses
@@ -49,6 +61,7 @@ def test_the_environment_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         "EXECFABRIC_BASE_DOMAIN": "skills.example.org",
         "EXECFABRIC_SECRET_KEY": "x" * 50,
         "POSTGRES_PASSWORD": "secret",
+        "POSTGRES_APP_PASSWORD": "hidden",
         "REDIS_PASSWORD": "secret",
     }
     for name, value in SERVICES["web"]["environment"].items():
@@ -57,7 +70,9 @@ def test_the_environment_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = Environment()
 
     assert environment.base_domain == "skills.example.org"
-    assert environment.database_url == "postgresql://execfabric:secret@postgres:5432/execfabric"
+    database = "@postgres:5432/execfabric"
+    assert environment.database_url == f"postgresql://execfabric_app:hidden{database}"
+    assert environment.database_owner_url == f"postgresql://execfabric:secret{database}"
     assert environment.redis_url == "redis://:secret@redis:6379/0"
     assert environment.https is True
     assert environment.admin_usernames == frozenset()

@@ -23,5 +23,12 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away the settings of whoever runs the tests."""
-    for name in ("DATA_DIR", "PORT", "DATABASE_URL", "REDIS_URL", "BASE_DOMAIN"):
+    for name in (
+        "DATA_DIR",
+        "PORT",
+        "DATABASE_URL",
+        "DATABASE_OWNER_URL",
+        "REDIS_URL",
+        "BASE_DOMAIN",
+    ):
         monkeypatch.delenv(f"EXECFABRIC_{name}", raising=False)
