@@ -36,8 +36,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Whether this is a session of the owner (owner.py), which takes no role."""
 
     schema_name: str
+    _path: bytes | None = None
+    """The wanted search_path as PostgreSQL reports it; None until it is needed."""
     _switched: Any = None
     """The physical connection that was switched at least once."""
+
+    def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
+        self._path = None
+        super().set_tenant(tenant, include_public)
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
@@ -57,16 +63,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)
         if isinstance(cursor, OneStatementCursor):
-            cursor.before_each = self._handle_search_path
+            cursor.before_each = self.enter_schema
         return cursor
 
     def _handle_search_path(self, cursor: Any = None) -> None:
+        """Called by the base class for each new cursor, with it unless that has a name."""
+        if cursor is None or self.is_owner:  # The others do so for each statement.
+            self.enter_schema()
+
+    def enter_schema(self) -> None:
         """Switch unless the connection is there already. Raises SchemaSwitchFailed.
 
         Nothing is done while a failed transaction waits for its rollback: PostgreSQL refuses every
         statement until then.
         """
-        path = self._search_path()
+        path = self._path or self._search_path()
         pgconn = self.connection.pgconn
         if self._switched is self.connection and pgconn.parameter_status(b"search_path") == path:
             return
@@ -84,7 +95,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         names = self._get_cursor_search_paths()
         if not all(SCHEMA_NAME.fullmatch(name) for name in names):
             raise ImproperlyConfigured(f"{names[0]!r} is not a schema name.")
-        return ", ".join(names).encode()
+        self._path = ", ".join(names).encode()
+        return self._path
 
     def _switch_statement(self, path: bytes) -> bytes:
         """Return one message of two statements: both take effect, or neither does."""
