@@ -57,12 +57,14 @@ class OpenCatalogue:
     def __bool__(self) -> bool:
         return bool(self.functions or self.relations or self.languages)
 
-    def statements(self, *, owner: str) -> Iterator[str]:
-        """Return the SQL that closes it to all but owner, whose name is a quoted identifier."""
+    def statements(self, *, owner: str, login: str) -> Iterator[str]:
+        """Return the SQL that closes it to all but owner; both names are quoted identifiers."""
         # The owner first: without it, pg_dump by an owner who is no superuser could not read.
         if self.functions:
             listed = ", ".join(self.functions)
             yield f"GRANT EXECUTE ON FUNCTION {listed} TO {owner}"
+            # Django sets the time zone with it, before any role is taken.
+            yield f"GRANT EXECUTE ON FUNCTION set_config TO {login}"
             yield f"REVOKE EXECUTE ON FUNCTION {listed} FROM PUBLIC"
         if self.relations:
             listed = ", ".join(self.relations)

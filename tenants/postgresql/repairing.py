@@ -28,19 +28,17 @@ def repair_shared_roles() -> list[str]:
             cursor, name=login.name, password=login.password, database=login.database
         )
         roles.ensure_shared_roles(cursor, login=login.name, database=login.database)
-        cursor.execute("SELECT quote_ident(current_user), rolsuper FROM pg_roles "
-                       "WHERE rolname = current_user")  # fmt: skip
-        owner, is_superuser = cursor.fetchone()
-        found = read_open_catalogue(cursor)
-        statements = list(found.statements(owner=owner))
+        cursor.execute(
+            "SELECT quote_ident(current_user), quote_ident(%s), rolsuper FROM pg_roles "
+            "WHERE rolname = current_user",
+            [login.name],
+        )
+        owner, quoted_login, is_superuser = cursor.fetchone()
+        statements = list(read_open_catalogue(cursor).statements(owner=owner, login=quoted_login))
         if not is_superuser:
             return statements
         for statement in statements:
             cursor.execute(sql.SQL(statement))
-        # Django sets the time zone with it, before any role is taken.
-        cursor.execute(
-            sql.SQL("GRANT EXECUTE ON FUNCTION set_config TO {}").format(sql.Identifier(login.name))
-        )
     return []
 
 
