@@ -20,7 +20,6 @@ from tenants.registry.selectors import customer_schemas
 from tenants.registry.services import OwnerRequest, open_tenant
 from tests.owner import owner_connection
 
-
 pytestmark = pytest.mark.xdist_group("migrating")
 
 
