@@ -1,0 +1,110 @@
+"""What every address answers to somebody who has no business there. One line per route.
+
+A new route fails test_table.py until it has its line here, and an id in it until fillings.py knows
+whose object it names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ANYTHING = frozenset({200, 201, 204, *range(300, 309), *range(400, 430)})
+"""Whatever is no failure of ours; what must not stand in it is looked for elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The statuses a route may answer with; for one with ids, to ids of another tenant."""
+
+    member: frozenset[int]
+    """To somebody of this host, whatever the role."""
+    needs_login: bool = True
+    """Everybody else is sent to log in: a redirect by a page, 401 by the API."""
+    empty_body: frozenset[int] = frozenset()
+    """Besides, where what was sent is looked at before the id is."""
+    owner_gets: int = 200
+    """To the owner of this host (super-admin of the admin host), with ids of the own tenant."""
+
+
+OPEN = Expectation(ANYTHING, needs_login=False)
+HOME = Expectation(ANYTHING, needs_login=False, owner_gets=302)
+OWN = Expectation(ANYTHING)
+FOREIGN = Expectation(frozenset({404}))
+FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
+LINK = Expectation(frozenset({400}), needs_login=False)
+NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
+GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
+GOVERNED_API = Expectation(frozenset({403}))
+
+TENANT_HOST: dict[str, Expectation] = {
+    "": HOME,
+    "api/v1/artifacts/<uuid:artifact_id>/content": FOREIGN,
+    "api/v1/auth/login": OPEN,
+    "api/v1/auth/logout": OWN,
+    "api/v1/docs/": OPEN,
+    "api/v1/executions": OWN,
+    "api/v1/executions/<uuid:execution_id>": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/approve": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/artifacts": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/cancel": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/confirm": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/log": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/reject": FOREIGN_AFTER_BODY,
+    "api/v1/executions/<uuid:execution_id>/retry": FOREIGN,
+    "api/v1/files": OWN,
+    "api/v1/me": OWN,
+    "api/v1/schema/": OPEN,
+    "api/v1/skills": OWN,
+    "api/v1/skills/<slug:name>": FOREIGN,
+    "audit/": OWN,
+    "executions/": OWN,
+    "executions/<uuid:execution_id>/": FOREIGN,
+    "executions/<uuid:execution_id>/approve/": FOREIGN,
+    "executions/<uuid:execution_id>/cancel/": FOREIGN,
+    "executions/<uuid:execution_id>/confirm/": FOREIGN,
+    "executions/<uuid:execution_id>/inputs/<uuid:file_id>/": FOREIGN,
+    "executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/": FOREIGN,
+    "executions/<uuid:execution_id>/inputs/<uuid:file_id>/preview/": FOREIGN,
+    "executions/<uuid:execution_id>/live/": FOREIGN,
+    "executions/<uuid:execution_id>/log.txt": FOREIGN,
+    "executions/<uuid:execution_id>/reject/": FOREIGN,
+    "executions/<uuid:execution_id>/result.json": FOREIGN,
+    "executions/<uuid:execution_id>/retry/": FOREIGN,
+    "executions/artifacts/<uuid:artifact_id>/": FOREIGN,
+    "executions/artifacts/<uuid:artifact_id>/image/": FOREIGN,
+    "executions/artifacts/<uuid:artifact_id>/preview/": FOREIGN,
+    "healthz": OPEN,
+    "login/": HOME,
+    "logout/": OPEN,
+    "robots.txt": OPEN,
+    "set-password/<str:key>/<str:token>/": LINK,
+    "skills/": OWN,
+    "skills/<slug:name>/": FOREIGN,
+    "skills/<slug:name>/samples/<path:path>": FOREIGN,
+    "^api/(?P<path>.*)$": NOTHING,
+}
+
+ADMIN_HOST: dict[str, Expectation] = {
+    "": HOME,
+    "api/v1/auth/login": OPEN,
+    "api/v1/auth/logout": OWN,
+    "api/v1/docs/": OPEN,
+    "api/v1/me": OWN,
+    "api/v1/schema/": OPEN,
+    "api/v1/tenants": GOVERNED_API,
+    "api/v1/tenants/<slug:name>": GOVERNED_API,
+    "api/v1/tenants/<slug:name>/resume": GOVERNED_API,
+    "api/v1/tenants/<slug:name>/suspend": GOVERNED_API,
+    "healthz": OPEN,
+    "platform/": GOVERNED,
+    "platform/audit/": GOVERNED,
+    "platform/login/": HOME,
+    "platform/logout/": OPEN,
+    "platform/tenants/": GOVERNED,
+    "platform/tenants/<slug:name>/": GOVERNED,
+    "platform/tenants/<slug:name>/resume/": GOVERNED,
+    "platform/tenants/<slug:name>/suspend/": GOVERNED,
+    "platform/tenants/open/": GOVERNED,
+    "robots.txt": OPEN,
+    "^api/(?P<path>.*)$": NOTHING,
+}

@@ -1,0 +1,142 @@
+"""What is filled into the addresses and sent to them: ids by parameter, bodies by route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one tenant's objects, or ids of the same form that nobody has."""
+
+    tenant: str
+    skill: str
+    sample: str
+    execution: str
+    file: str
+    input_picture: str
+    artifact: str
+    picture: str
+    link_key: str
+    link_token: str
+
+    def texts(self) -> list[str]:
+        """Return every id, the longer ones first."""
+        return sorted((getattr(self, name) for name in self.__slots__), key=len, reverse=True)
+
+
+NOBODYS = Ids(
+    tenant="nowhere",
+    skill="nobodys-skill",
+    sample="nobodys.csv",
+    execution="01980000-0000-7000-8000-000000000001",
+    file="01980000-0000-7000-8000-000000000002",
+    input_picture="01980000-0000-7000-8000-000000000003",
+    artifact="01980000-0000-7000-8000-000000000004",
+    picture="01980000-0000-7000-8000-000000000005",
+    link_key="OTk5OTk5OTk",
+    link_token="dnobod-0123456789abcdef0123456789abcdef",
+)
+
+PARAMETERS: dict[str | tuple[str, str], str] = {
+    "artifact_id": "artifact",
+    "execution_id": "execution",
+    "file_id": "file",
+    "key": "link_key",
+    "token": "link_token",
+    ("^api/(?P<path>.*)$", "path"): "skill",
+    ("api/v1/skills/<slug:name>", "name"): "skill",
+    ("api/v1/tenants/<slug:name>", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
+    ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
+    ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
+    ("platform/tenants/<slug:name>/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
+    ("skills/<slug:name>/", "name"): "skill",
+    ("skills/<slug:name>/samples/<path:path>", "name"): "skill",
+    ("skills/<slug:name>/samples/<path:path>", "path"): "sample",
+}
+"""Parameter of any route, or (route, parameter): which of the Ids it is."""
+
+Body = Callable[[Ids], dict[str, Any]]
+
+
+def nothing(_ids: Ids) -> dict[str, Any]:
+    return {}
+
+
+def credentials(_ids: Ids) -> dict[str, Any]:
+    return {"username": "nobody-at-all", "password": "correct horse battery"}
+
+
+def reason(_ids: Ids) -> dict[str, Any]:
+    return {"reason": "It is not wanted."}
+
+
+def new_password(_ids: Ids) -> dict[str, Any]:
+    return {"password": "a quite long secret", "repeated": "a quite long secret"}
+
+
+def run(ids: Ids) -> dict[str, Any]:
+    return {"skill": ids.skill, "inputs": inputs(ids)}
+
+
+def inputs(ids: Ids) -> dict[str, Any]:
+    return {"who": "you", "orders": ids.file, "picture": ids.input_picture}
+
+
+def run_form(ids: Ids) -> dict[str, Any]:
+    return {"input-who": "you", "kept-orders": ids.file, "kept-picture": ids.input_picture}
+
+
+def upload(_ids: Ids) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("orders.csv", b"a;b\n")}
+
+
+def tenant_form(_ids: Ids) -> dict[str, Any]:
+    return {"name": "initech", "title": "Initech", "username": "owner"}
+
+
+def tenant(_ids: Ids) -> dict[str, Any]:
+    return {"name": "initech", "title": "Initech", "owner": {"username": "owner"}}
+
+
+BODIES: dict[str, Body] = {
+    "": nothing,
+    "api/v1/auth/login": credentials,
+    "api/v1/auth/logout": nothing,
+    "api/v1/executions": run,
+    "api/v1/executions/<uuid:execution_id>/approve": nothing,
+    "api/v1/executions/<uuid:execution_id>/cancel": nothing,
+    "api/v1/executions/<uuid:execution_id>/confirm": nothing,
+    "api/v1/executions/<uuid:execution_id>/reject": reason,
+    "api/v1/executions/<uuid:execution_id>/retry": nothing,
+    "api/v1/files": upload,
+    "api/v1/tenants": tenant,
+    "api/v1/tenants/<slug:name>/resume": nothing,
+    "api/v1/tenants/<slug:name>/suspend": reason,
+    "executions/<uuid:execution_id>/approve/": nothing,
+    "executions/<uuid:execution_id>/cancel/": nothing,
+    "executions/<uuid:execution_id>/confirm/": nothing,
+    "executions/<uuid:execution_id>/reject/": reason,
+    "executions/<uuid:execution_id>/retry/": nothing,
+    "healthz": nothing,
+    "login/": credentials,
+    "logout/": nothing,
+    "platform/login/": credentials,
+    "platform/logout/": nothing,
+    "platform/tenants/<slug:name>/resume/": nothing,
+    "platform/tenants/<slug:name>/suspend/": reason,
+    "platform/tenants/open/": tenant_form,
+    "robots.txt": nothing,
+    "set-password/<str:key>/<str:token>/": new_password,
+    "skills/<slug:name>/": run_form,
+    "^api/(?P<path>.*)$": nothing,
+}
+"""Route that takes a POST: a well-formed body for it."""

@@ -1,0 +1,173 @@
+"""Everything a tenant can hold, each text with a canary word by which it is known again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from django_tenants.utils import tenant_context
+
+from execfabric.core.actor import Actor, Door
+from execfabric.core.roles import Role
+from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from skills.executions import lifecycle, services
+from skills.executions.models import Execution
+from skills.executions.recording import record_result
+from tenants.accounts.actors import actor_for_account
+from tenants.accounts.models import Account
+from tenants.accounts.services import create_account, set_password_path
+from tenants.menu.models import EntryKind, MenuRow
+from tests.conftest import PASSWORD
+from tests.factories.skills import make_skill
+
+from .fillings import Ids
+
+KNOWN = (
+    *("display", "username", "menu"),
+    *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
+    *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
+    *("artifact", "artifactrow", "error", "refusal"),
+)
+"""What a canary word may stand for; each must be found on some page of its own tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One filled tenant."""
+
+    tenant: Any
+    mark: str
+    """Begins every canary word of this tenant."""
+    person: Account
+    ids: Ids
+
+    @property
+    def host(self) -> str:
+        return f"{self.tenant.name}.localhost"
+
+    def betrayals(self) -> list[str]:
+        """Return the words that nobody elsewhere may ever see."""
+        return [self.mark, self.tenant.name, self.tenant.title.lower(), self.tenant.schema_name]
+
+
+def build_world(tenant: Any, mark: str, folder: Path) -> World:
+    """Fill tenant through the services, as its people and a worker would."""
+
+    def word(of: str) -> str:
+        assert of in KNOWN
+        return f"{mark}{of}"
+
+    with tenant_context(tenant):
+        person = _account(word("username"), display_name=word("display"), password=PASSWORD)
+        newcomer = _account(f"{mark}newcomer")
+        _, _, key, token, _ = set_password_path(newcomer).split("/")
+        MenuRow.objects.create(kind=EntryKind.LINK, label=word("menu"), url="https://x.example/")
+        actor = actor_for_account(person, door=Door.PAGE)
+        owners = Account.objects.filter(role_assignments__role=Role.OWNER)
+        owner = actor_for_account(owners.order_by("pk")[0], door=Door.PAGE)
+        skill = _skill(word)
+        orders = services.upload_file(
+            actor=actor, name=f"{word('uploaded')}.csv", content=_table(word("uploadrow"))
+        )
+        picture = services.upload_file(actor=actor, name="dot.png", content=BytesIO(b"\x89PNG"))
+        inputs = {"who": word("input"), "orders": str(orders.pk), "picture": str(picture.pk)}
+
+        def ask(skill: Any) -> Execution:
+            return services.request_execution(actor=actor, skill=skill, inputs=inputs)
+
+        execution = ask(skill)
+        _finish(execution, word, folder, outcome=Outcome.SUCCEEDED)
+        _finish(ask(skill), word, folder, outcome=Outcome.FAILED)
+        refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
+        services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
+        files = {one.media_type: str(one.pk) for one in execution.artifacts.all()}
+        ids = Ids(
+            tenant=tenant.name,
+            skill=skill.name,
+            sample=f"{word('sample')}.csv",
+            execution=str(execution.pk),
+            file=str(orders.pk),
+            input_picture=str(picture.pk),
+            artifact=files["text/csv"],
+            picture=files["image/png"],
+            link_key=key,
+            link_token=token,
+        )
+    return World(tenant, mark, person, ids)
+
+
+def level_sequences(*tenants: Any) -> None:
+    """Make the next row of every table get the same number in all of tenants."""
+    schemas = [tenant.schema_name for tenant in tenants]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, latest) FROM ("
+            "  SELECT schemaname, sequencename,"
+            "    max(coalesce(last_value, 1)) OVER (PARTITION BY sequencename) AS latest"
+            "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
+            [schemas],
+        )
+
+
+def _account(username: str, **given: Any) -> Account:
+    return create_account(
+        actor=Actor.system("tests", door=Door.COMMAND),
+        username=username,
+        roles=frozenset({Role.OPERATOR}),
+        **given,
+    )
+
+
+def _skill(word: Any, *, name: str = "", manifest: str = "") -> Any:
+    described = (
+        f'title = "{word("title")}"\ndescription = "{word("description")}"\n'
+        f'tags = ["{word("tag")}"]\n'
+    )
+    file = 'type = "string"\nformat = "file"\n'
+    return make_skill(
+        name or word("skillname"),
+        "def main(who, orders, picture):\n    return 1\n",
+        manifest=described + manifest,
+        inputs=f'[inputs.who]\ntype = "string"\n[inputs.orders]\n{file}[inputs.picture]\n{file}',
+        **{
+            "README.md": f"# Greet\n\n{word('readme')}\n",
+            f"samples/{word('sample')}.csv": f"a;b\n{word('samplerow')};1\n",
+        },
+    )
+
+
+def _finish(execution: Execution, word: Any, folder: Path, *, outcome: Outcome) -> None:
+    """Take it, print, and report a result, as a worker does; no process runs."""
+    worker = Actor.system("worker")
+    execution = lifecycle.claim_execution(actor=worker, execution=execution)
+    lifecycle.append_log(execution, seq=1, stream="stdout", text=f"{word('log')}\n")
+    lifecycle.note_progress(execution, fraction=0.5, message=word("progress"))
+    failed = outcome is Outcome.FAILED
+    result = ExecutionResult(
+        outcome=outcome,
+        stop_reason=StopReason.EXITED,
+        exit_code=int(failed),
+        output=None if failed else {"value": word("output")},
+        summary="" if failed else word("summary"),
+        error=word("error") if failed else "",
+        artifacts=[
+            _file(folder, f"{word('artifact')}.csv", _table(word("artifactrow")).read()),
+            _file(folder, "dot.png", b"\x89PNG\r\n"),
+        ],
+    )
+    record_result(worker, execution, result)
+
+
+def _file(folder: Path, name: str, content: bytes) -> OutputFile:
+    path = folder / name
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return OutputFile(name=name, path=path, size_bytes=len(content), sha256=digest)
+
+
+def _table(row: str) -> BytesIO:
+    return BytesIO(f"name;amount\n{row};1\n".encode())
