@@ -27,7 +27,9 @@ def shared(urlconf: str) -> list[URLPattern | URLResolver]:
         path("api/v1/schema/", described, name="api-schema"),
         path(
             "api/v1/docs/",
-            SpectacularSwaggerSplitView.as_view(url_name="api-schema"),
+            SpectacularSwaggerSplitView.as_view(
+                url_name="api-schema", http_method_names=["get", "head"]
+            ),
             name="api-docs",
         ),
     ]

@@ -84,14 +84,20 @@ def _build() -> None:
                 )
 
 
+def tenant_named(name: str) -> Any:
+    """Return the tenant of that name; only the public domain knows them all."""
+    from tenants.registry.models import Tenant
+
+    with schema_context("public"):
+        return Tenant.objects.get(name=name)
+
+
 def _enter(name: str) -> Iterator[Any]:
     from tenants.registry import hosts
-    from tenants.registry.models import Tenant
 
     # What one test looked up must not be known in the next: its tenants were rolled back.
     hosts._this_process_cache().forget()
-    connection.set_schema_to_public()
-    tenant = Tenant.objects.get(name=name)
+    tenant = tenant_named(name)
     connection.set_tenant(tenant)
     yield tenant
     connection.set_schema_to_public()

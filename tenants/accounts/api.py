@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import user_logged_in
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 
 from execfabric.web.api.errors import error_responses
@@ -80,6 +81,8 @@ class LoginView(PublicApiView):
 
 class LogoutView(ApiView):
     """Revoke the token this request was sent with."""
+
+    permission_classes = [IsAuthenticated]
 
     @extend_schema(
         operation_id="auth_logout",

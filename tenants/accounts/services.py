@@ -13,7 +13,7 @@ from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
-from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM, TENANT_ROLES, Role
+from execfabric.core.roles import MANAGERS, PLATFORM, SYSTEM, TENANT_ROLES, Role
 from tenants.registry.services import OwnerRequest
 
 from .actors import roles_of as roles_of
@@ -174,18 +174,22 @@ def issue_token(
     return token
 
 
+# Whoever is logged in may log out, whatever became of the roles meanwhile.
 @action(
     "accounts.token.revoke",
     title="Log out of the API",
-    roles=EVERYONE | PLATFORM,
+    roles=frozenset(),
     target="account",
+    open_to_all=True,
 )
 def revoke_token(*, actor: Actor, account: Account, token: ApiToken) -> None:
     """Make account's token useless at once."""
     token.delete()
 
 
-@action("accounts.session.close", title="Log out", roles=EVERYONE | PLATFORM, target="account")
+@action(
+    "accounts.session.close", title="Log out", roles=frozenset(), target="account", open_to_all=True
+)
 def close_session(*, actor: Actor, account: Account) -> None:
     """Record a logout; the view ends the session itself."""
 

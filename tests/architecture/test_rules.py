@@ -123,7 +123,13 @@ def test_rows_are_written_in_services_only(path):
 
 
 def test_every_act_is_granted_to_somebody_or_open_on_purpose():
-    open_to_all = {"accounts.password.set", "accounts.session.open", "accounts.token.issue"}
+    open_to_all = {
+        "accounts.password.set",
+        "accounts.session.close",
+        "accounts.session.open",
+        "accounts.token.issue",
+        "accounts.token.revoke",
+    }
 
     ungranted = {code for code in ACTIONS if not PERMISSIONS[code].roles}
 

@@ -13,8 +13,7 @@ from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
 from tenants.accounts.services import create_account
-from tenants.registry.models import Tenant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, tenant_named
 
 from .asking import Asker, Person
 from .worlds import World, build_world, level_sequences
@@ -32,7 +31,7 @@ class Stage:
 def stage(db: None, tmp_path: Path, settings: Any) -> Stage:
     """acme and globex, filled with equal numbers as primary keys; nobody is locked out."""
     settings.AXES_FAILURE_LIMIT = 1_000_000
-    acme, globex = (Tenant.objects.get(name=name) for name in ("acme", "globex"))
+    acme, globex = (tenant_named(name) for name in ("acme", "globex"))
     level_sequences(acme, globex)
     built = Stage(build_world(acme, "wombat", tmp_path), build_world(globex, "quokka", tmp_path))
     assert built.acme.person.pk == built.globex.person.pk
@@ -49,7 +48,7 @@ def of_host(person: Callable[..., Any]) -> Callable[[str, str], Person]:
     """Return a maker: ``of_host("acme", "oscar")``, with the credentials of that tenant."""
 
     def make(name: str, username: str) -> Person:
-        with tenant_context(Tenant.objects.get(name=name)):
+        with tenant_context(tenant_named(name)):
             found = person(username)
         session = found.browser.cookies[settings.SESSION_COOKIE_NAME].value
         return Person(f"{username} of {name}", session, found.token)
@@ -60,7 +59,7 @@ def of_host(person: Callable[..., Any]) -> Callable[[str, str], Person]:
 @pytest.fixture
 def norma(db: None, of_host: Callable[[str, str], Person]) -> Person:
     """Somebody with an account of the admin host who is no super-admin."""
-    with tenant_context(Tenant.objects.get(name="admin")):
+    with tenant_context(tenant_named("admin")):
         create_account(
             actor=Actor.system("tests", door=Door.COMMAND),
             username="norma",

@@ -24,7 +24,7 @@ from skills.catalogue.models import Skill, SkillVersion
 from skills.executions.models import Execution, StoredFile
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account, set_password_path
-from tenants.registry.models import Tenant
+from tests.conftest import tenant_named
 from tests.factories.skills import make_skill
 
 from .asking import ANONYMOUS, Person, found_in
@@ -37,7 +37,7 @@ BOTH = ("acme", "globex")
 @pytest.fixture
 def tenants(db, settings):
     settings.AXES_FAILURE_LIMIT = 1_000_000
-    both = {name: Tenant.objects.get(name=name) for name in BOTH}
+    both = {name: tenant_named(name) for name in BOTH}
     level_sequences(*both.values())
     return both
 

@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
@@ -23,6 +22,7 @@ from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
 from tests.factories.skills import make_skill
+from tests.owner import owner_connection
 
 from .fillings import Ids
 
@@ -103,8 +103,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
 def level_sequences(*tenants: Any) -> None:
     """Make the next row of every table get the same number in all of tenants."""
     schemas = [tenant.schema_name for tenant in tenants]
-    with connection.cursor() as cursor:
-        cursor.execute(
+    with owner_connection() as server:
+        server.execute(
             "SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, latest) FROM ("
             "  SELECT schemaname, sequencename,"
             "    max(coalesce(last_value, 1)) OVER (PARTITION BY sequencename) AS latest"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from django.http import Http404, HttpResponse
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django_tables2 import RequestConfig
 
 from execfabric.core.permissions import can
@@ -19,9 +22,13 @@ class EventList(ConsoleView):
 
     template_name = "audit/event_list.html"
 
-    def get(self, request: ConsoleRequest) -> HttpResponse:
-        if not can(request.actor, "core.audit.read"):
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        actor = self.request.actor
+        if actor.is_authenticated and not can(actor, "core.audit.read"):
             raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: ConsoleRequest) -> HttpResponse:
         found = EventFilter(request.GET, queryset=audit_events_visible_to(request.actor))
         table = EventTable(found.qs)
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
