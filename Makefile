@@ -45,8 +45,9 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 	$(LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	echo uv | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-bootstrap.lock
 
-bench: venv ## Measure and write docs/benchmarks.md (some minutes)
+bench: venv ## Measure and write docs/benchmarks*.md (ten minutes)
 	$(PY) -m bench.execution --write docs/benchmarks.md
+	$(PY) -m bench.isolation --write docs/benchmarks-isolation.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,9 +14,7 @@ from bench.execution.page import INTRODUCTION, TITLES, execution_section
 from bench.execution.target import BenchError, Job
 from execfabric.embedded import EmbeddedError
 
-ROOT = Path(__file__).parents[2]
 SETTLE_S = 2.0
-TENANCY_TIMEOUT_S = 300.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text, complete = _measure_execution(options)
         print(text)
         if options.write:
-            page = "\n".join((INTRODUCTION, text, _measure_tenancy()))
             options.write.parent.mkdir(parents=True, exist_ok=True)
-            options.write.write_text(page, encoding="utf-8")
+            options.write.write_text(f"{INTRODUCTION}\n{text}", encoding="utf-8")
             _say(f"{options.write} is written")
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"bench: {error}")
@@ -43,7 +39,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--write", type=Path, metavar="FILE", help="write the page there, with the tenancy figures")
+    add("--write", type=Path, metavar="FILE", help="write the page there")
     add("--targets", nargs="+", choices=lineup.NAMES, default=lineup.NAMES, help="what to measure")
     add("--jobs", nargs="+", choices=TITLES, default=list(TITLES), help="folders of bench/jobs")
     add("--python", default="", help="interpreter of bare and celery, if not the platform's")
@@ -84,21 +80,6 @@ def _measure_execution(options: argparse.Namespace) -> tuple[str, bool]:
         missing = running.governed.missing_evidence() if running.governed else None
         text = execution_section(running, counts, measured, memories, missing)
     return text, not missing
-
-
-def _measure_tenancy() -> str:
-    """Return the section of bench.tenancy, in a process of its own: it loads all of Django."""
-    _say("measuring tenancy")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.tenancy"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=TENANCY_TIMEOUT_S,
-    )
-    if done.returncode != 0:
-        raise BenchError("bench.tenancy failed.")
-    return done.stdout
 
 
 def _say(text: str) -> None:

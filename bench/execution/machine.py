@@ -11,14 +11,19 @@ from pathlib import Path
 ASK_VERSION = "import platform; print(platform.python_version())"
 
 
-def facts(python: str, sandbox: str) -> str:
+def facts(python: str = "", sandbox: str = "") -> str:
     """Return date, machine, the version of python (it runs the jobs) and the sandbox level."""
-    asked = subprocess.run([python, "-c", ASK_VERSION], capture_output=True, text=True, check=True)
+    version = platform.python_version()
+    if python:
+        asked = subprocess.run(
+            [python, "-c", ASK_VERSION], capture_output=True, text=True, check=True
+        )
+        version += f"; the jobs run on {asked.stdout.strip()}"
     lines = [
         f"- Measured on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- Processors: {os.cpu_count()} ({_processor()})",
         f"- Kernel: {platform.system()} {platform.release()}",
-        f"- Python: {platform.python_version()}; the jobs run on {asked.stdout.strip()}",
+        f"- Python: {version}",
     ]
     if sandbox:
         lines.append(f"- Sandbox level in force on the platform: `{sandbox}`")

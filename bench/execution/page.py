@@ -18,8 +18,9 @@ TITLES = {
 INTRODUCTION = """\
 # Benchmarks
 
-What a governed run costs, and what tenancy costs. `make bench` measures it and replaces this page;
-how each figure is taken stands in `bench/README.md`.
+What a governed run costs. `make bench` measures it and replaces this page; how each figure is taken
+stands in `bench/README.md`. What keeping tenants apart costs has
+[a page of its own](benchmarks-isolation.md).
 
 Read the ratios: they compare things measured in the same run, in turn. Milliseconds of another
 machine, or of another day, mean little.

@@ -26,8 +26,8 @@ class Scope:
     """What is looked at: the tenants' schemas, without the public one and the template."""
 
     login: Login
-    schemas: Sequence[str]
-    owner: str
+    schemas: Sequence[str] = ()
+    owner: str = ""
 
     def role(self, schema: str) -> str:
         return roles.role_of(self.login.database, schema)
@@ -56,7 +56,7 @@ def inspect_isolation(schemas: Sequence[str]) -> list[Answer]:
         "Each tenant has a role that only the login may take": _only_problems(_role_problems),
         "Each schema is open to its own role only": _only_problems(_schema_problems),
         "Each table is open to its own role only": _only_problems(_table_problems),
-        "Shared tables show a tenant its own rows only": _policies,
+        "Shared tables show a tenant its own rows only": policy_problems,
         CATALOGUE: _catalogue,
     }
     with connection.cursor() as cursor:
@@ -219,7 +219,8 @@ def _table_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
             yield schema, f"{schema}.{table} is open to {_shown(held)}, not to {_shown(wanted)}."
 
 
-def _policies(cursor: Any, scope: Scope) -> Iterator[str]:
+def policy_problems(cursor: Any, scope: Scope) -> Iterator[str]:
+    """Yield what is wrong with the rules for the rows of the opened tables."""
     cursor.execute(
         "SELECT c.relname, c.relrowsecurity, p.polname, p.polcmd::text, "
         "ARRAY(SELECT rolname::text FROM pg_roles WHERE oid = ANY (p.polroles)), "

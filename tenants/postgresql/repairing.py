@@ -9,10 +9,21 @@ from psycopg import sql
 
 from . import roles
 from .catalog import read_open_catalogue
+from .inspection import Scope, policy_problems
 from .login import login_of_the_application
 
 REPAIR_LOCK = 7_301_003
 """Advisory lock: PostgreSQL fails two sessions that change rights of one thing at once."""
+
+
+def lock_roles() -> None:
+    """Be the only one to change roles and rights until the transaction at hand ends.
+
+    A transaction that writes to the registry too must begin with it: repair_shared_roles takes the
+    registry's tables second, and the other order would be a deadlock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPAIR_LOCK])
 
 
 def repair_shared_roles() -> list[str]:
@@ -23,11 +34,14 @@ def repair_shared_roles() -> list[str]:
     """
     login = login_of_the_application()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPAIR_LOCK])
+        lock_roles()
         roles.ensure_login(
             cursor, name=login.name, password=login.password, database=login.database
         )
         roles.ensure_shared_roles(cursor, login=login.name, database=login.database)
+        if any(policy_problems(cursor, Scope(login))):
+            roles.replace_policies(cursor, database=login.database)
+        roles.open_shared_tables(cursor, database=login.database)
         cursor.execute(
             "SELECT quote_ident(current_user), quote_ident(%s), rolsuper FROM pg_roles "
             "WHERE rolname = current_user",
@@ -47,7 +61,7 @@ def repair_tenant_roles(schemas: Iterable[str]) -> None:
     login = login_of_the_application()
     for schema in schemas:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REPAIR_LOCK])
+            lock_roles()
             roles.ensure_tenant_role(
                 cursor, schema=schema, login=login.name, database=login.database
             )

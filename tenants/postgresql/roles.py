@@ -11,7 +11,7 @@ the owner                  owns everything, migrates, opens tenants; never serve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
@@ -80,7 +80,6 @@ def ensure_shared_roles(cursor: Any, *, login: str, database: str) -> None:
     _run(cursor, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
     _run(cursor, "GRANT USAGE ON SCHEMA public TO {}", group)
     grant_schema(cursor, schema=PUBLIC_SCHEMA, role=control)
-    open_shared_tables(cursor, database=database)
 
 
 def ensure_tenant_role(cursor: Any, *, schema: str, login: str, database: str) -> None:
@@ -96,20 +95,37 @@ def ensure_tenant_role(cursor: Any, *, schema: str, login: str, database: str) -
 def grant_schema(cursor: Any, *, schema: str, role: str) -> None:
     """Give role its rights on every table that schema has now, and take away any others."""
     _run(cursor, "GRANT USAGE ON SCHEMA {} TO {}", schema, role)
-    _run(cursor, "REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM PUBLIC, {}", schema, role)
+    tables = _tables_of(cursor, schema)
+    if not tables:
+        return
+    # By name: "ALL TABLES IN SCHEMA" reads the whole catalogue, of all tenants, several times.
+    everything = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
+    _run(cursor, "REVOKE ALL ON {} FROM PUBLIC, {}", everything, role)
     rights = sql.SQL(", ").join(map(sql.SQL, ROW_RIGHTS))
-    _run(cursor, "GRANT {} ON ALL TABLES IN SCHEMA {} TO {}", rights, schema, role)
-    for table, narrower in _present(cursor, schema, rights_by_table()).items():
+    _run(cursor, "GRANT {} ON {} TO {}", rights, everything, role)
+    narrower = rights_by_table()
+    for table in narrower.keys() & tables:
         name = sql.Identifier(schema, table)
         _run(cursor, "REVOKE ALL ON {} FROM {}", name, role)
-        if narrower:
-            _run(cursor, "GRANT {} ON {} TO {}", _listed(narrower), name, role)
+        if narrower[table]:
+            _run(cursor, "GRANT {} ON {} TO {}", _listed(narrower[table]), name, role)
 
 
 def open_shared_tables(cursor: Any, *, database: str) -> None:
-    """Let tenants see their rows of the opened tables of ``public``; close all others to them."""
-    control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
+    """Let tenants read the opened tables of ``public``, of which policies show them their rows."""
+    group = group_of(database)
     _run(cursor, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}", group)
+    for opening in OPENINGS.values():
+        table = sql.Identifier(PUBLIC_SCHEMA, opening.table)
+        _run(cursor, "GRANT SELECT ON {} TO {}", table, group)
+
+
+def replace_policies(cursor: Any, *, database: str) -> None:
+    """Keep the rows of the opened tables apart. Locks them against readers too, so only if needed.
+
+    Comes before open_shared_tables: without a policy, a table with a grant would show every row.
+    """
+    control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
     for opening in OPENINGS.values():
         table = sql.Identifier(PUBLIC_SCHEMA, opening.table)
         _run(cursor, "ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table)
@@ -125,7 +141,6 @@ def open_shared_tables(cursor: Any, *, database: str) -> None:
         )
         stamp = sql.Literal(opening.digest)
         _run(cursor, "COMMENT ON POLICY own_tenant ON {} IS {}", table, stamp)
-        _run(cursor, "GRANT SELECT ON {} TO {}", table, group)
 
 
 def _ensure_role(cursor: Any, name: str, kind: str) -> None:
@@ -144,14 +159,15 @@ def _ensure_role(cursor: Any, name: str, kind: str) -> None:
         _run(cursor, f"ALTER ROLE {{}} {kind}" + (f" {NO_POWERS}" if found[2] else ""), name)
 
 
-def _present(
-    cursor: Any, schema: str, tables: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
+def _tables_of(cursor: Any, schema: str) -> list[str]:
+    """Return the tables and views of schema, found by an index on what depends on it."""
     cursor.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relname = ANY(%s)",
-        [sql.Identifier(schema).as_string(), list(tables)],
+        "SELECT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid "
+        "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass "
+        "AND d.refobjid = %s::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+        [sql.Identifier(schema).as_string()],
     )
-    return {name: tables[name] for (name,) in cursor.fetchall()}
+    return [name for (name,) in cursor.fetchall()]
 
 
 def _listed(rights: Iterable[str]) -> sql.Composable:

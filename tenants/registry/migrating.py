@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,6 +28,7 @@ from tenants.postgresql.repairing import repair_shared_roles, repair_tenant_role
 from .models import Domain, Tenant, TenantKind
 from .provisioning import initialize_schema, prepare_template, tenant_migrations
 from .selectors import customer_schemas
+from .upgrading import Upgrader
 
 logger = structlog.get_logger(__name__)
 
@@ -34,11 +36,13 @@ Progress = Callable[[str], None]
 
 FEW = 4
 """So many schemas are upgraded in this process; for more, others are started."""
+COUNTED_AT_ONCE = 500
+"""A query locks each of its tables, and PostgreSQL has room for some thousand locks in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A schema that could not be upgraded. It is as it was before; the others are done."""
+    """A schema that could not be upgraded: it stays at the last migration that worked, whole."""
 
     schema: str
     reason: str
@@ -48,9 +52,9 @@ class Failure:
 def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]:
     """Create or upgrade the public schema, the template and every tenant's, and their roles.
 
-    Safe to run again, after a kill too: each schema is upgraded whole or not at all, and one that
-    is up to date costs one line of a single query. Tenants are upgraded by so many processes, by
-    default one a processor. A tenant that fails is returned and does not stop the others.
+    Safe to run again, after a kill too: each migration takes effect whole or not at all, and a
+    schema that is up to date costs one line of a query. Tenants are upgraded by so many processes,
+    by default one a processor. A tenant that fails is returned and does not stop the others.
     """
     if _shared_behind():
         progress("upgrading the public schema")
@@ -72,7 +76,7 @@ def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]
 
 def _migrate_tenants(schemas: Sequence[str], progress: Progress, processes: int) -> list[Failure]:
     outcomes = (
-        map(_migrate_tenant, schemas)
+        map(functools.partial(_migrate_tenant, Upgrader()), schemas)
         if len(schemas) <= FEW or processes == 1
         else _in_processes(schemas, processes)
     )
@@ -85,13 +89,14 @@ def _migrate_tenants(schemas: Sequence[str], progress: Progress, processes: int)
     return failures
 
 
-def _migrate_tenant(schema: str) -> tuple[str, str]:
+def _migrate_tenant(upgrader: Upgrader, schema: str) -> tuple[str, str]:
     """Upgrade one schema; return it with why it failed, empty when it did not."""
     try:
-        with as_owner():
-            call_command("migrate_schemas", schema_name=schema, verbosity=0, interactive=False)
+        upgrader.upgrade(schema)
     except Exception as error:  # Whatever it was, the others go on.
         logger.exception("tenant.not_migrated", tenant_schema=schema)
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # The next schema gets a new one.
         return schema, f"{type(error).__name__}: {error}"
     return schema, ""
 
@@ -100,7 +105,7 @@ def _in_processes(schemas: Sequence[str], processes: int) -> Iterator[tuple[str,
     """Yield the outcomes as they come."""
     connections.close_all()  # A fork must not share them.
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        futures = {pool.submit(_migrate_tenant, schema): schema for schema in schemas}
+        futures = {pool.submit(_migrate_in_process, schema): schema for schema in schemas}
         for future in as_completed(futures):
             try:
                 yield future.result()
@@ -108,15 +113,38 @@ def _in_processes(schemas: Sequence[str], processes: int) -> Iterator[tuple[str,
                 yield futures[future], "the process that upgraded it was killed; run this again"
 
 
+def _migrate_in_process(schema: str) -> tuple[str, str]:
+    return _migrate_tenant(_upgrader_of_process(), schema)
+
+
+@functools.cache
+def _upgrader_of_process() -> Upgrader:
+    """Called in the processes of _in_processes only, which end with the session they use."""
+    return Upgrader()
+
+
 def schemas_behind() -> list[str]:
     """Return the tenants' schemas that lack a migration that is on disk.
 
-    Three queries, however many tenants there are.
+    One query for every COUNTED_AT_ONCE of them.
     """
     schemas = customer_schemas()
-    if not schemas:
-        return []
     wanted = tenant_migrations()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relnamespace::regnamespace::text FROM pg_class "
+            "WHERE relname = 'django_migrations' AND relkind = 'r'"
+        )
+        countable = sorted({name for (name,) in cursor.fetchall()} & set(schemas))
+        applied: dict[str, int] = {}
+        for start in range(0, len(countable), COUNTED_AT_ONCE):
+            part = countable[start : start + COUNTED_AT_ONCE]
+            cursor.execute(_count_applied(part), {"wanted": wanted})
+            applied.update(cursor.fetchall())
+    return [schema for schema in schemas if applied.get(schema, 0) < len(wanted)]
+
+
+def _count_applied(schemas: Sequence[str]) -> sql.Composable:
     count = sql.SQL(
         "SELECT {name}, count(*) FROM {table} WHERE app || '.' || name = ANY(%(wanted)s)"
     )
@@ -124,10 +152,7 @@ def schemas_behind() -> list[str]:
         count.format(name=sql.Literal(schema), table=sql.Identifier(schema, "django_migrations"))
         for schema in schemas
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(" UNION ALL ").join(parts), {"wanted": wanted})
-        applied = dict(cursor.fetchall())
-    return [schema for schema in schemas if applied[schema] < len(wanted)]
+    return sql.SQL(" UNION ALL ").join(parts)
 
 
 @action("registry.platform.ensure", title="Set up the public domain", roles=SYSTEM)

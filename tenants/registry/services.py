@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Max
 from django_tenants.utils import schema_context
 
@@ -15,6 +14,7 @@ from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.roles import PLATFORM, SYSTEM
 from execfabric.core.states import move
 from tenants.postgresql.owner import as_owner
+from tenants.postgresql.repairing import lock_roles
 
 from .hosts import announce_tenant_change
 from .models import (
@@ -32,7 +32,6 @@ from .provisioning import provision_schema
 NAME_RULE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 HOST_RULE = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 RESERVED_NAMES = frozenset({"admin", "free", "www", "api", "static", "public", "localhost"})
-NUMBERING_LOCK = 7_301_002
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ def open_tenant(
     Conflict (name or host taken); then nothing was created.
     """
     _check_name(name, title)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBERING_LOCK])
+    lock_roles()  # So no other one is opened meanwhile, and the next number is ours.
     if Tenant.objects.filter(name=name).exists():
         raise Conflict(f"A tenant named {name} exists already. Choose another name.")
     latest = Tenant.objects.aggregate(latest=Max("number"))["latest"]
@@ -97,6 +95,7 @@ def open_tenant(
 @action("registry.tenant.open_free", title="Open the free edition", roles=SYSTEM)
 def open_free_edition(*, actor: Actor, title: str) -> Tenant:
     """Create the free edition's tenant on ``<base>`` and ``free.<base>``. Raises Conflict."""
+    lock_roles()
     if Tenant.objects.filter(kind=TenantKind.FREE).exists():
         raise Conflict("The free edition is open already.")
     tenant = Tenant.objects.create(

@@ -1,1 +1,0 @@
-"""What tenancy costs: opening a tenant, and switching to it with every request."""
