@@ -82,6 +82,7 @@ class Postgres(Server):
             "listen_addresses": "127.0.0.1" if self.tcp else "",
             "port": str(self.port),
             "max_connections": "200",
+            "max_locks_per_transaction": "256",  # A dump locks every table of every tenant.
             "shared_buffers": "128MB",
             "dynamic_shared_memory_type": self._shared_memory,
             "logging_collector": "off",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -34,6 +37,9 @@ logger = structlog.get_logger(__name__)
 
 Progress = Callable[[str], None]
 
+MIGRATION_LOCK = 7_301_001
+"""Advisory lock held while anybody migrates."""
+PR_SET_PDEATHSIG = 1
 FEW = 4
 """So many schemas are upgraded in this process; for more, others are started."""
 COUNTED_AT_ONCE = 500
@@ -56,6 +62,11 @@ def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]
     schema that is up to date costs one line of a query. Tenants are upgraded by so many processes,
     by default one a processor. A tenant that fails is returned and does not stop the others.
     """
+    with _alone(progress):
+        return _migrate_platform(progress, processes or os.cpu_count() or 1)
+
+
+def _migrate_platform(progress: Progress, processes: int) -> list[Failure]:
     if _shared_behind():
         progress("upgrading the public schema")
         call_command("migrate_schemas", schema_name="public", verbosity=0, interactive=False)
@@ -65,13 +76,28 @@ def migrate_platform(progress: Progress, *, processes: int = 0) -> list[Failure]
         )
     ensure_platform(actor=Actor.system("migrate"))
     prepare_template()
-    failures = _migrate_tenants(schemas_behind(), progress, processes or os.cpu_count() or 1)
+    failures = _migrate_tenants(schemas_behind(), progress, processes)
     repair_tenant_roles(schemas_to_repair(customer_schemas()))
     failed = {failure.schema for failure in failures}
     for tenant in Tenant.objects.exclude(schema_name__in=failed):
         with schema_context(tenant.schema_name):
             initialize_schema(tenant)
     return failures
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[None]:
+    """Run the block in one process at a time; the lock ends with that process, however it does."""
+    locker = connection.copy()  # Its own: migrating closes ours.
+    try:
+        with locker.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK])
+            if cursor.fetchone() == (False,):
+                progress("waiting for another process that migrates")
+                cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        yield
+    finally:
+        locker.close()
 
 
 def _migrate_tenants(schemas: Sequence[str], progress: Progress, processes: int) -> list[Failure]:
@@ -104,13 +130,20 @@ def _migrate_tenant(upgrader: Upgrader, schema: str) -> tuple[str, str]:
 def _in_processes(schemas: Sequence[str], processes: int) -> Iterator[tuple[str, str]]:
     """Yield the outcomes as they come."""
     connections.close_all()  # A fork must not share them.
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("fork"), initializer=_end_with_parent
+    ) as pool:
         futures = {pool.submit(_migrate_in_process, schema): schema for schema in schemas}
         for future in as_completed(futures):
             try:
                 yield future.result()
             except BrokenProcessPool:
                 yield futures[future], "the process that upgraded it was killed; run this again"
+
+
+def _end_with_parent() -> None:
+    """Be killed when the parent is: who waits for the lock then meets no half of a pool."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _migrate_in_process(schema: str) -> tuple[str, str]:

@@ -32,8 +32,6 @@ logger = structlog.get_logger(__name__)
 
 TEMPLATE_SCHEMA = "tenant_template"
 PLACEHOLDER = "@@schema@@"
-TEMPLATE_LOCK = 7_301_001
-"""Advisory lock held while the template schema is rebuilt."""
 
 Initializer = Callable[[Tenant], None]
 _initializers: list[Initializer] = []
@@ -75,19 +73,13 @@ def initialize_schema(tenant: Tenant) -> None:
 
 
 def prepare_template() -> None:
-    """Build the template schema if it is missing or behind; must not run inside a transaction.
+    """Build the template schema if it is missing or behind.
 
-    One process at a time builds, under a lock on a connection of its own: migrating closes ours.
+    For one process at a time, and outside any transaction: migrating closes the connection.
     """
-    locker = connection.copy()
-    try:
-        with locker.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
-        if not _template_is_current():
-            _build_template()
-        _template_ddl(_migrations_digest())
-    finally:
-        locker.close()
+    if not _template_is_current():
+        _build_template()
+    _template_ddl(_migrations_digest())
 
 
 def tenant_migrations() -> list[str]:

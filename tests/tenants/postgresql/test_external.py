@@ -13,6 +13,8 @@ from django.conf import settings
 from tests.live import ROOT
 from tests.owner import owner_connection
 
+pytestmark = pytest.mark.xdist_group("external")  # Its roles are the whole server's.
+
 OWNER, LOGIN, DATABASE = "dba", "skills", "external"
 PASSWORD = "a-password-of-the-operator"
 

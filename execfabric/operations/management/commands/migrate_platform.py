@@ -17,6 +17,12 @@ class Command(BaseCommand):
             "--processes", type=int, default=0, help="so many at once (default: one a processor)"
         )
 
+        parser.add_argument(
+            "--keep-going",
+            action="store_true",
+            help="end with 0 although some tenants could not be upgraded: the others can work",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             failures = migrate_platform(self.stdout.write, processes=options["processes"])
@@ -24,8 +30,12 @@ class Command(BaseCommand):
             raise CommandError(error.message) from None
         if failures:
             lines = "".join(f"\n  {failure.schema}: {failure.reason}" for failure in failures)
-            raise CommandError(
+            told = (
                 f"{len(failures)} schemas could not be upgraded; all others are.{lines}\n"
                 "Mend what it says, then run this again."
             )
+            if not options["keep_going"]:
+                raise CommandError(told)
+            self.stderr.write(told)
+            return
         self.stdout.write("Every schema is up to date.")
