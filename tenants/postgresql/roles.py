@@ -116,13 +116,9 @@ def open_shared_tables(cursor: Any, *, database: str) -> None:
         for policy in ("platform", "own_tenant"):
             _run(cursor, "DROP POLICY IF EXISTS {} ON {}", policy, table)
         _run(cursor, "CREATE POLICY platform ON {} TO {} USING (true)", table, control)
-        _run(
-            cursor,
-            "CREATE POLICY own_tenant ON {} FOR SELECT TO {} USING ({})",
-            table,
-            group,
-            sql.SQL(opening.condition),
-        )
+        # Named for no role: a member of one that a policy names can drop it, by DROP OWNED.
+        condition = sql.SQL(opening.condition)
+        _run(cursor, "CREATE POLICY own_tenant ON {} FOR SELECT USING ({})", table, condition)
         stamp = sql.Literal(opening.digest)
         _run(cursor, "COMMENT ON POLICY own_tenant ON {} IS {}", table, stamp)
         _run(cursor, "GRANT SELECT ON {} TO {}", table, group)
