@@ -13,12 +13,13 @@ import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.postgresql.psycopg_any import register_tzloader
 from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
 from psycopg import pq
 
-from .cursors import OneStatementCursor
+from .cursors import OneStatementCursor, PlainServerCursor
 from .roles import role_of
 
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -61,14 +62,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
-        cursor = super().create_cursor(name)
-        if isinstance(cursor, OneStatementCursor):
-            cursor.before_each = self.enter_schema
+        if self.is_owner:
+            return super().create_cursor(name)
+        cursor = super().create_cursor() if name is None else self._create_server_cursor(name)
+        cursor.before_each = self.enter_schema
+        return cursor
+
+    def _create_server_cursor(self, name: str) -> Any:
+        """Return what Django's create_cursor(name) would, but of our own kind."""
+        kind: Any = PlainServerCursor
+        withhold = self.connection.autocommit
+        cursor = kind(self.connection, name, scrollable=False, withhold=withhold)
+        register_tzloader(self.timezone, cursor)
         return cursor
 
     def _handle_search_path(self, cursor: Any = None) -> None:
-        """Called by the base class for each new cursor, with it unless that has a name."""
-        if cursor is None or self.is_owner:  # The others do so for each statement.
+        """Called by the base class for each new cursor; those of our own do so by statement."""
+        if self.is_owner:
             self.enter_schema()
 
     def enter_schema(self) -> None:

@@ -45,6 +45,17 @@ _LANGUAGES = (
     + " ORDER BY 1"
 )
 
+_OWN_GRANTS = (
+    "SELECT DISTINCT r.rolname, kind || thing FROM ("
+    "SELECT 'FUNCTION ', oid::regprocedure::text, proacl FROM pg_proc"
+    " WHERE pronamespace = 'pg_catalog'::regnamespace"
+    " UNION ALL SELECT 'TABLE ', oid::regclass::text, relacl FROM pg_class"
+    " WHERE relnamespace = 'pg_catalog'::regnamespace"
+    " UNION ALL SELECT 'LANGUAGE ', quote_ident(lanname), lanacl FROM pg_language"
+    ") held (kind, thing, acl), aclexplode(held.acl) granted"
+    " JOIN pg_roles r ON r.oid = granted.grantee WHERE r.rolname = ANY (%s) ORDER BY 1, 2"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenCatalogue:
@@ -84,3 +95,13 @@ def read_open_catalogue(cursor: Any) -> OpenCatalogue:
     relations = tuple(name for (name,) in cursor.fetchall())
     cursor.execute(_LANGUAGES)
     return OpenCatalogue(functions, relations, tuple(name for (name,) in cursor.fetchall()))
+
+
+def read_own_grants(cursor: Any, roles: list[str]) -> list[tuple[str, str]]:
+    """Return (role, thing) for what of the catalogue is granted to one of roles by name.
+
+    The thing is written as GRANT and REVOKE write it. Needs a session of the owner.
+    """
+    cursor.execute(_OWN_GRANTS, [roles])
+    found: list[tuple[str, str]] = cursor.fetchall()
+    return found

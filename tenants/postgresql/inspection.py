@@ -9,14 +9,13 @@ from typing import Any
 from django.db import connection
 
 from . import roles
-from .catalog import read_open_catalogue
+from .catalog import read_open_catalogue, read_own_grants
 from .exposure import OPENINGS
 from .login import Login, login_of_the_application
+from .strangers import excess_of_login
 
 CATALOGUE = "The catalogue tells nothing and changes nothing"
 """The question whose problems only a superuser can mend."""
-TEMPLATE = "tenant_template"
-"""The schema tenants are made from, which no role may enter."""
 
 Question = Callable[[Any, "Scope"], Iterator[str]]
 
@@ -54,6 +53,7 @@ def inspect_isolation(schemas: Sequence[str]) -> list[Answer]:
         "The login has no powers, and no rights of its own": _login,
         "Nobody else gets into the database": _database,
         "Each tenant has a role that only the login may take": _only_problems(_role_problems),
+        "What tenants share gives them nothing else": _group,
         "Each schema is open to its own role only": _only_problems(_schema_problems),
         "Each table is open to its own role only": _only_problems(_table_problems),
         "Shared tables show a tenant its own rows only": policy_problems,
@@ -103,13 +103,7 @@ def _login(cursor: Any, scope: Scope) -> Iterator[str]:
     if found[1]:
         yield f"The role {name} is a superuser, or may make databases or roles, or bypass rules."
     known = [scope.role(schema) for schema in (roles.PUBLIC_SCHEMA, *scope.schemas)]
-    cursor.execute(
-        "SELECT r.rolname FROM pg_auth_members am JOIN pg_roles r ON r.oid = am.roleid "
-        "WHERE am.member = %s::regrole AND (am.inherit_option OR am.admin_option "
-        "OR r.rolname <> ALL (%s)) ORDER BY 1",
-        [_quoted(name), known],
-    )
-    for (role,) in cursor.fetchall():
+    for role, _ in excess_of_login(cursor, name, known=known):
         yield f"{name} has the rights of {role} at all times, or should not have them at all."
     cursor.execute(
         "SELECT c.oid::regclass::text FROM pg_class c, aclexplode(c.relacl) acl "
@@ -165,10 +159,35 @@ def _role_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
             yield schema, f"The role {role} is also: {', '.join(groups) or 'nothing'}."
 
 
+def _group(cursor: Any, scope: Scope) -> Iterator[str]:
+    cursor.execute(
+        "SELECT r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole "
+        "OR r.rolreplication OR r.rolbypassrls, "
+        "ARRAY(SELECT g.rolname::text FROM pg_auth_members am "
+        "JOIN pg_roles g ON g.oid = am.roleid WHERE am.member = r.oid ORDER BY 1), "
+        "ARRAY(SELECT m.rolname::text FROM pg_auth_members am "
+        "JOIN pg_roles m ON m.oid = am.member WHERE am.roleid = r.oid "
+        "AND (am.set_option OR am.inherit_option) AND m.rolname <> ALL (%s) ORDER BY 1) "
+        "FROM pg_roles r WHERE r.rolname = %s",
+        [[scope.owner, *map(scope.role, scope.schemas)], scope.group],
+    )
+    found = cursor.fetchone()
+    if found is None:
+        yield f"The role {scope.group} does not exist."
+        return
+    powers, groups, strangers = found
+    if powers:
+        yield f"The role {scope.group} may log in, or has powers no tenant should have."
+    if groups:
+        yield f"The role {scope.group} is also: {', '.join(groups)}."
+    if strangers:
+        yield f"The role {scope.group} is held by others than tenants: {', '.join(strangers)}."
+
+
 def _schema_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
     """Yield (schema, problem) for schemas that others than their role get into."""
     wanted = {schema: {(scope.role(schema), "USAGE")} for schema in scope.schemas}
-    wanted[TEMPLATE] = set()
+    wanted[roles.TEMPLATE] = set()
     wanted[roles.PUBLIC_SCHEMA] = {
         (scope.role(roles.PUBLIC_SCHEMA), "USAGE"),
         (scope.group, "USAGE"),
@@ -199,8 +218,9 @@ def _table_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
         "CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault("
         "CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner))) acl "
         "LEFT JOIN pg_roles r ON r.oid = acl.grantee "
-        "WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'S') GROUP BY 1, 2, 3, 4",
-        [[TEMPLATE, roles.PUBLIC_SCHEMA, *scope.schemas]],
+        "WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
+        "GROUP BY 1, 2, 3, 4",
+        [[roles.TEMPLATE, roles.PUBLIC_SCHEMA, *scope.schemas]],
     )
     tables: dict[tuple[str, str], dict[str, set[str]]] = {}
     for schema, table, kind, role, rights in cursor.fetchall():
@@ -211,12 +231,24 @@ def _table_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
         is_table = "S" not in held.pop("kind")
         wanted: dict[str, set[str]] = {}
         rights_wanted = set(narrower.get(table, roles.ROW_RIGHTS)) if is_table else set()
-        if schema != TEMPLATE and rights_wanted:
+        if schema != roles.TEMPLATE and rights_wanted:
             wanted[scope.role(schema)] = rights_wanted
         if schema == roles.PUBLIC_SCHEMA and table in OPENINGS:
             wanted[scope.group] = {"SELECT"}
         if held != wanted:
             yield schema, f"{schema}.{table} is open to {_shown(held)}, not to {_shown(wanted)}."
+
+    cursor.execute(
+        "SELECT DISTINCT n.nspname, c.relname, a.attname, coalesce(r.rolname, 'everybody') "
+        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "CROSS JOIN LATERAL aclexplode(a.attacl) acl "
+        "LEFT JOIN pg_roles r ON r.oid = acl.grantee "
+        "WHERE n.nspname = ANY (%s) AND acl.grantee <> c.relowner ORDER BY 1, 2, 3, 4",
+        [[roles.TEMPLATE, roles.PUBLIC_SCHEMA, *scope.schemas]],
+    )
+    for schema, table, column, role in cursor.fetchall():
+        yield schema, f"{role} has a right of its own on {schema}.{table}.{column}."
 
 
 def policy_problems(cursor: Any, scope: Scope) -> Iterator[str]:
@@ -224,7 +256,7 @@ def policy_problems(cursor: Any, scope: Scope) -> Iterator[str]:
     cursor.execute(
         "SELECT c.relname, c.relrowsecurity, p.polname, p.polcmd::text, "
         "ARRAY(SELECT rolname::text FROM pg_roles WHERE oid = ANY (p.polroles)), "
-        "obj_description(p.oid, 'pg_policy') "
+        "obj_description(p.oid, 'pg_policy'), md5(pg_get_expr(p.polqual, p.polrelid)) "
         "FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid "
         "WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s)",
         [list(OPENINGS)],
@@ -235,16 +267,17 @@ def policy_problems(cursor: Any, scope: Scope) -> Iterator[str]:
         if not of_table or not of_table[0][0]:
             yield f"Rows of public.{table} are not kept apart."
             continue
-        found = {(name, command, *who, stamp) for _, name, command, who, stamp in of_table}
+        found = {(name, command, *who, stamp) for _, name, command, who, stamp, _ in of_table}
+        condition = next((row[-1] for row in of_table if row[1] == "own_tenant"), None)
         wanted = {
             ("platform", "*", scope.role(roles.PUBLIC_SCHEMA), None),
-            ("own_tenant", "r", scope.group, opening.digest),
+            ("own_tenant", "r", f"{opening.digest} {condition}"),
         }
         if found != wanted:
             yield f"The rules for rows of public.{table} are not those of this version."
 
 
-def _catalogue(cursor: Any, _scope: Scope) -> Iterator[str]:
+def _catalogue(cursor: Any, scope: Scope) -> Iterator[str]:
     found = read_open_catalogue(cursor)
     if found.functions:
         yield f"{len(found.functions)} functions are open to everybody, {found.functions[0]} first."
@@ -252,6 +285,10 @@ def _catalogue(cursor: Any, _scope: Scope) -> Iterator[str]:
         yield f"{len(found.relations)} tables of the catalogue are open to everybody."
     if found.languages:
         yield f"Everybody may use the languages {', '.join(found.languages)}."
+
+    names = [scope.group, *map(scope.role, (roles.PUBLIC_SCHEMA, *scope.schemas))]
+    yield from (f"{role} itself has a right on {thing}." for role, thing in
+                read_own_grants(cursor, names))  # fmt: skip
 
 
 def _shown(rights: dict[str, set[str]]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection, transaction
 from psycopg import sql
 
 from . import roles
-from .catalog import read_open_catalogue
+from .catalog import read_open_catalogue, read_own_grants
 from .inspection import Scope, policy_problems
 from .login import login_of_the_application
 
@@ -48,12 +49,29 @@ def repair_shared_roles() -> list[str]:
             [login.name],
         )
         owner, quoted_login, is_superuser = cursor.fetchone()
-        statements = list(read_open_catalogue(cursor).statements(owner=owner, login=quoted_login))
+        found = read_open_catalogue(cursor)
+        statements = [
+            *found.statements(owner=owner, login=quoted_login),
+            *_revoked_by_name(cursor, login.database),
+        ]
         if not is_superuser:
             return statements
         for statement in statements:
             cursor.execute(sql.SQL(statement))
     return []
+
+
+def _revoked_by_name(cursor: Any, database: str) -> list[str]:
+    """Return the SQL that takes from tenants what of the catalogue was granted to their roles."""
+    names = [
+        roles.group_of(database),
+        roles.role_of(database, roles.PUBLIC_SCHEMA),
+        *roles.tenant_roles(cursor, database),
+    ]
+    granted = read_own_grants(cursor, names)
+    return [
+        f"REVOKE ALL ON {thing} FROM {sql.Identifier(role).as_string()}" for role, thing in granted
+    ]
 
 
 def repair_tenant_roles(schemas: Iterable[str]) -> None:

@@ -19,10 +19,13 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
 
 from .exposure import OPENINGS
+from .strangers import RELATIONS, close_database, close_schema, part_login, part_role
 
 ROW_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 """What a role may do with its tables, unless the model names less in ``database_rights``."""
 PUBLIC_SCHEMA = "public"
+TEMPLATE = "tenant_template"
+"""The schema tenants are made from, which no role may enter."""
 LONGEST_DATABASE_NAME = 40
 """Bytes; a role's name is made of it and must fit PostgreSQL's 63."""
 NO_POWERS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
@@ -67,7 +70,7 @@ def ensure_login(cursor: Any, *, name: str, password: str, database: str) -> Non
             password.encode(), name.encode(), b"scram-sha-256"
         )
         _run(cursor, "ALTER ROLE {} PASSWORD {}", name, sql.Literal(verifier.decode()))
-    _run(cursor, "GRANT CONNECT ON DATABASE {} TO {}", database, name)
+    close_database(cursor, database, login=name)
 
 
 def ensure_shared_roles(cursor: Any, *, login: str, database: str) -> None:
@@ -75,9 +78,14 @@ def ensure_shared_roles(cursor: Any, *, login: str, database: str) -> None:
     control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
     _ensure_role(cursor, control, "NOLOGIN NOINHERIT")
     _ensure_role(cursor, group, "NOLOGIN NOINHERIT")
+    tenants = tenant_roles(cursor, database)
+    part_login(cursor, login, known=[control, *tenants])
+    part_role(cursor, control, members=[login])
+    part_role(cursor, group, members=tenants)
     _run(cursor, "GRANT {} TO {} WITH INHERIT FALSE, SET TRUE", control, login)
-    _run(cursor, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
-    _run(cursor, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    close_schema(cursor, PUBLIC_SCHEMA, allowed=[control, group])
+    close_schema(cursor, TEMPLATE)
+    _run(cursor, "REVOKE CREATE ON SCHEMA public FROM {}", group)
     _run(cursor, "GRANT USAGE ON SCHEMA public TO {}", group)
     grant_schema(cursor, schema=PUBLIC_SCHEMA, role=control)
 
@@ -88,19 +96,23 @@ def ensure_tenant_role(cursor: Any, *, schema: str, login: str, database: str) -
     _ensure_role(cursor, role, "NOLOGIN NOINHERIT")
     _run(cursor, "GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group_of(database), role)
     _run(cursor, "GRANT {} TO {} WITH INHERIT FALSE, SET TRUE", role, login)
-    _run(cursor, "REVOKE ALL ON SCHEMA {} FROM PUBLIC", schema)
+    part_role(cursor, role, members=[login], groups=[group_of(database)])
+    close_schema(cursor, schema, allowed=[role])
     grant_schema(cursor, schema=schema, role=role)
 
 
 def grant_schema(cursor: Any, *, schema: str, role: str) -> None:
     """Give role its rights on every table that schema has now, and take away any others."""
+    _run(cursor, "REVOKE CREATE ON SCHEMA {} FROM {}", schema, role)
     _run(cursor, "GRANT USAGE ON SCHEMA {} TO {}", schema, role)
-    tables = _tables_of(cursor, schema)
+    tables, sequences = _relations_of(cursor, schema)
+    if sequences:
+        _run(cursor, "REVOKE ALL ON SEQUENCE {} FROM {}", _named(schema, sequences), role)
     if not tables:
         return
     # By name: "ALL TABLES IN SCHEMA" reads the whole catalogue, of all tenants, several times.
-    everything = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables)
-    _run(cursor, "REVOKE ALL ON {} FROM PUBLIC, {}", everything, role)
+    everything = _named(schema, tables)
+    _run(cursor, "REVOKE ALL ON {} FROM {}", everything, role)
     rights = sql.SQL(", ").join(map(sql.SQL, ROW_RIGHTS))
     _run(cursor, "GRANT {} ON {} TO {}", rights, everything, role)
     narrower = rights_by_table()
@@ -129,17 +141,22 @@ def replace_policies(cursor: Any, *, database: str) -> None:
     for opening in OPENINGS.values():
         table = sql.Identifier(PUBLIC_SCHEMA, opening.table)
         _run(cursor, "ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table)
-        for policy in ("platform", "own_tenant"):
-            _run(cursor, "DROP POLICY IF EXISTS {} ON {}", policy, table)
-        _run(cursor, "CREATE POLICY platform ON {} TO {} USING (true)", table, control)
-        _run(
-            cursor,
-            "CREATE POLICY own_tenant ON {} FOR SELECT TO {} USING ({})",
-            table,
-            group,
-            sql.SQL(opening.condition),
+        cursor.execute(
+            "SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [table.as_string()]
         )
-        stamp = sql.Literal(opening.digest)
+        for (policy,) in cursor.fetchall():
+            _run(cursor, "DROP POLICY {} ON {}", policy, table)
+        _run(cursor, "CREATE POLICY platform ON {} TO {} USING (true)", table, control)
+        # Named for no role: a member of one that a policy names can drop it, by DROP OWNED.
+        condition = sql.SQL(opening.condition)
+        _run(cursor, "CREATE POLICY own_tenant ON {} FOR SELECT USING ({})", table, condition)
+        # With what PostgreSQL made of the condition: ALTER POLICY would leave a comment alone.
+        cursor.execute(
+            "SELECT md5(pg_get_expr(polqual, polrelid)) FROM pg_policy "
+            "WHERE polrelid = %s::regclass AND polname = 'own_tenant'",
+            [table.as_string()],
+        )
+        stamp = sql.Literal(f"{opening.digest} {cursor.fetchone()[0]}")
         _run(cursor, "COMMENT ON POLICY own_tenant ON {} IS {}", table, stamp)
 
 
@@ -159,15 +176,27 @@ def _ensure_role(cursor: Any, name: str, kind: str) -> None:
         _run(cursor, f"ALTER ROLE {{}} {kind}" + (f" {NO_POWERS}" if found[2] else ""), name)
 
 
-def _tables_of(cursor: Any, schema: str) -> list[str]:
-    """Return the tables and views of schema, found by an index on what depends on it."""
+def tenant_roles(cursor: Any, database: str) -> list[str]:
+    """Return the role of every tenant in the registry; without the public domain's."""
     cursor.execute(
-        "SELECT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.objid "
-        "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass "
-        "AND d.refobjid = %s::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
-        [sql.Identifier(schema).as_string()],
+        "SELECT schema_name FROM public.registry_tenant WHERE schema_name <> %s", [PUBLIC_SCHEMA]
     )
-    return [name for (name,) in cursor.fetchall()]
+    return [role_of(database, schema) for (schema,) in cursor.fetchall()]
+
+
+def _relations_of(cursor: Any, schema: str) -> tuple[list[str], list[str]]:
+    """Return the tables and views of schema, and its sequences."""
+    cursor.execute(
+        f"SELECT relname, relkind::text FROM pg_class WHERE oid IN ({RELATIONS})",  # noqa: S608
+        {"schema": schema},
+    )
+    rows = cursor.fetchall()
+    sequences = [name for name, kind in rows if kind == "S"]
+    return [name for name, kind in rows if kind in "rpvmf"], sequences
+
+
+def _named(schema: str, relations: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Identifier(schema, name) for name in relations)
 
 
 def _listed(rights: Iterable[str]) -> sql.Composable:
