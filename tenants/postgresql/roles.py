@@ -137,7 +137,7 @@ def replace_policies(cursor: Any, *, database: str) -> None:
 
     Comes before open_shared_tables: without a policy, a table with a grant would show every row.
     """
-    control, group = role_of(database, PUBLIC_SCHEMA), group_of(database)
+    control = role_of(database, PUBLIC_SCHEMA)
     for opening in OPENINGS.values():
         table = sql.Identifier(PUBLIC_SCHEMA, opening.table)
         _run(cursor, "ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table)

@@ -12,7 +12,7 @@ RELATIONS = (
     "AND refclassid = 'pg_namespace'::regclass "
     "AND refobjid = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)"
 )
-"""The relations of a schema, by an index; looking for them in pg_class reads those of all tenants."""
+"""The relations of a schema, by an index: pg_class has none for it and holds all tenants'."""
 _HOLDERS = f"""
     SELECT DISTINCT r.rolname FROM (
         SELECT nspacl, nspowner FROM pg_namespace WHERE nspname = %(schema)s

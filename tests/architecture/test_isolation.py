@@ -20,11 +20,12 @@ RAW_SQL = {
     "tenants/postgresql/probing.py",
     "tenants/postgresql/repairing.py",
     "tenants/postgresql/roles.py",
+    "tenants/postgresql/strangers.py",
     "tenants/postgresql/catalog.py",
     "tenants/registry/migrating.py",
     "tenants/registry/provisioning.py",
     "tenants/registry/selectors.py",
-    "tenants/registry/services.py",
+    "tenants/registry/upgrading.py",
 }
 """The files that send SQL of their own, made of constants; those below tenants/ as the owner."""
 STORAGE_DOOR = "execfabric/core/storage.py"
