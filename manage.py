@@ -8,8 +8,15 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import ProgrammingError
 
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
+        sys.exit(f"manage.py: {error}")
+    except ProgrammingError as error:
+        from tenants.postgresql.cursors import StatementRefused
+
+        if not isinstance(error, StatementRefused):
+            raise
         sys.exit(f"manage.py: {error}")

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from celery.result import AsyncResult
+from celery.beat import PersistentScheduler
 from celery.signals import task_prerun, worker_init, worker_ready
 from tenant_schemas_celery.app import CeleryApp, switch_schema
-from tenant_schemas_celery.task import headers_with_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
 
 
-class SealingApp(CeleryApp):
-    """Seals every message it sends, so that workers take orders from this platform only."""
-
-    def send_task(
-        self, name: str, args: Any = None, kwargs: Any = None, **options: Any
-    ) -> AsyncResult[Any]:
-        from execfabric.core.tasks import SEAL_HEADER, seal_of
-
-        headers = headers_with_schema(options.pop("headers", None) or {})
-        seal = seal_of(name, str(headers["_schema_name"]), kwargs or {})
-        return super().send_task(
-            name, args=args, kwargs=kwargs, headers={**headers, SEAL_HEADER: seal}, **options
-        )
-
-
-app = SealingApp("execfabric")
+app = CeleryApp("execfabric")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.set_default()  # Else a thread of the web server that sends a task would not know it.
+
+
+class SealingScheduler(PersistentScheduler):
+    """Beat's clock. What it sends carries the platform's seal, as what enqueue() sends."""
+
+    def apply_async(
+        self, entry: Any, producer: Any = None, advance: bool = True, **options: Any
+    ) -> Any:
+        from django_tenants.utils import get_public_schema_name
+
+        from execfabric.core.tasks import sealed_headers
+
+        sent = copy.copy(self.reserve(entry) if advance else entry)
+        headers = sealed_headers(sent.task, get_public_schema_name(), sent.kwargs or {})
+        sent.options = {**sent.options, "headers": headers}
+        return super().apply_async(sent, producer=producer, advance=False, **options)
 
 
 # Ours calls it, so that the order of the two is certain.

@@ -44,6 +44,19 @@ def seal_of(task: str, schema: str, kwargs: Mapping[str, Any]) -> str:
     return salted_hmac("execfabric.core.tasks", message, algorithm="sha256").hexdigest()
 
 
+def sealed_headers(task: str, schema: str, kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a message for schema.
+
+    Only what the platform itself decides to send is sealed, in enqueue() and by beat's clock: what
+    a message makes Celery send on (groups, callbacks) must not be.
+    """
+    return {
+        "_schema_name": schema,
+        "_request_id": current_request_id(),
+        SEAL_HEADER: seal_of(task, schema, kwargs),
+    }
+
+
 class TenantTask(SchemaSwitchingTask):
     """A task of one schema: a tenant's, or the platform's own workspace.
 
@@ -86,7 +99,7 @@ def enqueue(name: str, /, **kwargs: Any) -> None:
     be reached is logged and no error: what the task is about is stored, and whoever owns such tasks
     scans for what was never done and sends it again.
     """
-    headers = {"_schema_name": current_schema(), "_request_id": current_request_id()}
+    headers = sealed_headers(name, current_schema(), kwargs)
 
     def send() -> None:
         try:

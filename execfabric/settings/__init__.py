@@ -113,6 +113,7 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_FUNCTION": "django_tenants.cache.make_key",  # Keys carry the schema.
         "KEY_PREFIX": "execfabric",
+        "OPTIONS": {"serializer": "execfabric.core.cache.JsonSerializer"},
     }
 }
 STORAGES = {
@@ -138,6 +139,7 @@ CELERY_DB_REUSE_MAX = 100_000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {"executions.run_execution": {"queue": "executions"}}
 CELERY_TASK_TENANT_CACHE_SECONDS = 60
+CELERY_BEAT_SCHEDULER = "execfabric.celery:SealingScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan-executions": {
         "task": "executions.scan_all_tenants",

@@ -12,7 +12,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LINK = re.compile(r"(/set-password/)[^\s\"'?<]+")
 STATEMENT = re.compile(r"\n(LINE \d+: .*\n\s*\^|(DETAIL|HINT|CONTEXT|QUERY):.*)")
 """What PostgreSQL adds to its message: parts of the statement, and values of rows."""
-TENANT_SCHEMA = re.compile(r"\btenant_[a-z0-9_]+\b")
+TENANT_SCHEMA = re.compile(r"(?<![a-z0-9])tenant_(?:\d+|free|template)(?![a-z0-9])")
 
 
 def configuration(level: str) -> dict[str, Any]:

@@ -77,8 +77,12 @@ def owner_settings(url: str, database: dict[str, Any]) -> dict[str, Any] | None:
 def _database(url: str, setting: str) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(url)
-    except ProgrammingError as error:
-        raise ImproperlyConfigured(f"{setting} is not usable: {error}") from None
+    except ProgrammingError:
+        # The reason would quote the URL, password and all.
+        raise ImproperlyConfigured(
+            f"{setting} is not usable. Write postgresql://user:password@host:5432/name, special "
+            "characters of the password as %.. codes."
+        ) from None
     known = {
         "NAME": "dbname",
         "HOST": "host",

@@ -19,7 +19,7 @@ from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
 from psycopg import pq
 
-from .cursors import OneStatementCursor, PlainServerCursor
+from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor
 from .roles import role_of
 
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -48,8 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
-        if not self.is_owner:
-            params["cursor_factory"] = OneStatementCursor
+        params["cursor_factory"] = FollowingCursor if self.is_owner else OneStatementCursor
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -62,8 +61,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
-        if self.is_owner:
-            return super().create_cursor(name)
         cursor = super().create_cursor() if name is None else self._create_server_cursor(name)
         cursor.before_each = self.enter_schema
         return cursor
@@ -77,9 +74,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
     def _handle_search_path(self, cursor: Any = None) -> None:
-        """Called by the base class for each new cursor; those of our own do so by statement."""
-        if self.is_owner:
-            self.enter_schema()
+        """Called by the base class for each new cursor. Ours enter with each statement instead."""
 
     def enter_schema(self) -> None:
         """Switch unless the connection is there already. Raises SchemaSwitchFailed.
@@ -109,15 +104,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._path
 
     def _switch_statement(self, path: bytes) -> bytes:
-        """Return one message of two statements: both take effect, or neither does."""
+        """Return one message of which everything takes effect, or nothing does."""
         if self.is_owner:
-            role = "NONE"
-        else:
-            role = f'"{role_of(self.settings_dict["NAME"], self.schema_name)}"'
-        return b"SET search_path = " + path + b"; SET ROLE " + role.encode()
+            # No role is missing where a schema is, so that is asked for by name.
+            exists = f"SELECT '{self.schema_name}'::regnamespace; "
+            return exists.encode() + b"SET search_path = " + path + b"; SET ROLE NONE"
+        role = role_of(self.settings_dict["NAME"], self.schema_name)
+        return b"SET search_path = " + path + f'; SET ROLE "{role}"'.encode()
 
     def _require_usable(self, connection: Any) -> None:
         """Raise ImproperlyConfigured for a server or a login that cannot keep tenants apart."""
+        answer = connection.pgconn.exec_(b"SELECT pg_backend_pid()")
+        if answer.get_value(0, 0) != str(connection.info.backend_pid).encode():
+            raise ImproperlyConfigured(
+                "The database is reached through a pooler. It could hand a session on while that "
+                "is in a tenant's role; connect to PostgreSQL itself."
+            )
         if connection.info.parameter_status("search_path") is None:
             raise ImproperlyConfigured(
                 "PostgreSQL 18 or newer is needed: older ones do not report their search_path."

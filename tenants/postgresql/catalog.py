@@ -1,8 +1,10 @@
 """What PostgreSQL lets everybody do with its own catalogue, and is taken away here.
 
 As it comes, every role reads the names and sizes of everything in the database, takes advisory
-locks, keeps large objects, and may call ``set_config()``, with which a single SELECT could change
-the role of the statement after it. The platform needs none of that at run time.
+locks, keeps large objects, and may call ``set_config()``, with which a single SELECT changes the
+role of the statement after it, and functions that run a text as a query. The platform needs none
+of that at run time. What cannot be taken away: a number cast to ``regnamespace``, ``regrole`` or
+``regclass`` tells the name behind it.
 
 Only a superuser can take it away; where the owner is none, the statements are for one to run.
 """
@@ -16,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 CLOSED_FUNCTIONS = (
-    r"^(pg_|txid_|lo_|loread$|lowrite$|set_config$|has_|ts_stat$|ts_rewrite$|dblink"
-    r"|(query|table|schema|database|cursor)_to_xml)"
+    r"^(pg_|txid_|lo_|loread$|lowrite$|set_config$|has_|ts_stat$|ts_rewrite$|to_reg|currtid"
+    r"|binary_upgrade_|row_security_active|(query|table|schema|database|cursor)_to_xml)"
 )
 """Names of functions that look at, lock, send or change what is not the caller's own rows."""
 HARMLESS_FUNCTIONS = ("pg_backend_pid", "pg_typeof", "pg_column_size", "pg_sleep")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from psycopg import sql
 
 from . import roles
 from .catalog import read_open_catalogue, read_own_grants
@@ -14,7 +15,7 @@ from .exposure import OPENINGS
 from .login import Login, login_of_the_application
 from .strangers import excess_of_login
 
-CATALOGUE = "The catalogue tells nothing and changes nothing"
+CATALOGUE = "The catalogue shows no rows, and nothing in it changes a role"
 """The question whose problems only a superuser can mend."""
 
 Question = Callable[[Any, "Scope"], Iterator[str]]
@@ -57,6 +58,7 @@ def inspect_isolation(schemas: Sequence[str]) -> list[Answer]:
         "Each schema is open to its own role only": _only_problems(_schema_problems),
         "Each table is open to its own role only": _only_problems(_table_problems),
         "Shared tables show a tenant its own rows only": policy_problems,
+        "No function of the tenants' schemas can be called": _routines,
         CATALOGUE: _catalogue,
     }
     with connection.cursor() as cursor:
@@ -109,22 +111,24 @@ def _login(cursor: Any, scope: Scope) -> Iterator[str]:
         "SELECT c.oid::regclass::text FROM pg_class c, aclexplode(c.relacl) acl "
         "WHERE acl.grantee = %s::regrole UNION SELECT nspname FROM pg_namespace n, "
         "aclexplode(n.nspacl) acl WHERE acl.grantee = %s::regrole ORDER BY 1",
-        [_quoted(name)] * 2,
+        [sql.Identifier(name).as_string()] * 2,
     )
     yield from (f"{name} itself has a right on {thing}." for (thing,) in cursor.fetchall())
 
 
 def _database(cursor: Any, scope: Scope) -> Iterator[str]:
     cursor.execute(
-        "SELECT grantee::regrole::text, string_agg(privilege_type, ', ' ORDER BY 1) "
-        "FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) "
+        "SELECT coalesce(r.rolname, 'Everybody'), string_agg(privilege_type, ', ' ORDER BY 1) "
+        "FROM pg_database d "
+        "CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl "
+        "LEFT JOIN pg_roles r ON r.oid = acl.grantee "
         "WHERE datname = current_database() AND grantee <> d.datdba GROUP BY 1"
     )
-    found = {name.strip('"'): rights for name, rights in cursor.fetchall()}
+    found = dict(cursor.fetchall())
     allowed = {scope.login.name: "CONNECT"}
     for name, rights in found.items():
         if allowed.get(name) != rights:
-            yield f"{'Everybody' if name == '-' else name} has {rights} on the database."
+            yield f"{name} has {rights} on the database."
     if scope.login.name not in found:
         yield f"{scope.login.name} may not connect to the database."
 
@@ -277,6 +281,19 @@ def policy_problems(cursor: Any, scope: Scope) -> Iterator[str]:
             yield f"The rules for rows of public.{table} are not those of this version."
 
 
+def _routines(cursor: Any, scope: Scope) -> Iterator[str]:
+    cursor.execute(
+        "SELECT p.oid::regprocedure::text, coalesce(r.rolname, 'everybody') FROM pg_proc p "
+        "CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) acl "
+        "LEFT JOIN pg_roles r ON r.oid = acl.grantee "
+        "WHERE p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY (%s)) "
+        "AND acl.grantee <> p.proowner ORDER BY 1",
+        [[roles.TEMPLATE, roles.PUBLIC_SCHEMA, *scope.schemas]],
+    )
+    for routine, role in cursor.fetchall():
+        yield f"{role} may call {routine}."
+
+
 def _catalogue(cursor: Any, scope: Scope) -> Iterator[str]:
     found = read_open_catalogue(cursor)
     if found.functions:
@@ -294,7 +311,3 @@ def _catalogue(cursor: Any, scope: Scope) -> Iterator[str]:
 def _shown(rights: dict[str, set[str]]) -> str:
     held = [f"{role} ({', '.join(sorted(some))})" for role, some in sorted(rights.items())]
     return "; ".join(held) or "nobody"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,6 +13,11 @@ from execfabric.core.errors import Conflict
 
 from .base import DatabaseWrapper
 
+UNKNOWN = (
+    "This needs the owner of the database. Run it as a command where "
+    "EXECFABRIC_DATABASE_OWNER_URL is set."
+)
+
 
 class OwnerUnknown(Conflict):
     """This process was not told how to log in as the owner."""
@@ -49,12 +54,15 @@ def as_owner() -> Iterator[None]:
         owner.close()
 
 
+def require_owner() -> None:
+    """Raise OwnerUnknown unless this runs in a session of the owner."""
+    if not connections[DEFAULT_DB_ALIAS].is_owner:  # type: ignore[attr-defined]
+        raise OwnerUnknown(UNKNOWN)
+
+
 def _open_session(before: Any) -> OwnerSession:
     if settings.DATABASE_OWNER is None:
-        raise OwnerUnknown(
-            "This needs the owner of the database. Run it as a command where "
-            "EXECFABRIC_DATABASE_OWNER_URL is set."
-        )
+        raise OwnerUnknown(UNKNOWN)
     owner = OwnerSession({**before.settings_dict, **settings.DATABASE_OWNER}, DEFAULT_DB_ALIAS)
     owner.set_tenant(before.tenant, before.include_public_schema)
     return owner

@@ -31,7 +31,7 @@ ATTEMPTS = {
     "run a block of code": "DO $$ BEGIN PERFORM 1; END $$",
     "end another session": "SELECT pg_terminate_backend(0)",
     "hold a lock others wait for": "SELECT pg_try_advisory_lock(1)",
-    "read the names of other schemas": "SELECT nspname FROM pg_namespace",
+    "list what is in the database": "SELECT nspname FROM pg_namespace",
 }
 """What is tried -> SQL that must fail, with {own}, {other} and their names for two tenants."""
 

@@ -11,12 +11,16 @@ the owner                  owns everything, migrates, opens tenants; never serve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db import ProgrammingError, transaction
 from psycopg import sql
+
+from execfabric.core.errors import Conflict
 
 from .exposure import OPENINGS
 from .strangers import RELATIONS, close_database, close_schema, part_login, part_role
@@ -26,17 +30,23 @@ ROW_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 PUBLIC_SCHEMA = "public"
 TEMPLATE = "tenant_template"
 """The schema tenants are made from, which no role may enter."""
-LONGEST_DATABASE_NAME = 40
-"""Bytes; a role's name is made of it and must fit PostgreSQL's 63."""
+DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+"""A role's name is made of it and must fit PostgreSQL's 63 bytes."""
 NO_POWERS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 
 
+class LoginNotOurs(Conflict):
+    """The role the application shall log in with was made by somebody else."""
+
+    code = "login_not_ours"
+
+
 def role_of(database: str, schema: str) -> str:
-    """Return the role with rights on schema. Raises ImproperlyConfigured for a long database."""
-    if len(database.encode()) > LONGEST_DATABASE_NAME:
+    """Return the role with rights on schema. Raises ImproperlyConfigured for an odd database."""
+    if not DATABASE_NAME.fullmatch(database):
         raise ImproperlyConfigured(
-            f"The name of the database is longer than {LONGEST_DATABASE_NAME} bytes, which leaves "
-            "no room for the names of its roles."
+            "The name of the database must be of at most 40 letters, digits, - and _: its roles "
+            "are named after it."
         )
     return f"{database}_{schema}"
 
@@ -69,7 +79,15 @@ def ensure_login(cursor: Any, *, name: str, password: str, database: str) -> Non
         verifier = cursor.connection.pgconn.encrypt_password(
             password.encode(), name.encode(), b"scram-sha-256"
         )
-        _run(cursor, "ALTER ROLE {} PASSWORD {}", name, sql.Literal(verifier.decode()))
+        try:
+            with transaction.atomic():
+                _run(cursor, "ALTER ROLE {} PASSWORD {}", name, sql.Literal(verifier.decode()))
+        except ProgrammingError as error:
+            raise LoginNotOurs(
+                f"The role {name} of EXECFABRIC_DATABASE_URL exists, and the owner may not change "
+                "it. Drop it, so that it is created here, or GRANT it to the owner WITH ADMIN "
+                "OPTION."
+            ) from error
     close_database(cursor, database, login=name)
 
 
@@ -86,6 +104,8 @@ def ensure_shared_roles(cursor: Any, *, login: str, database: str) -> None:
     close_schema(cursor, PUBLIC_SCHEMA, allowed=[control, group])
     close_schema(cursor, TEMPLATE)
     _run(cursor, "REVOKE CREATE ON SCHEMA public FROM {}", group)
+    # Triggers need no right on their function; nothing else calls one.
+    _run(cursor, "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC")
     _run(cursor, "GRANT USAGE ON SCHEMA public TO {}", group)
     grant_schema(cursor, schema=PUBLIC_SCHEMA, role=control)
 

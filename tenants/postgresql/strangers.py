@@ -21,6 +21,9 @@ _HOLDERS = f"""
         UNION ALL
         SELECT a.attacl, c.relowner FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         WHERE a.attrelid IN ({RELATIONS})
+        UNION ALL
+        SELECT coalesce(p.proacl, acldefault('f', p.proowner)), p.proowner FROM pg_proc p
+        JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %(schema)s
     ) held (acl, owner), aclexplode(held.acl) granted
     LEFT JOIN pg_roles r ON r.oid = granted.grantee
     WHERE granted.grantee <> held.owner AND (r.rolname IS NULL OR r.rolname <> ALL (%(allowed)s))
@@ -54,12 +57,20 @@ _LOGIN_EXCESS = """
 """Roles of another database on this server do not count: close_schema leaves them nothing here."""
 
 
+EVERYTHING = (
+    "SCHEMA",
+    "ALL TABLES IN SCHEMA",
+    "ALL SEQUENCES IN SCHEMA",
+    "ALL ROUTINES IN SCHEMA",
+)
+
+
 def close_schema(cursor: Any, schema: str, *, allowed: Collection[str] = ()) -> None:
     """Leave no right on schema, nor on anything in it, to others than its owner and allowed."""
     cursor.execute(_HOLDERS, {"schema": schema, "allowed": list(allowed)})
     for (holder,) in cursor.fetchall():
         who = sql.SQL("PUBLIC") if holder is None else sql.Identifier(holder)
-        for what in ("SCHEMA", "ALL TABLES IN SCHEMA", "ALL SEQUENCES IN SCHEMA"):
+        for what in EVERYTHING:
             revoke = sql.SQL("REVOKE ALL ON {} {} FROM {}")
             cursor.execute(revoke.format(sql.SQL(what), sql.Identifier(schema), who))
 

@@ -76,13 +76,37 @@ def _migrate_platform(progress: Progress, processes: int) -> list[Failure]:
         )
     ensure_platform(actor=Actor.system("migrate"))
     prepare_template()
-    failures = _migrate_tenants(schemas_behind(), progress, processes)
-    repair_tenant_roles(schemas_to_repair(customer_schemas()))
-    failed = {failure.schema for failure in failures}
-    for tenant in Tenant.objects.exclude(schema_name__in=failed):
-        with schema_context(tenant.schema_name):
-            initialize_schema(tenant)
+    failures: list[Failure] = []
+    # Again and again: a tenant may be opened meanwhile, by the version before.
+    while behind := [each for each in schemas_behind() if each not in _schemas_of(failures)]:
+        failures += _migrate_tenants(behind, progress, processes)
+    for schema in schemas_to_repair(customer_schemas()):
+        failures += _attempt(repair_tenant_roles, [schema], schema=schema)
+    present = {get_public_schema_name(), *customer_schemas()} - _schemas_of(failures)
+    for tenant in Tenant.objects.filter(schema_name__in=present):
+        failures += _attempt(_initialize, tenant, schema=tenant.schema_name)
     return failures
+
+
+def _schemas_of(failures: Sequence[Failure]) -> set[str]:
+    return {failure.schema for failure in failures}
+
+
+def _initialize(tenant: Tenant) -> None:
+    with schema_context(tenant.schema_name):
+        initialize_schema(tenant)
+
+
+def _attempt(step: Callable[..., None], *arguments: object, schema: str) -> list[Failure]:
+    """Take one step for one tenant; whatever goes wrong is told, and the others go on."""
+    try:
+        step(*arguments)
+    except Exception as error:
+        logger.exception("tenant.not_migrated", tenant_schema=schema)
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # The next schema gets a new one.
+        return [Failure(schema, f"{type(error).__name__}: {error}")]
+    return []
 
 
 @contextmanager
@@ -117,14 +141,8 @@ def _migrate_tenants(schemas: Sequence[str], progress: Progress, processes: int)
 
 def _migrate_tenant(upgrader: Upgrader, schema: str) -> tuple[str, str]:
     """Upgrade one schema; return it with why it failed, empty when it did not."""
-    try:
-        upgrader.upgrade(schema)
-    except Exception as error:  # Whatever it was, the others go on.
-        logger.exception("tenant.not_migrated", tenant_schema=schema)
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()  # The next schema gets a new one.
-        return schema, f"{type(error).__name__}: {error}"
-    return schema, ""
+    failures = _attempt(upgrader.upgrade, schema, schema=schema)
+    return schema, failures[0].reason if failures else ""
 
 
 def _in_processes(schemas: Sequence[str], processes: int) -> Iterator[tuple[str, str]]:
@@ -179,7 +197,8 @@ def schemas_behind() -> list[str]:
 
 def _count_applied(schemas: Sequence[str]) -> sql.Composable:
     count = sql.SQL(
-        "SELECT {name}, count(*) FROM {table} WHERE app || '.' || name = ANY(%(wanted)s)"
+        "SELECT {name}, count(DISTINCT (app, name)) FROM {table} "
+        "WHERE app || '.' || name = ANY(%(wanted)s)"
     )
     parts = [
         count.format(name=sql.Literal(schema), table=sql.Identifier(schema, "django_migrations"))

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django_tenants.utils import schema_context, schema_exists
 from psycopg import sql
 
 from tenants.postgresql.repairing import repair_tenant_roles
+from tenants.postgresql.roles import TEMPLATE
 
 from .models import Tenant
 
 logger = structlog.get_logger(__name__)
 
-TEMPLATE_SCHEMA = "tenant_template"
+KEPT = "template_ddl"
+"""Table of the template's schema with the SQL that new tenants are made by."""
 PLACEHOLDER = "@@schema@@"
 
 Initializer = Callable[[Tenant], None]
@@ -77,9 +77,11 @@ def prepare_template() -> None:
 
     For one process at a time, and outside any transaction: migrating closes the connection.
     """
+    digest = _migrations_digest()
     if not _template_is_current():
         _build_template()
-    _template_ddl(_migrations_digest())
+    if _kept_ddl(digest) is None:
+        _keep_ddl(digest)
 
 
 def tenant_migrations() -> list[str]:
@@ -102,49 +104,68 @@ def _label(app: str) -> str:
 @functools.lru_cache(maxsize=1)
 def _template_ddl(digest: str) -> str:
     """Return the SQL of an empty tenant schema, its name replaced by PLACEHOLDER."""
-    cached = Path(settings.DATA_DIR) / "cache" / f"tenant-template-{_database_key()}-{digest}.sql"
-    if cached.exists():
-        return cached.read_text()
-    if not _template_is_current():
+    found = _kept_ddl(digest) if _template_is_current() else None
+    if found is None:
         raise RuntimeError("The database is behind this version. Run: manage.py migrate_platform")
+    return found
+
+
+def _kept_ddl(digest: str) -> str | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", [f"{TEMPLATE}.{KEPT}"])
+        if cursor.fetchone() == (None,):
+            return None
+        query = sql.SQL("SELECT ddl FROM {} WHERE digest = %s")
+        cursor.execute(query.format(sql.Identifier(TEMPLATE, KEPT)), [digest])
+        found = cursor.fetchone()
+    return str(found[0]) if found else None
+
+
+def _keep_ddl(digest: str) -> None:
+    """Dump the template and keep the SQL beside it.
+
+    It is run as the owner, so it lies where only the owner can read and write. Kept at all, since
+    dumping takes seconds where there are a thousand tenants.
+    """
     ddl = _as_template(_dump())
-    cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cached.parent.chmod(0o700)
-    partial = cached.with_suffix(f".{os.getpid()}")
-    partial.write_text(ddl)
-    partial.replace(cached)
-    return ddl
+    table = sql.Identifier(TEMPLATE, KEPT)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        cursor.execute(sql.SQL("CREATE TABLE {} (digest text, ddl text)").format(table))
+        cursor.execute(sql.SQL("INSERT INTO {} VALUES (%s, %s)").format(table), [digest, ddl])
 
 
 def _template_is_current() -> bool:
-    if not schema_exists(TEMPLATE_SCHEMA):
+    if not schema_exists(TEMPLATE):
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s)", [f"{TEMPLATE_SCHEMA}.django_migrations"])
+        cursor.execute("SELECT to_regclass(%s)", [f"{TEMPLATE}.django_migrations"])
         if cursor.fetchone() == (None,):
             return False
-        table = sql.Identifier(TEMPLATE_SCHEMA, "django_migrations")
+        table = sql.Identifier(TEMPLATE, "django_migrations")
         cursor.execute(sql.SQL("SELECT app || '.' || name FROM {}").format(table))
         applied = {name for (name,) in cursor.fetchall()}
     return set(tenant_migrations()) <= applied
 
 
-def _database_key() -> str:
-    database = connection.settings_dict
-    return hashlib.sha256(f"{database['HOST']}|{database['NAME']}".encode()).hexdigest()[:8]
-
-
 def _build_template() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP SCHEMA IF EXISTS {TEMPLATE_SCHEMA} CASCADE")
-        cursor.execute(f"CREATE SCHEMA {TEMPLATE_SCHEMA}")
-    call_command("migrate_schemas", schema_name=TEMPLATE_SCHEMA, verbosity=0, interactive=False)
+        cursor.execute(f"DROP SCHEMA IF EXISTS {TEMPLATE} CASCADE")
+        cursor.execute(f"CREATE SCHEMA {TEMPLATE}")
+    call_command("migrate_schemas", schema_name=TEMPLATE, verbosity=0, interactive=False)
 
 
 def _dump() -> str:
     database = connection.settings_dict
     command = [str(settings.PG_DUMP), "--no-owner", "--no-privileges", "--no-comments", "--inserts"]
-    command += ["--schema", TEMPLATE_SCHEMA, "--dbname", str(database["NAME"])]
+    command += [
+        "--exclude-table",
+        f"{TEMPLATE}.{KEPT}",
+        "--schema",
+        TEMPLATE,
+        "--dbname",
+        str(database["NAME"]),
+    ]
     environment = {
         "PGHOST": str(database["HOST"]),
         "PGPORT": str(database["PORT"] or 5432),
@@ -164,7 +185,7 @@ def _as_template(dump: str) -> str:
     """Drop what is about the session and not the schema, and put PLACEHOLDER for its name."""
     session = ("--", "SET ", "\\", "SELECT pg_catalog.set_config")
     lines = [line for line in dump.splitlines() if line and not line.startswith(session)]
-    body = re.sub(rf"(?<![\w]){TEMPLATE_SCHEMA}(?=[.;])", PLACEHOLDER, "\n".join(lines))
-    if TEMPLATE_SCHEMA in body:
+    body = re.sub(rf"(?<![\w]){TEMPLATE}(?=[.;])", PLACEHOLDER, "\n".join(lines))
+    if TEMPLATE in body:
         raise RuntimeError("The template dump names its schema in a place that is not understood.")
     return body

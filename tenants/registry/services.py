@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar, cast
 
 from django.conf import settings
 from django.db.models import Max
@@ -11,9 +13,10 @@ from django_tenants.utils import schema_context
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.permissions import can
 from execfabric.core.roles import PLATFORM, SYSTEM
 from execfabric.core.states import move
-from tenants.postgresql.owner import as_owner
+from tenants.postgresql.owner import as_owner, require_owner
 from tenants.postgresql.repairing import lock_roles
 
 from .hosts import announce_tenant_change
@@ -28,6 +31,9 @@ from .models import (
     TenantStatus,
 )
 from .provisioning import provision_schema
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NAME_RULE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 HOST_RULE = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
@@ -54,7 +60,28 @@ def makes_owner(factory: OwnerFactory) -> OwnerFactory:
     return factory
 
 
-@as_owner()
+def owner_session_for(code: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Run an action in a session of the database's owner, for whom may do code.
+
+    Anybody else, and everybody where the owner is not known, is refused by the action itself, so
+    that the refusal is on record.
+    """
+
+    def decorate(run: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(run)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            actor = kwargs["actor"]
+            if settings.DATABASE_OWNER is None or not can(cast(Actor, actor), code):
+                return run(*args, **kwargs)
+            with as_owner():
+                return run(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+@owner_session_for("registry.tenant.open")
 @action("registry.tenant.open", title="Open a tenant", roles=PLATFORM | SYSTEM)
 def open_tenant(
     *,
@@ -68,8 +95,10 @@ def open_tenant(
     """Create number, schema, host, baseline menu and the owner's account of a new customer.
 
     The host is ``<name>.<base domain>``, and ``domain`` too when given. Raises InvalidInput and
-    Conflict (name or host taken); then nothing was created.
+    Conflict (name or host taken); then nothing was created. Raises OwnerUnknown where this process
+    cannot log in as the owner of the database.
     """
+    require_owner()
     _check_name(name, title)
     lock_roles()  # So no other one is opened meanwhile, and the next number is ours.
     if Tenant.objects.filter(name=name).exists():
@@ -91,10 +120,11 @@ def open_tenant(
     return tenant
 
 
-@as_owner()
+@owner_session_for("registry.tenant.open_free")
 @action("registry.tenant.open_free", title="Open the free edition", roles=SYSTEM)
 def open_free_edition(*, actor: Actor, title: str) -> Tenant:
     """Create the free edition's tenant on ``<base>`` and ``free.<base>``. Raises Conflict."""
+    require_owner()
     lock_roles()
     if Tenant.objects.filter(kind=TenantKind.FREE).exists():
         raise Conflict("The free edition is open already.")

@@ -66,6 +66,19 @@ def test_sql_of_our_own_is_sent_from_listed_files_only(path):
 
 
 @pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_goes_round_the_cursor_that_enters_the_schema(path):
+    if path.parent == ROOT / "tenants" / "postgresql":
+        return
+    names = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"connection", "pgconn"}
+    }
+
+    assert not {name for name in names if name.endswith(("connection.connection", "pgconn"))}
+
+
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_stored_files_have_one_door(path):
     if str(path.relative_to(ROOT)) == STORAGE_DOOR:
         return

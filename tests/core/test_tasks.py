@@ -11,7 +11,7 @@ from django.db import connection
 from django_tenants.utils import schema_context
 from tenant_schemas_celery.app import CeleryApp
 
-from execfabric.celery import app
+from execfabric.celery import SealingScheduler, app
 from execfabric.core import tasks
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.tasks import NoTenant, PlatformTask, enqueue, seal_of
@@ -39,7 +39,7 @@ def test_there_are_tasks_to_test():
 @pytest.mark.parametrize("name", OURS)
 def test_a_task_without_a_schema_does_nothing(acme, name):
     with pytest.raises(NoTenant):
-        call(name, schema="")
+        call(name, schema="", execution_id="x")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -53,7 +53,7 @@ def test_a_task_for_a_schema_that_does_not_exist_is_refused(acme, name):
 @pytest.mark.parametrize("name", OURS)
 def test_a_task_is_refused_where_the_connection_is_elsewhere(acme, name):
     with pytest.raises(NoTenant):
-        call(name, schema="tenant_1002")
+        call(name, schema="tenant_1002", execution_id="x")
 
 
 def test_a_platform_task_does_not_run_in_a_tenant(acme):
@@ -62,12 +62,11 @@ def test_a_platform_task_does_not_run_in_a_tenant(acme):
     assert scans
     for name in scans:
         with pytest.raises(NoTenant):
-            call(name, schema=acme.schema_name)
+            call(name, schema=acme.schema_name, execution_id="x")
 
 
 def call(name: str, *, schema: str, seal: str | None = None, arguments=(), **kwargs):
     """Call the task in the current schema as if a message for schema had arrived, sealed by us."""
-    kwargs = kwargs or {"execution_id": "x"}
     seal = seal_of(name, schema, kwargs) if seal is None else seal
     task = app.tasks[name]
     task.push_request(headers={"_schema_name": schema, "_seal": seal} if schema else {})
@@ -89,45 +88,75 @@ class TestForgedMessages:
 
     def test_one_without_a_seal_does_nothing(self, name):
         with pytest.raises(NoTenant, match="not sent by this platform"):
-            call(name, schema=connection.schema_name, seal="")
+            call(name, schema=connection.schema_name, seal="", execution_id="x")
 
     def test_the_seal_of_another_tenant_is_void(self, name):
         seal = seal_of(name, "tenant_1002", {"execution_id": "x"})
 
         with pytest.raises(NoTenant, match="not sent by this platform"):
-            call(name, schema=connection.schema_name, seal=seal)
+            call(name, schema=connection.schema_name, seal=seal, execution_id="x")
 
     def test_the_seal_of_other_arguments_is_void(self, name):
         seal = seal_of(name, connection.schema_name, {"execution_id": "y"})
 
         with pytest.raises(NoTenant, match="not sent by this platform"):
-            call(name, schema=connection.schema_name, seal=seal)
+            call(name, schema=connection.schema_name, seal=seal, execution_id="x")
 
     def test_the_seal_of_another_task_is_void(self, name):
         seal = seal_of("executions.anything", connection.schema_name, {"execution_id": "x"})
 
         with pytest.raises(NoTenant, match="not sent by this platform"):
-            call(name, schema=connection.schema_name, seal=seal)
+            call(name, schema=connection.schema_name, seal=seal, execution_id="x")
 
     def test_arguments_that_the_seal_does_not_cover_are_refused(self, name):
         with pytest.raises(NoTenant, match="not sent by this platform"):
-            call(name, schema=connection.schema_name, arguments=("y",))
+            call(name, schema=connection.schema_name, arguments=("y",), execution_id="x")
 
 
-def test_what_is_sent_carries_a_seal_that_is_accepted(acme, monkeypatch):
+def run_as_sent(message, monkeypatch) -> list[dict]:
+    """Return the arguments a task was run with, when it got a message that was really sent."""
+    ran = []
+    name, headers = message["name"], message["headers"]
+    monkeypatch.setattr(app.tasks[name], "run", lambda **kwargs: ran.append(kwargs))
+    call(name, schema=headers["_schema_name"], seal=headers["_seal"], **message["kwargs"])
+    return ran
+
+
+def test_what_is_enqueued_carries_a_seal_that_is_accepted(
+    acme, sent, monkeypatch, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        enqueue("executions.run_execution", execution_id="1")
+
+    ((name, message),) = sent
+    assert run_as_sent({"name": name, **message}, monkeypatch) == [{"execution_id": "1"}]
+
+
+def test_what_beat_sends_carries_a_seal_that_is_accepted(platform, monkeypatch, tmp_path):
+    messages = []
+    task = app.tasks["executions.scan_all_tenants"]
+    monkeypatch.setattr(
+        task, "apply_async", lambda _args, _kwargs, **options: messages.append(options)
+    )
+    clock = SealingScheduler(app, schedule_filename=str(tmp_path / "schedule"))
+    clock.apply_async(clock.schedule["scan-executions"])
+    clock.close()
+
+    (message,) = messages
+    message = {"name": task.name, "kwargs": {}, **message}
+    assert run_as_sent(message, monkeypatch) == [{}]
+
+
+def test_what_a_message_makes_celery_send_on_carries_none(acme, monkeypatch):
+    """Else a forged group or callback would be sealed by the worker itself."""
     messages = []
     monkeypatch.setattr(
         CeleryApp, "send_task", lambda _app, name, **message: messages.append(message)
     )
+
     app.send_task("executions.run_execution", kwargs={"execution_id": "1"})
-    ran = []
-    monkeypatch.setattr(app.tasks["executions.run_execution"], "run", lambda **kw: ran.append(kw))
 
-    ((message),) = messages
-    seal = message["headers"]["_seal"]
-    call("executions.run_execution", schema=acme.schema_name, seal=seal, execution_id="1")
-
-    assert ran == [{"execution_id": "1"}]
+    assert "_seal" not in (messages[0].get("headers") or {})
 
 
 def test_the_schema_is_the_one_at_call_time_not_at_commit(
@@ -142,6 +171,7 @@ def test_the_schema_is_the_one_at_call_time_not_at_commit(
     assert message["headers"] == {
         "_schema_name": acme.schema_name,
         "_request_id": "request-0002",
+        "_seal": seal_of(name, acme.schema_name, {"execution_id": "1"}),
     }
     assert message["kwargs"] == {"execution_id": "1"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from execfabric.embedded import EmbeddedError, Services
+from execfabric.embedded.child import Child
 from execfabric.embedded.data_dir import DataFolder
 from execfabric.embedded.demo import (
     child_environment,
@@ -167,3 +168,16 @@ def test_a_url_may_stand_in_a_file(folder: Path) -> None:
     assert read_secret({f"{name}_FILE": str(folder / "url")}, name) == "postgresql://db.example/one"
     with pytest.raises(EmbeddedError, match=f"{name}_FILE"):
         read_secret({f"{name}_FILE": str(folder / "none")}, name)
+
+
+def test_only_web_is_told_how_the_owner_of_the_database_logs_in(tmp_path: Path) -> None:
+    name = "EXECFABRIC_DATABASE_OWNER_URL"
+    environment = {name: "postgresql://owner@db/one", "PATH": "/bin"}
+
+    told = {
+        plan.name
+        for plan in plan_children(DataFolder(tmp_path), 8000, {})
+        if name in Child(plan, tmp_path, tmp_path / "log", environment).environment
+    }
+
+    assert told == {"web"}

@@ -200,6 +200,10 @@ class TestStatements:
             "COPY accounts_account TO STDOUT",
             "CREATE TEMP TABLE t (i int)",
             "SELECTION",
+            "SELECT set_config('role', 'x', false)",
+            "SELECT * FROM ts_stat('SELECT 1')",
+            "SELECT query_to_xml('SELECT 1', true, true, '')",
+            'SELECT U&"\\0073et_config"(1)',
             "",
         ],
     )
@@ -241,6 +245,18 @@ class TestTheOwner:
             assert where() == ("public", settings.DATABASE_OWNER["USER"])
 
         assert where() == before
+
+    def test_a_schema_that_does_not_exist_is_none_to_the_owner_either(self, untouched):
+        with as_owner(), schema_context("tenant_9999"):
+            with pytest.raises(SchemaSwitchFailed):
+                usernames()
+
+    def test_its_cursors_follow_to_another_schema(self, untouched):
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            with schema_context("tenant_1001"):
+                cursor.execute("SELECT current_schema()")
+                assert cursor.fetchone() == ("tenant_1001",)
 
     def test_entering_twice_is_entering_once(self, untouched):
         with as_owner():

@@ -8,21 +8,21 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django_tenants.utils import schema_context, schema_exists
+from rest_framework.test import APIClient
 
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
-from tenants.accounts.models import Account
+from tenants.accounts.models import Account, ApiToken
+from tenants.postgresql.owner import as_owner
 from tenants.registry.models import Front, Tenant
 from tenants.registry.services import OwnerRequest, open_tenant
+from tests.owner import owner_connection
 
 OWNER = OwnerRequest("otto", password="a good long password")
 
 
-pytestmark = pytest.mark.usefixtures("owner_session")
-
-
 @pytest.fixture
-def sam(platform, person):
+def sam(owner_session, platform, person):
     return person("sam").actor
 
 
@@ -62,7 +62,7 @@ def outline(schema: str) -> list[tuple]:
         cursor.execute(
             """
             SELECT c.relname, c.relkind::text, '' FROM pg_class c
-              WHERE c.relnamespace = %(schema)s::regnamespace
+              WHERE c.relnamespace = %(schema)s::regnamespace AND c.relname <> 'template_ddl'
             UNION SELECT conname, contype::text,
                 CASE contype WHEN 'c' THEN ''
                 ELSE replace(pg_get_constraintdef(oid), %(schema)s || '.', '') END
@@ -136,3 +136,52 @@ def test_opening_is_in_the_platform_s_trail(sam):
     assert event.actor_name == "sam"
     assert "a good long password" not in str(event.details)
     assert not re.search(r"set-password/\w", str(event.details))
+
+
+class TestTheOwnerOfTheDatabase:
+    """Opening for real, through the address, with the session of the owner taken for it."""
+
+    @pytest.fixture
+    def client(self, django_db_setup, django_db_blocker):
+        with django_db_blocker.unblock():
+            connection.set_schema_to_public()
+            sam = Account.objects.get(username="sam")
+            client = APIClient(SERVER_NAME="admin.localhost")
+            token = ApiToken.objects.create(user=sam)[1]
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST="admin.localhost")
+            yield client
+            connection.set_schema_to_public()
+            ApiToken.objects.all().delete()
+            connection.close()
+
+    def body(self):
+        return {"name": "really", "title": "Really", "owner": {"username": "otto"}}
+
+    def test_a_request_opens_a_tenant_that_is_there_for_everybody(self, client):
+        answer = client.post("/api/v1/tenants", self.body(), format="json")
+
+        assert answer.status_code == 201
+        schema = answer.json()["schema"]
+        try:
+            page = Client(headers={"host": "really.localhost"}).get("/login/")
+            assert page.status_code == 200
+            with schema_context(schema):
+                assert Account.objects.get().username == "otto"
+        finally:
+            connection.set_schema_to_public()
+            with owner_connection() as server:
+                server.execute(f"DROP SCHEMA {schema} CASCADE")
+                server.execute(f"DROP ROLE {server.info.dbname}_{schema}")
+            with as_owner():
+                Tenant.objects.filter(name="really").delete()
+
+    def test_without_it_opening_is_refused_and_the_refusal_on_record(self, client, settings):
+        settings.DATABASE_OWNER = None
+
+        answer = client.post("/api/v1/tenants", self.body(), format="json")
+
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "owner_unknown"
+        connection.set_schema_to_public()
+        event = AuditEvent.objects.filter(code="registry.tenant.open").first()
+        assert (event.outcome, event.actor_name) == ("refused", "sam")
