@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 150
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist looks for groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "live" in getattr(item, "fixturenames", ()):

@@ -24,6 +24,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         return  # The controller started them and passed the addresses on.
     folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
     folder.chmod(0o711)
+    (folder / "data").mkdir(mode=0o711)  # Runs of other users pass through it.
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     services = _cleanup.enter_context(Services(folder / "services", fast=True))
     os.environ.update(

@@ -46,6 +46,8 @@ LOST = (
     "sending query",
     "Could not switch to",
 )
+
+pytestmark = pytest.mark.xdist_group("stress")  # One run for all of them.
 """What PostgreSQL and psycopg say of a connection that was killed."""
 
 
