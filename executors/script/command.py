@@ -23,11 +23,12 @@ def build_command(folder: RunFolder, entry: str, python: Path | None, *, bare: b
 
     bare: the interpreter has no environment, and the packages it may have are not for scripts.
     """
-    script = folder / "script" / entry
+    given = folder.places.given
+    script = given / "script" / entry
     if python is None:
-        return [*shell_of(script), str(script)]
+        return [*shell_of(folder.path / "script" / entry), str(script)]
     flags = ["-I", "-B", "-X", "utf8", *(["-S"] if bare else [])]
-    return [str(python), *flags, str(folder / "harness.py"), str(script.parent), entry]
+    return [str(python), *flags, str(given / "harness.py"), str(script.parent), entry]
 
 
 def shell_of(script: Path) -> list[str]:
@@ -51,20 +52,21 @@ def build_environment_variables(
     Nothing of the worker's own environment is in it. Raises ExecutorError for a value that no
     environment can hold.
     """
+    given_at, own = folder.places.given, folder.places.own
     path = f"{python.parent}:{SEARCH_PATH}" if python else SEARCH_PATH
     variables = {
         "PATH": path,
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(own / "work"),
+        "TMPDIR": str(own / "tmp"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
-        "EXECFABRIC_INPUT": str(folder / "input.json"),
-        "EXECFABRIC_INPUT_DIR": str(folder / "inputs"),
-        "EXECFABRIC_OUTPUT_DIR": str(folder / "output"),
-        "EXECFABRIC_RESULT": str(folder / "report" / RESULT_NAME),
-        "EXECFABRIC_PROGRESS": str(folder / "report" / PROGRESS_NAME),
+        "EXECFABRIC_INPUT": str(given_at / "input.json"),
+        "EXECFABRIC_INPUT_DIR": str(given_at / "inputs"),
+        "EXECFABRIC_OUTPUT_DIR": str(own / "output"),
+        "EXECFABRIC_RESULT": str(own / "report" / RESULT_NAME),
+        "EXECFABRIC_PROGRESS": str(own / "report" / PROGRESS_NAME),
         "EXECFABRIC_EXECUTION_ID": request.execution_id,
         "EXECFABRIC_TENANT": request.tenant,
     }

@@ -30,9 +30,10 @@ from executors.script.artifacts import Collector
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import FIRST_UID, UID_COUNT, Identities, Identity
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import MachineProblem, level_named
+from executors.script.level import MachineProblem
+from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.outcome import build_result, read_output
+from executors.script.outcome import Output, build_result, read_output
 from executors.script.process import Ending, Launch, RunProcess
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -72,12 +73,12 @@ class ScriptExecutor(Executor):
         self,
         *,
         state_folder: Path | None = None,
-        level: str = "process",
+        level: str = "ns",
         first_uid: int = FIRST_UID,
         uid_count: int = UID_COUNT,
     ) -> None:
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
-        self._level = level_named(level)
+        self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
         self._uid = first_uid if os.geteuid() == 0 else None
         self._identities = Identities(self._state / "ids", first_uid, uid_count)
@@ -86,7 +87,7 @@ class ScriptExecutor(Executor):
 
     def check(self) -> None:
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
-        self._level.check()
+        self.level.check()
         self._make_state_folder()
         self._interpreter(None)
 
@@ -108,7 +109,7 @@ class ScriptExecutor(Executor):
         return {
             "runtime": resource.runtime,
             "entry": resource.entry,
-            "isolation": self._level.name,
+            "isolation": self.level.name,
             "inputs": masker.mask_json({**request.inputs, **files}),
             "secrets": cast("list[JsonValue]", sorted(request.secrets)),
             "limits": request.limits.model_dump(),
@@ -117,12 +118,13 @@ class ScriptExecutor(Executor):
     def execute(self, request: ExecutionRequest, sink: Sink, *, workdir: Path) -> ExecutionResult:
         try:
             resource = self._parse(request.resource)
-            self._level.check()
+            self.level.check()
             self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
-            with identity as who, make_run_folder(self._state / "runs", who) as folder:
+            runs = self._state / "runs"
+            with identity as who, make_run_folder(runs, who, self.level) as folder:
                 return self._execute_in(folder, who, resource, python, request, sink, workdir)
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
@@ -148,14 +150,16 @@ class ScriptExecutor(Executor):
             input_files=request.input_files,
             identity=identity,
         )
+        uid = identity.uid if identity else None
         launch = Launch(
-            stage=self._level.stage_command(),
+            stage=self.level.stage_command(),
             argv=build_command(folder, resource.entry, python, bare=resource.python is None),
             env=build_environment_variables(folder, request, given, python),
-            cwd=str(folder / "work"),
-            uid=identity.uid if identity else None,
+            cwd=str(folder.places.own / "work"),
+            sandbox=self.level.plan(folder.path, self._state, python, request.limits, uid),
+            uid=uid,
             gid=identity.gid if identity else None,
-            marker=f"EXECFABRIC_RESULT={folder / 'report'}",
+            marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
             held=(folder.lock, identity.lock) if identity else (folder.lock,),
         )
         masker = Masker(request.secrets.values())
@@ -164,9 +168,9 @@ class ScriptExecutor(Executor):
             sink.log(stream, text)
 
         log = RunLog(write, masker, keep_bytes=request.limits.log_bytes)
-        progress = ProgressFile(folder.progress, masker)
-        ending = RunProcess(launch, request.limits, log, progress, sink).run()
-        if identity is not None:
+        progress = ProgressFile(folder.room, masker)
+        ending = RunProcess(launch, request.limits, folder.room, log, progress, sink).run()
+        if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
 
@@ -184,9 +188,13 @@ class ScriptExecutor(Executor):
         collector = Collector(
             workdir / "artifacts", request.limits, identity.uid if identity else None
         )
-        output = read_output(folder.report, request.limits.result_bytes)
-        if ending.stop_reason is not StopReason.COULD_NOT_START:
-            collector.collect(folder.output)
+        output = Output()
+        if folder.room.report is not None:
+            output = read_output(folder.room.report, request.limits.result_bytes)
+        if folder.room.output is not None and (
+            ending.stop_reason is not StopReason.COULD_NOT_START
+        ):
+            collector.collect(folder.room.output)
         return build_result(ending, output, collector, log, masker)
 
     def _parse(self, spec: dict[str, Any]) -> ScriptResource:
