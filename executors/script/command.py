@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from executors.contract import ExecutionRequest, ExecutorError
 from executors.script.interpreter import library_environment
+from executors.script.level import Places
 from executors.script.run_folder import PROGRESS_NAME, RESULT_NAME, RunFolder
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -45,28 +46,27 @@ def shell_of(script: Path) -> list[str]:
 
 
 def build_environment_variables(
-    folder: RunFolder, request: ExecutionRequest, given: dict[str, JsonValue], python: Path | None
+    places: Places, request: ExecutionRequest, given: dict[str, JsonValue], python: Path | None
 ) -> dict[str, str]:
     """Return the whole environment of a run. given: the inputs as the script gets them.
 
     Nothing of the worker's own environment is in it. Raises ExecutorError for a value that no
     environment can hold.
     """
-    given_at, own = folder.places.given, folder.places.own
     path = f"{python.parent}:{SEARCH_PATH}" if python else SEARCH_PATH
     variables = {
         "PATH": path,
-        "HOME": str(own / "work"),
-        "TMPDIR": str(own / "tmp"),
+        "HOME": str(places.own / "work"),
+        "TMPDIR": str(places.own / "tmp"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
-        "EXECFABRIC_INPUT": str(given_at / "input.json"),
-        "EXECFABRIC_INPUT_DIR": str(given_at / "inputs"),
-        "EXECFABRIC_OUTPUT_DIR": str(own / "output"),
-        "EXECFABRIC_RESULT": str(own / "report" / RESULT_NAME),
-        "EXECFABRIC_PROGRESS": str(own / "report" / PROGRESS_NAME),
+        "EXECFABRIC_INPUT": str(places.given / "input.json"),
+        "EXECFABRIC_INPUT_DIR": str(places.given / "inputs"),
+        "EXECFABRIC_OUTPUT_DIR": str(places.own / "output"),
+        "EXECFABRIC_RESULT": str(places.own / "report" / RESULT_NAME),
+        "EXECFABRIC_PROGRESS": str(places.own / "report" / PROGRESS_NAME),
         "EXECFABRIC_EXECUTION_ID": request.execution_id,
         "EXECFABRIC_TENANT": request.tenant,
     }

@@ -42,6 +42,7 @@ from executors.script.run_folder import (
     make_run_folder,
     remove_stale,
 )
+from executors.script.sandbox.probe import Layer
 
 SWEEP_EVERY_S = 600
 
@@ -90,6 +91,10 @@ class ScriptExecutor(Executor):
         self.level.check()
         self._make_state_folder()
         self._interpreter(None)
+
+    def layers(self) -> list[Layer]:
+        """Return what the isolation is made of, and what of it this machine gives."""
+        return self.level.layers()
 
     def base_python(self) -> Path:
         """Return the interpreter that environments are built on. Raises ExecutorError."""
@@ -154,7 +159,7 @@ class ScriptExecutor(Executor):
         launch = Launch(
             stage=self.level.stage_command(),
             argv=build_command(folder, resource.entry, python, bare=resource.python is None),
-            env=build_environment_variables(folder, request, given, python),
+            env=build_environment_variables(folder.places, request, given, python),
             cwd=str(folder.places.own / "work"),
             sandbox=self.level.plan(folder.path, self._state, python, request.limits, uid),
             uid=uid,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import ExecutorError, Limits
+from executors.script.sandbox.probe import Layer, own_users
 
 STAGE = "executors.script.stage"
 BOOT = "import sys; sys.path.append({folder!r}); from {module} import main; main()"
@@ -43,9 +44,27 @@ class IsolationLevel(ABC):
     hides_machine = False
     """Whether a run sees no file and no process but its own."""
 
+    def __init__(self) -> None:
+        self._works = False
+
     @abstractmethod
+    def layers(self) -> list[Layer]:
+        """Return what the level is made of, and for each part whether this machine gives it."""
+
     def check(self) -> None:
-        """Raise LevelUnavailable when this machine cannot provide the level."""
+        """Raise LevelUnavailable, with reason and remedy, when a layer is missing.
+
+        Only a yes is remembered.
+        """
+        if self._works:
+            return
+        for layer in self.layers():
+            if layer.needed and not layer.works:
+                raise LevelUnavailable(
+                    f"This machine cannot give scripts the isolation {self.name!r}. "
+                    f"{layer.name}: {layer.detail}. {layer.remedy}"
+                )
+        self._works = True
 
     def places(self, folder: Path) -> Places:
         """Return where the script finds the parts of its folder on this machine."""
@@ -76,6 +95,7 @@ class IsolationLevel(ABC):
 class ProcessLevel(IsolationLevel):
     name = "process"
 
-    def check(self) -> None:
-        if sys.platform != "linux" or not Path("/proc/self/task").is_dir():
-            raise LevelUnavailable("Scripts can run only on Linux with /proc mounted.")
+    def layers(self) -> list[Layer]:
+        works = sys.platform == "linux" and Path("/proc/self/task").is_dir()
+        remedy = "" if works else "Scripts can run only on Linux with /proc mounted."
+        return [Layer("Linux with /proc", works, sys.platform, remedy), own_users()]

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
+from executors.script.level import MachineProblem
 from executors.script.log import RunLog
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import ROOM_DESCRIPTORS, Room
-from executors.script.stage import KILL_PATIENCE_S
+from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
 
 READ_BYTES = 64 * 1024
 REPORT_BYTES = 64 * 1024
@@ -86,7 +87,8 @@ class RunProcess:
     def run(self) -> Ending:
         """Start the stage and follow it until nothing of the run is alive.
 
-        What the sink raises passes through, after everything of the run was killed.
+        What the sink raises passes through, after everything of the run was killed. Raises
+        MachineProblem when the sandbox could not be made; then nothing of the script ran.
         """
         pipes = [os.pipe() for _ in range(3)]
         (order_r, self._order_fd), (out_r, out_w), (err_r, err_w) = pipes
@@ -233,8 +235,11 @@ class RunProcess:
             if self._wanted is not None:
                 return Ending(self._wanted)
             return Ending(StopReason.KILLED, problem="The process that guards the run was killed.")
-        if "problem" in report:
-            return Ending(StopReason.COULD_NOT_START, problem=report["problem"])
+        problem = cast("str", report.get("problem", ""))
+        if problem.startswith(SANDBOX_FAILED):
+            raise MachineProblem(problem)
+        if problem:
+            return Ending(StopReason.COULD_NOT_START, problem=problem)
         usage = Usage(
             wall_s=report["wall_s"],
             cpu_s=report["cpu_s"],

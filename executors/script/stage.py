@@ -36,6 +36,8 @@ from executors.script.tree import count_tasks_of, descendants, stop_then_kill
 TICK_S = 0.05
 KILL_PATIENCE_S = 10
 START_FAILED = 127
+SANDBOX_FAILED = "The sandbox could not be made: "
+"""How a problem starts that is the machine's, not the script's."""
 
 
 class Stage:
@@ -57,7 +59,10 @@ class Stage:
 
     def run(self) -> dict[str, Any]:
         """Start the script, wait for an end of any kind, kill what is left, report."""
-        self.prepare()
+        try:
+            self.prepare()
+        except OSError as error:
+            return {"problem": f"{SANDBOX_FAILED}{error}"}
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         # Without this, a script of the same user could open our pipes through /proc.
         prctl(PR_SET_DUMPABLE, 0)
@@ -130,7 +135,8 @@ class Stage:
             step = "start " + os.path.basename(self.order["argv"][0])
             os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
         except BaseException as error:
-            os.write(problem_fd, f"The run could not {step}: {error}"[:2000].encode())
+            why = SANDBOX_FAILED if step == "drop rights" else f"The run could not {step}: "
+            os.write(problem_fd, f"{why}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
 
@@ -139,6 +145,7 @@ class Stage:
         return count_tasks_of(os.getuid()) if self.order["uid"] is None else 0
 
     def drop_rights(self) -> None:
+        """Last before the script's program. Whatever this raises, no script runs."""
         forbid_new_privileges()
         self.drop_user()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
-from executors.script.level import IsolationLevel, LevelUnavailable, Places
+from executors.script.level import IsolationLevel, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
 
@@ -36,21 +36,6 @@ OWN_FILES = 1 + len(ROOM_FOLDERS) + 1
 class NamespaceLevel(IsolationLevel):
     name = "ns"
     hides_machine = True
-
-    def __init__(self) -> None:
-        self._works = False
-
-    def check(self) -> None:
-        """Raise LevelUnavailable, saying which layer is missing and what helps."""
-        if self._works:
-            return
-        for layer in self.layers():
-            if layer.needed and not layer.works:
-                raise LevelUnavailable(
-                    f"This machine cannot isolate scripts at the level 'ns'. {layer.name}: "
-                    f"{layer.detail}. {layer.remedy}"
-                )
-        self._works = True
 
     def layers(self) -> list[probe.Layer]:
         """Return, layer by layer, what this machine gives. Every layer is really tried."""

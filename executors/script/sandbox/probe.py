@@ -103,7 +103,7 @@ def try_layers(plan: dict[str, Any]) -> list[Layer]:
             layers.append(Layer(name, True, _in_child(attempt)))
         except OSError as error:
             layers.append(Layer(name, False, str(error), remedy))
-    return [*layers, _own_users()]
+    return [*layers, own_users()]
 
 
 def _in_child(attempt: Callable[[], str]) -> str:
@@ -114,7 +114,7 @@ def _in_child(attempt: Callable[[], str]) -> str:
         try:
             answer = f"+{attempt()}"
         except BaseException as error:
-            answer = f"-{error}"
+            answer = f"-{getattr(error, 'strerror', None) or error}"
         os.write(writer, answer.encode()[:ANSWER_BYTES])
         os._exit(0)
     os.close(writer)
@@ -179,14 +179,14 @@ def _seccomp() -> str:
     return f"{len(instructions) // 8} instructions"
 
 
-def _own_users() -> Layer:
+def own_users() -> Layer:
     if os.geteuid() == 0:
         return Layer("A user id for each run", True, "the worker is root", needed=False)
     return Layer(
         "A user id for each run",
         False,
-        "runs have the worker's user id; namespaces keep them apart",
-        "Run the worker as root to have this layer, too.",
+        "every run has the worker's user id",
+        "Only a worker that is root has this layer.",
         needed=False,
     )
 

@@ -26,7 +26,7 @@ from executors.script.sandbox.privileges import (
     forbid_new_privileges,
 )
 from executors.script.sandbox.view import ROOM, build_view, enter_root, mount_processes
-from executors.script.stage import KILL_PATIENCE_S, START_FAILED, Stage
+from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, Stage
 from executors.script.tree import descendants
 
 PROGRESS_NAME = "progress"
@@ -76,7 +76,7 @@ class SandboxStage(Stage):
             self.become_guard()
             self.wait_for(pid)
         except BaseException as error:
-            os.write(problem_fd, f"The sandbox could not be made: {error}"[:2000].encode())
+            os.write(problem_fd, f"{SANDBOX_FAILED}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
 
@@ -134,7 +134,6 @@ class SandboxStage(Stage):
         return OWN_PROCESSES if self.order["uid"] is None else 0
 
     def drop_rights(self) -> None:
-        """All layers that a process puts on itself; each failure means that no script runs."""
         lock_down(self.order["sandbox"]["rules"], self.order["uid"], self.order["gid"])
 
     def processes(self) -> list[int]:

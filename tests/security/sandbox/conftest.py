@@ -192,19 +192,32 @@ def _execute(executor: ScriptExecutor, request: ExecutionRequest, workdir: Path)
 def _execute_as(
     user: int, python: Path, level: str, open_folder: Path, request: ExecutionRequest, workdir: Path
 ) -> Attempt:
-    """Do the same in a child that is another user, as a worker without root would."""
+    def execute() -> dict[str, Any]:
+        executor = ScriptExecutor(state_folder=open_folder / f"state-{user}", level=level)
+        done = _execute(executor, request, workdir)
+        result = done.result.model_dump(mode="json")
+        return {"result": result, "log": done.log, "progress": done.progress}
+
+    answer = call_as(user, python, execute)
+    result = ExecutionResult.model_validate(answer["result"])
+    return Attempt(result, answer["log"], answer["progress"], workdir)
+
+
+def call_as(user: int, python: Path, function: Callable[[], Any]) -> Any:
+    """Return what function returns, as JSON, in a child that is user and starts stages by python.
+
+    So does a worker without root. What the child does to itself ends with it.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
-            sys._base_executable = str(python)  # type: ignore[attr-defined]
-            executor = ScriptExecutor(state_folder=open_folder / f"state-{user}", level=level)
-            done = _execute(executor, request, workdir)
-            answer = {"result": done.result.model_dump(mode="json"), "log": done.log,
-                      "progress": done.progress}  # fmt: skip
+            if user != os.geteuid():
+                os.setgroups([])
+                os.setresgid(user, user, user)
+                os.setresuid(user, user, user)
+                sys._base_executable = str(python)  # type: ignore[attr-defined]
+            answer = {"returned": function()}
         except BaseException:  # noqa: BLE001 - told to the parent
             answer = {"failed": traceback.format_exc()}
         with os.fdopen(writer, "w") as stream:
@@ -215,5 +228,4 @@ def _execute_as(
         answer = json.load(stream)
     os.waitpid(pid, 0)
     assert "failed" not in answer, answer["failed"]
-    result = ExecutionResult.model_validate(answer["result"])
-    return Attempt(result, answer["log"], answer["progress"], workdir)
+    return answer["returned"]
