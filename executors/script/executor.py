@@ -224,15 +224,26 @@ class ScriptExecutor(Executor):
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
-            if not can_start(Path(python), self._uid):
+            # In a sandbox it stands alone, so nobody has to pass the folders above it.
+            uid = None if self.level.hides_machine else self._uid
+            if not can_start(Path(python), uid):
                 raise NoInterpreter(
                     f"The user of a run cannot start {python}. Build environments where every "
                     "user may enter, on an interpreter that every user may start."
                 )
             return Path(python)
         if self._bare_python is None or not self._bare_python.exists():
-            self._bare_python = find_interpreter(self._uid, cache=self._state / "python")
+            self._bare_python = self._find_bare_python()
         return self._bare_python
+
+    def _find_bare_python(self) -> Path:
+        cache = self._state / "python"
+        try:
+            return find_interpreter(self._uid, cache=cache)
+        except NoInterpreter:
+            if not self.level.hides_machine:
+                raise
+            return find_interpreter(None, cache=cache)
 
     def _make_state_folder(self) -> None:
         """Make sure the folders are there and ours. Raises MachineProblem."""
@@ -248,7 +259,7 @@ class ScriptExecutor(Executor):
         except OSError as error:
             raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
         closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]
-        if self._uid is not None and closed:
+        if self._uid is not None and closed and not self.level.hides_machine:
             raise MachineProblem(
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."

@@ -11,6 +11,9 @@ ADDRESS_SPACE_FLOOR = 4 * 1024**3
 DATA_FLOOR = 512 * 1024**2
 STACK_BYTES = 8 * 1024**2
 PENDING_SIGNALS = 64
+NO_CORE = 1
+"""No core file either way, but with 0 the kernel would still hand the memory of a crashed script to
+the machine's crash handler, which runs as root."""
 LOCKED_BYTES = 64 * 1024
 
 
@@ -22,7 +25,7 @@ def set_limits(limits: dict[str, Any], *, others: int) -> None:
     memory = limits["memory_bytes"]
     cpu_s = int(limits["timeout_s"] * (os.cpu_count() or 1)) + 1
     for which, amount in (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, NO_CORE),
         (resource.RLIMIT_CPU, cpu_s),
         (resource.RLIMIT_NPROC, limits["processes"] + others),
         (resource.RLIMIT_NOFILE, limits["open_files"]),

@@ -7,7 +7,7 @@ killed by the stage, or because the stage or the worker is gone.
 """
 
 # Whatever goes wrong must be reported; contextlib would cost every run its import:
-# ruff: noqa: BLE001, SIM105
+# ruff: noqa: BLE001, PTH123, SIM105
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED
 from executors.script.tree import descendants
 
 PROGRESS_NAME = "progress"
+FREE_SOCKETS = 64
+"""So many sockets are not held against a run."""
+SOCKET_BYTES = 280 * 1024
+"""What the kernel keeps for a socket whose buffer is full, as measured. IP sockets hold nothing,
+since the run's loopback is down."""
 OWN_PROCESSES = 2
 """The stage and process 1 count for an ordinary user's limit, too."""
 
@@ -138,6 +143,18 @@ class SandboxStage(Stage):
 
     def processes(self) -> list[int]:
         return descendants(self.pid)
+
+    def unseen_bytes(self) -> int:
+        """Count the sockets of the run; what each may hold is known, what it holds is not."""
+        sockets = 0
+        try:
+            with open(f"/proc/{self.pid}/net/protocols", "rb") as stream:
+                for line in stream:
+                    if line.startswith(b"UNIX"):
+                        sockets += int(line.split()[2])
+        except (OSError, ValueError, IndexError):
+            pass
+        return max(0, sockets - FREE_SOCKETS) * SOCKET_BYTES
 
     def exit_code(self, of_child: int) -> int:
         told = os.read(self.status_reader, 4)

@@ -32,6 +32,7 @@ JUDGED_BY_THE_HOST = {
     "processes.leave_daemons",
     "processes.signal_everybody",
     "processes.stop_everything",
+    "resources.fill_the_buffers_of_sockets",
     "resources.fork_in_the_shell",
     "resources.print_without_end",
     "resources.use_all_memory",
@@ -157,6 +158,13 @@ def test_memory_of_the_whole_tree_is_bounded(attack: Attack, name: str) -> None:
         or "MemoryError" in attempt.result.error
     )
     assert attempt.result.usage.peak_memory_bytes < 700 * MEBIBYTE
+
+
+def test_memory_in_buffers_of_sockets_counts(attack: Attack) -> None:
+    attempt = attack("resources.fill_the_buffers_of_sockets", memory_bytes=512 * MEBIBYTE)
+
+    assert attempt.result.stop_reason is StopReason.MEMORY_LIMIT
+    assert attempt.result.usage.wall_s < 15
 
 
 def test_a_flood_of_output_is_cut_and_stopped(attack: Attack) -> None:

@@ -89,6 +89,17 @@ def enlarge_buffers(lab):
     return (["socket"] if grown else []) + pipes
 
 
+def fill_the_buffers_of_sockets(lab):
+    for _ in range(20):
+        if os.fork() == 0:
+            held = [socket.socketpair() for _ in range(100)]
+            for end in (end for pair in held for end in pair):
+                end.setblocking(False)
+                that_work({"x": lambda end=end: [end.send(bytes(60_000)) for _ in range(1000)]})
+            time.sleep(30)
+    time.sleep(30)
+
+
 def fill_the_disk(lab):
     written = 0
     block = b"x" * MEBIBYTE
@@ -132,7 +143,7 @@ def dump_core(lab):
         os.kill(os.getpid(), 11)
     os.wait()
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    return [name for name in os.listdir(".") if "core" in name] + (["limit"] if hard else [])
+    return [name for name in os.listdir(".") if "core" in name] + (["limit"] if hard > 1 else [])
 
 
 def print_without_end(lab):
