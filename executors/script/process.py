@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import marshal
 import os
 import selectors
 import signal
@@ -22,6 +23,8 @@ from executors.script.progress import ProgressFile
 from executors.script.run_folder import ROOM_DESCRIPTORS, Room
 from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
 
+MARSHAL_VERSION = 4
+"""Every Python there is reads it; the stage's may be another than ours."""
 READ_BYTES = 64 * 1024
 REPORT_BYTES = 64 * 1024
 SELECT_S = 0.05
@@ -129,7 +132,7 @@ class RunProcess:
         return self._ending()
 
     def _send_order(self) -> None:
-        order = json.dumps(
+        order = marshal.dumps(
             {
                 "argv": self._launch.argv,
                 "env": self._launch.env,
@@ -139,8 +142,9 @@ class RunProcess:
                 "gid": self._launch.gid,
                 "worker_pid": os.getpid(),
                 "limits": self._limits.model_dump(),
-            }
-        ).encode()
+            },
+            MARSHAL_VERSION,
+        )
         data = memoryview(len(order).to_bytes(8, "big") + order)
         with suppress(BrokenPipeError):  # A stage that died says so by having no report.
             while data:
@@ -230,8 +234,8 @@ class RunProcess:
 
     def _ending(self) -> Ending:
         try:
-            report = cast("dict[str, Any]", json.loads(self._report))
-        except ValueError:
+            report = cast("dict[str, Any]", ast.literal_eval(self._report.decode()))
+        except (ValueError, SyntaxError):
             if self._wanted is not None:
                 return Ending(self._wanted)
             return Ending(StopReason.KILLED, problem="The process that guards the run was killed.")

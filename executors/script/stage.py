@@ -2,8 +2,9 @@
 
 Runs alone as ``python -I -S -B`` and imports the standard library only, as do the modules of ours
 that it imports. It speaks to the worker
-over two pipes the script never has: the order (length, JSON, then single command bytes; the end of
-the pipe means that the worker is gone) and the report (one JSON object at the end).
+over two channels the script never has: the order (length, a marshalled dict, then single command
+bytes; the end of the pipe means that the worker is gone) and the report (at the end one dict as
+Python writes it).
 
 Being a child subreaper, it becomes the parent of every orphan below it, however often something
 forked or called setsid. So "no child left" means that nothing of the run is alive.
@@ -14,14 +15,12 @@ forked or called setsid. So "no child left" means that nothing of the run is ali
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import resource
 import select
-import signal
 import sys
 import time
-from typing import Any
 
 from executors.script.sandbox.kernel import (
     PR_SET_CHILD_SUBREAPER,
@@ -32,6 +31,13 @@ from executors.script.sandbox.kernel import (
 from executors.script.sandbox.limits import raise_oom_score, set_limits
 from executors.script.sandbox.privileges import become_user, forbid_new_privileges
 from executors.script.tree import count_tasks_of, descendants, stop_then_kill
+
+TYPE_CHECKING = False  # As in typing, which like signal imports much that no run needs.
+if TYPE_CHECKING:
+    import signal
+    from typing import Any
+else:
+    import _signal as signal
 
 TICK_S = 0.05
 KILL_PATIENCE_S = 10
@@ -284,13 +290,13 @@ def main() -> None:
         os.set_inheritable(descriptor, False)
     try:
         size = int.from_bytes(read_exactly(order_fd, 8), "big")
-        order = json.loads(read_exactly(order_fd, size))
+        order = marshal.loads(read_exactly(order_fd, size))  # noqa: S302 - from our own worker
         report = stage_for(order)(order, order_fd, report_fd, out_fd, err_fd).run()
     except EOFError:
         return
     except BaseException as error:
         report = {"problem": f"The run could not be prepared: {error}"}
     try:
-        os.write(report_fd, json.dumps(report).encode())
+        os.write(report_fd, repr(report).encode())
     except BrokenPipeError:
         pass

@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import os
-import signal
+
+TYPE_CHECKING = False  # As in typing, whose import would cost every run.
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
 
 
 def stop_then_kill(root: int) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import Any
+
+TYPE_CHECKING = False  # As in typing, whose import would cost every run.
+if TYPE_CHECKING:
+    from typing import Any
 
 ADDRESS_SPACE_FLOOR = 4 * 1024**3
 """Threads and memory maps reserve far more addresses than they use."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import _socket
 import os
 import select
-import signal
 import time
 
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
@@ -28,6 +27,12 @@ from executors.script.sandbox.privileges import (
 from executors.script.sandbox.view import ROOM, build_view, enter_root, mount_processes
 from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, Stage
 from executors.script.tree import descendants
+
+TYPE_CHECKING = False  # As in typing, whose import would cost every run.
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
 
 PROGRESS_NAME = "progress"
 FREE_SOCKETS = 64

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Any
 
 from executors.script.sandbox.kernel import LIBC, call, check, mount
+
+TYPE_CHECKING = False  # As in typing, whose import would cost every run.
+if TYPE_CHECKING:
+    from typing import Any
 
 # pathlib would cost every run its import:
 # ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH120, PTH211

@@ -153,7 +153,7 @@ def test_a_state_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 def test_a_state_folder_runs_cannot_enter_is_refused_as_root(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    executor = ScriptExecutor(state_folder=closed / "state")
+    executor = ScriptExecutor(state_folder=closed / "state", level="process")
 
     if IS_ROOT:
         with pytest.raises(ExecutorError, match="Choose another state folder"):
