@@ -82,6 +82,7 @@ class ScriptExecutor(Executor):
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
         self._uid = first_uid if os.geteuid() == 0 else None
+        self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(self._state / "ids", first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
@@ -90,6 +91,7 @@ class ScriptExecutor(Executor):
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
         self.level.check()
         self._make_state_folder()
+        self._check_user_ids()
         self._interpreter(None)
 
     def layers(self) -> list[Layer]:
@@ -264,6 +266,21 @@ class ScriptExecutor(Executor):
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."
             )
+
+    def _check_user_ids(self) -> None:
+        """Raise MachineProblem where root is a container's and has no ids for runs."""
+        if self._uid is None:
+            return
+        with tempfile.TemporaryFile(dir=self._state) as file:
+            try:
+                for uid in (self._uid, self._last_uid):
+                    os.fchown(file.fileno(), uid, uid)
+            except OSError as error:
+                raise MachineProblem(
+                    f"The user ids {self._uid} to {self._last_uid}, which runs get from a worker "
+                    f"that is root, cannot be used here: {error.strerror}. Start the worker as an "
+                    "ordinary user."
+                ) from error
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -143,24 +143,19 @@ def _enter_as_first(plan: dict[str, Any], depth: int) -> str:
         lambda: build_view(plan, os.geteuid(), os.getegid()),
         lambda: mount_processes(root),
         lambda: enter_root(root),
-        lambda: _start_program(plan),
+        lambda: _in_child(lambda: _start_program(plan)),
     ]
     for step in steps[:depth]:
         step()
     return "as an ordinary user" if os.geteuid() else "as root"
 
 
-def _start_program(plan: dict[str, Any]) -> None:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            uid = NOBODY if os.geteuid() == 0 else None
-            lock_down(plan["rules"], uid, uid)
-            os.execve(SHELL, [SHELL, "-c", ":"], {})  # noqa: S606 - no shell parses anything
-        finally:
-            os._exit(1)
-    if os.waitpid(pid, 0)[1] != 0:
+def _start_program(plan: dict[str, Any]) -> str:
+    uid = NOBODY if os.geteuid() == 0 else None
+    lock_down(plan["rules"], uid, uid)
+    if os.spawnve(os.P_WAIT, SHELL, [SHELL, "-c", ":"], {}) != 0:  # noqa: S606 - nothing parsed
         raise OSError(f"{SHELL} could not be started inside")
+    return ""
 
 
 def _landlock() -> str:

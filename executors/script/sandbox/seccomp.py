@@ -55,8 +55,11 @@ DENIED = {
     "statmount": (457, 457),
     "umount2": (166, 39),
     "unshare": (272, 97),
-    # Files by handle instead of by path
+    # Watching files, which also tells when others use those of /usr
     "fanotify_init": (300, 262),
+    "inotify_init": (253, NONE),
+    "inotify_init1": (294, 26),
+    # Files by handle instead of by path
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     # Large parts of the kernel
@@ -131,8 +134,9 @@ UNIX, INET, INET6 = 1, 2, 10
 NAMESPACES = NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 TERMINAL_AND_OWNER = (0x5412, 0x541C, 0x8901, 0x8902)
 """TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP: typing for others, signals to others."""
-PIPE_SIZE_AND_OWNER = (1031, 8, 10, 15)
-"""F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_SETOWN_EX: memory uncounted, signals to others."""
+PIPE_SIZE_AND_OWNER = (1031, 8, 10, 15, 1026)
+"""F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_SETOWN_EX, F_NOTIFY: memory uncounted, signals to others,
+watching folders."""
 SOL_SOCKET = 1
 BUFFER_SIZES = (7, 8, 32, 33)
 """SO_SNDBUF, SO_RCVBUF and their FORCE forms: memory uncounted."""

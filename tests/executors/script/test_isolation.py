@@ -215,3 +215,17 @@ def test_folders_of_killed_workers_are_swept(open_folder: Path, make_folder: Mak
     executor._sweep()
 
     assert (stale.exists(), fresh.exists()) == (False, True)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")
+def test_user_ids_that_a_container_does_not_have_are_refused(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    executor = ScriptExecutor(state_folder=open_folder / "state-ids", level="process")
+    monkeypatch.setattr(os, "fchown", refuse)
+
+    with pytest.raises(ExecutorError, match="as an ordinary user"):
+        executor.check()

@@ -63,6 +63,7 @@ def test_it_reaches_nothing(attack: Attack, name: str) -> None:
         "files.list_folders_of_others",
         "files.read_another_tenants_file",
         "files.read_the_platforms_settings_and_code",
+        "files.watch_what_others_do",
         "files.write_outside",
         "network.connect_from_the_shell",
         "network.connect_to_abstract_sockets",

@@ -1,6 +1,7 @@
 """Reading what is not the run's, writing where it may not."""
 
 import ctypes
+import fcntl
 import json
 import os
 import struct
@@ -154,6 +155,14 @@ def open_devices(lab):
 
     places = (OUTPUT, "/tmp", "/dev", ".")
     return opened + that_work({place: lambda p=place: make_and_open(p) for place in places})
+
+
+def watch_what_others_do(lab):
+    """The machine's /usr is everybody's: to see it used is to see others work."""
+    watch = LIBC.inotify_init1(0)
+    reached = ["inotify"] if LIBC.inotify_add_watch(watch, b"/usr/bin", 0x20) >= 0 else []
+    folder = os.open("/usr/bin", os.O_RDONLY)
+    return reached + that_work({"dnotify": lambda: fcntl.fcntl(folder, 1026, 1)})
 
 
 def find_secrets_in_the_environment(lab):
