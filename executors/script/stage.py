@@ -1,10 +1,9 @@
 """The trusted process between a worker and a script: starts it, bounds it, and leaves nothing.
 
 Runs alone as ``python -I -S -B`` and imports the standard library only, as do the modules of ours
-that it imports. It speaks to the worker
-over two channels the script never has: the order (length, a marshalled dict, then single command
-bytes; the end of the pipe means that the worker is gone) and the report (at the end one dict as
-Python writes it).
+that it imports. It speaks to the worker over two channels the script never has: the order (length,
+a marshalled dict, then single command bytes; the end of the pipe means that the worker is gone) and
+the report (at the end one dict as Python writes it).
 
 Being a child subreaper, it becomes the parent of every orphan below it, however often something
 forked or called setsid. So "no child left" means that nothing of the run is alive.

@@ -123,14 +123,16 @@ class SandboxStage(Stage):
         prctl(PR_SET_DUMPABLE, 0)
 
     def wait_for(self, script: int) -> None:
-        """Wait until the script ends, tell how, and end; the kernel then ends all others."""
-        poll = select.poll()
-        poll.register(os.pidfd_open(script), select.POLLIN)
-        poll.register(self.lifeline, select.POLLIN | select.POLLHUP)
+        """Wait until the script ends, tell how, and end; the kernel then ends all others.
+
+        Orphans of the run become our children and are taken at once: they count for its limit.
+        """
+        wakeup, wakeup_writer = os.pipe()
+        os.set_blocking(wakeup, False)
+        os.set_blocking(wakeup_writer, False)
+        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
-            ready = dict(poll.poll(1000))
-            if self.lifeline in ready:
-                os._exit(START_FAILED)
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == script:
@@ -139,6 +141,10 @@ class SandboxStage(Stage):
                     os._exit(0)
                 if pid == 0:
                     break
+            ready, _, _ = select.select([wakeup, self.lifeline], [], [])
+            if self.lifeline in ready:
+                os._exit(START_FAILED)
+            os.read(wakeup, 4096)
 
     def other_processes(self) -> int:
         return OWN_PROCESSES if self.order["uid"] is None else 0
@@ -162,7 +168,10 @@ class SandboxStage(Stage):
         return max(0, sockets - FREE_SOCKETS) * SOCKET_BYTES
 
     def exit_code(self, of_child: int) -> int:
-        told = os.read(self.status_reader, 4)
+        try:
+            told = os.read(self.status_reader, 4)
+        except BlockingIOError:
+            told = b""
         return int.from_bytes(told, "little", signed=True) if len(told) == 4 else of_child
 
     def kill_user(self) -> None:

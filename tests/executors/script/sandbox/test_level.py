@@ -197,3 +197,14 @@ def test_a_covered_folder_is_empty_in_a_run(run: Runner, monkeypatch: pytest.Mon
     run("import os\nprint(os.listdir('/usr/share/misc'))\n")
 
     assert run.sink.text() == "[]\n"
+
+
+def test_orphans_that_ended_do_not_count_as_processes(run: Runner) -> None:
+    result = run(
+        "for n in $(seq 200); do (/bin/true & ) ; done\nwait\n",
+        shell=True,
+        limits={"processes": 20},
+    )
+
+    assert result.outcome is Outcome.SUCCEEDED, result.error
+    assert "Resource temporarily unavailable" not in run.sink.text()
