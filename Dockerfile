@@ -20,6 +20,8 @@ COPY executors executors
 COPY governance governance
 COPY skills skills
 COPY tenants tenants
+# A bare interpreter imports these for every run and may not write what it compiled.
+RUN python -m compileall -q executors
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -47,6 +47,11 @@ class Limits(BaseModel):
     open_files: int = Field(default=256, ge=16)
     file_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
     """Largest single file the run may write."""
+    disk_bytes: int | None = Field(default=None, ge=MEBIBYTE)
+    """All the run keeps in files at once, where the level can bound it. It lies in memory, so None
+    means a quarter of the memory limit, and 64 MiB at least."""
+    disk_files: int = Field(default=10_000, ge=10)
+    """Files and folders the run keeps at once."""
     log_bytes: int = Field(default=10 * MEBIBYTE, ge=0)
     """Log kept; what comes after is counted and dropped."""
     log_flood_bytes: int = Field(default=64 * MEBIBYTE, ge=0)
@@ -55,6 +60,13 @@ class Limits(BaseModel):
     artifact_count: int = Field(default=200, ge=0)
     artifact_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
     """All artifacts of the run together."""
+
+    @property
+    def room_bytes(self) -> int:
+        """What ``disk_bytes`` comes to."""
+        if self.disk_bytes is not None:
+            return self.disk_bytes
+        return max(64 * MEBIBYTE, self.memory_bytes // 4)
 
 
 class ExecutionRequest(BaseModel):

@@ -91,9 +91,10 @@ class Environment(BaseSettings):
         default=100 * 1024 * 1024, ge=1, description="Largest file a user may upload, in bytes."
     )
     sandbox: str = Field(
-        default="process",
-        pattern="^process$",
-        description="Isolation every run must have; a worker that cannot give it does not start.",
+        default="ns",
+        pattern="^(ns|process)$",
+        description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
+        "give it does not start.",
     )
     email_url: str = Field(
         default="",

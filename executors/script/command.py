@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from executors.contract import ExecutionRequest, ExecutorError
 from executors.script.interpreter import library_environment
+from executors.script.level import Places
 from executors.script.run_folder import PROGRESS_NAME, RESULT_NAME, RunFolder
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -23,11 +24,12 @@ def build_command(folder: RunFolder, entry: str, python: Path | None, *, bare: b
 
     bare: the interpreter has no environment, and the packages it may have are not for scripts.
     """
-    script = folder / "script" / entry
+    given = folder.places.given
+    script = given / "script" / entry
     if python is None:
-        return [*shell_of(script), str(script)]
+        return [*shell_of(folder.path / "script" / entry), str(script)]
     flags = ["-I", "-B", "-X", "utf8", *(["-S"] if bare else [])]
-    return [str(python), *flags, str(folder / "harness.py"), str(script.parent), entry]
+    return [str(python), *flags, str(given / "harness.py"), str(script.parent), entry]
 
 
 def shell_of(script: Path) -> list[str]:
@@ -44,7 +46,7 @@ def shell_of(script: Path) -> list[str]:
 
 
 def build_environment_variables(
-    folder: RunFolder, request: ExecutionRequest, given: dict[str, JsonValue], python: Path | None
+    places: Places, request: ExecutionRequest, given: dict[str, JsonValue], python: Path | None
 ) -> dict[str, str]:
     """Return the whole environment of a run. given: the inputs as the script gets them.
 
@@ -54,17 +56,17 @@ def build_environment_variables(
     path = f"{python.parent}:{SEARCH_PATH}" if python else SEARCH_PATH
     variables = {
         "PATH": path,
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(places.own / "work"),
+        "TMPDIR": str(places.own / "tmp"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
-        "EXECFABRIC_INPUT": str(folder / "input.json"),
-        "EXECFABRIC_INPUT_DIR": str(folder / "inputs"),
-        "EXECFABRIC_OUTPUT_DIR": str(folder / "output"),
-        "EXECFABRIC_RESULT": str(folder / "report" / RESULT_NAME),
-        "EXECFABRIC_PROGRESS": str(folder / "report" / PROGRESS_NAME),
+        "EXECFABRIC_INPUT": str(places.given / "input.json"),
+        "EXECFABRIC_INPUT_DIR": str(places.given / "inputs"),
+        "EXECFABRIC_OUTPUT_DIR": str(places.own / "output"),
+        "EXECFABRIC_RESULT": str(places.own / "report" / RESULT_NAME),
+        "EXECFABRIC_PROGRESS": str(places.own / "report" / PROGRESS_NAME),
         "EXECFABRIC_EXECUTION_ID": request.execution_id,
         "EXECFABRIC_TENANT": request.tenant,
     }

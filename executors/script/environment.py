@@ -82,12 +82,15 @@ def read_requirements(folder: Path) -> str:
     return "\n".join(sorted({line.strip() for line in lines}))
 
 
-def build_environment(folder: Path, *, root: Path, python: Path) -> Path | None:
+def build_environment(
+    folder: Path, *, root: Path, python: Path, open_to_all: bool = True
+) -> Path | None:
     """Return the interpreter of the environment for a script folder; None when it needs none.
 
     The environment lies in ``root/<digest>/`` and is built on python, which must be one that runs
     can start (see ``find_interpreter``). It is built once, also when several workers ask at the
-    same time. Raises EnvironmentBuildError.
+    same time. open_to_all: whether runs reach it as any user of the machine, see
+    ``IsolationLevel.hides_machine``. Raises EnvironmentBuildError.
     """
     requirements = read_requirements(folder)
     version = _version_of(python)
@@ -105,7 +108,7 @@ def build_environment(folder: Path, *, root: Path, python: Path) -> Path | None:
     with _locked(root / f".{target.name}.lock"):
         if not interpreter.exists():
             _build(target, root=root, python=python, requirements=requirements)
-    if os.geteuid() == 0 and not is_reachable(interpreter):
+    if os.geteuid() == 0 and open_to_all and not is_reachable(interpreter):
         raise EnvironmentBuildError(
             "The environment lies where the user of a run cannot enter or on an interpreter it "
             "cannot start."

@@ -30,9 +30,10 @@ from executors.script.artifacts import Collector
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import FIRST_UID, UID_COUNT, Identities, Identity
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import MachineProblem, level_named
+from executors.script.level import MachineProblem
+from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.outcome import build_result, read_output
+from executors.script.outcome import Output, build_result, read_output
 from executors.script.process import Ending, Launch, RunProcess
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -41,6 +42,7 @@ from executors.script.run_folder import (
     make_run_folder,
     remove_stale,
 )
+from executors.script.sandbox.probe import Layer
 
 SWEEP_EVERY_S = 600
 
@@ -72,23 +74,29 @@ class ScriptExecutor(Executor):
         self,
         *,
         state_folder: Path | None = None,
-        level: str = "process",
+        level: str = "ns",
         first_uid: int = FIRST_UID,
         uid_count: int = UID_COUNT,
     ) -> None:
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
-        self._level = level_named(level)
+        self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
         self._uid = first_uid if os.geteuid() == 0 else None
+        self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(self._state / "ids", first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
 
     def check(self) -> None:
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
-        self._level.check()
+        self.level.check()
         self._make_state_folder()
+        self._check_user_ids()
         self._interpreter(None)
+
+    def layers(self) -> list[Layer]:
+        """Return what the isolation is made of, and what of it this machine gives."""
+        return self.level.layers()
 
     def base_python(self) -> Path:
         """Return the interpreter that environments are built on. Raises ExecutorError."""
@@ -108,7 +116,7 @@ class ScriptExecutor(Executor):
         return {
             "runtime": resource.runtime,
             "entry": resource.entry,
-            "isolation": self._level.name,
+            "isolation": self.level.name,
             "inputs": masker.mask_json({**request.inputs, **files}),
             "secrets": cast("list[JsonValue]", sorted(request.secrets)),
             "limits": request.limits.model_dump(),
@@ -117,12 +125,13 @@ class ScriptExecutor(Executor):
     def execute(self, request: ExecutionRequest, sink: Sink, *, workdir: Path) -> ExecutionResult:
         try:
             resource = self._parse(request.resource)
-            self._level.check()
+            self.level.check()
             self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
-            with identity as who, make_run_folder(self._state / "runs", who) as folder:
+            runs = self._state / "runs"
+            with identity as who, make_run_folder(runs, who, self.level) as folder:
                 return self._execute_in(folder, who, resource, python, request, sink, workdir)
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
@@ -148,14 +157,16 @@ class ScriptExecutor(Executor):
             input_files=request.input_files,
             identity=identity,
         )
+        uid = identity.uid if identity else None
         launch = Launch(
-            stage=self._level.stage_command(),
+            stage=self.level.stage_command(),
             argv=build_command(folder, resource.entry, python, bare=resource.python is None),
-            env=build_environment_variables(folder, request, given, python),
-            cwd=str(folder / "work"),
-            uid=identity.uid if identity else None,
+            env=build_environment_variables(folder.places, request, given, python),
+            cwd=str(folder.places.own / "work"),
+            sandbox=self.level.plan(folder.path, self._state, python, request.limits, uid),
+            uid=uid,
             gid=identity.gid if identity else None,
-            marker=f"EXECFABRIC_RESULT={folder / 'report'}",
+            marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
             held=(folder.lock, identity.lock) if identity else (folder.lock,),
         )
         masker = Masker(request.secrets.values())
@@ -164,9 +175,9 @@ class ScriptExecutor(Executor):
             sink.log(stream, text)
 
         log = RunLog(write, masker, keep_bytes=request.limits.log_bytes)
-        progress = ProgressFile(folder.progress, masker)
-        ending = RunProcess(launch, request.limits, log, progress, sink).run()
-        if identity is not None:
+        progress = ProgressFile(folder.room, masker)
+        ending = RunProcess(launch, request.limits, folder.room, log, progress, sink).run()
+        if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
 
@@ -184,9 +195,13 @@ class ScriptExecutor(Executor):
         collector = Collector(
             workdir / "artifacts", request.limits, identity.uid if identity else None
         )
-        output = read_output(folder.report, request.limits.result_bytes)
-        if ending.stop_reason is not StopReason.COULD_NOT_START:
-            collector.collect(folder.output)
+        output = Output()
+        if folder.room.report is not None:
+            output = read_output(folder.room.report, request.limits.result_bytes)
+        if folder.room.output is not None and (
+            ending.stop_reason is not StopReason.COULD_NOT_START
+        ):
+            collector.collect(folder.room.output)
         return build_result(ending, output, collector, log, masker)
 
     def _parse(self, spec: dict[str, Any]) -> ScriptResource:
@@ -211,15 +226,26 @@ class ScriptExecutor(Executor):
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
-            if not can_start(Path(python), self._uid):
+            # In a sandbox it stands alone, so nobody has to pass the folders above it.
+            uid = None if self.level.hides_machine else self._uid
+            if not can_start(Path(python), uid):
                 raise NoInterpreter(
                     f"The user of a run cannot start {python}. Build environments where every "
                     "user may enter, on an interpreter that every user may start."
                 )
             return Path(python)
         if self._bare_python is None or not self._bare_python.exists():
-            self._bare_python = find_interpreter(self._uid, cache=self._state / "python")
+            self._bare_python = self._find_bare_python()
         return self._bare_python
+
+    def _find_bare_python(self) -> Path:
+        cache = self._state / "python"
+        try:
+            return find_interpreter(self._uid, cache=cache)
+        except NoInterpreter:
+            if not self.level.hides_machine:
+                raise
+            return find_interpreter(None, cache=cache)
 
     def _make_state_folder(self) -> None:
         """Make sure the folders are there and ours. Raises MachineProblem."""
@@ -235,11 +261,26 @@ class ScriptExecutor(Executor):
         except OSError as error:
             raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
         closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]
-        if self._uid is not None and closed:
+        if self._uid is not None and closed and not self.level.hides_machine:
             raise MachineProblem(
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."
             )
+
+    def _check_user_ids(self) -> None:
+        """Raise MachineProblem where root is a container's and has no ids for runs."""
+        if self._uid is None:
+            return
+        with tempfile.TemporaryFile(dir=self._state) as file:
+            try:
+                for uid in (self._uid, self._last_uid):
+                    os.fchown(file.fileno(), uid, uid)
+            except OSError as error:
+                raise MachineProblem(
+                    f"The user ids {self._uid} to {self._last_uid}, which runs get from a worker "
+                    f"that is root, cannot be used here: {error.strerror}. Start the worker as an "
+                    "ordinary user."
+                ) from error
 
     def _sweep(self) -> None:
         now = time.monotonic()

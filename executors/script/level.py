@@ -1,20 +1,24 @@
 """How strongly a run is fenced in. A worker is configured with one level and never falls below it.
 
-``process`` is the first one: own session, clean environment, resource limits, no new privileges,
+``process`` is the weakest one: own session, clean environment, resource limits, no new privileges,
 private folders and, where the worker is root, a user id per run. It does not hide the machine: a
-run sees world-readable files, other processes' names and the network. Levels with namespaces come
-as further classes; all of them speak to the worker as ``stage.py`` describes.
+run sees world-readable files, other processes' names and the network. All levels speak to the
+worker as ``stage.py`` describes; ``levels.py`` names them.
 """
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from executors.contract import ExecutorError
+from executors.contract import ExecutorError, Limits
+from executors.script.sandbox.probe import Layer, own_users
 
-BOOT = "import sys; sys.path.append({folder!r}); import stage; stage.main()"
+STAGE = "executors.script.stage"
+BOOT = "import sys; sys.path.append({folder!r}); from {module} import main; main()"
 
 
 class MachineProblem(ExecutorError):
@@ -25,41 +29,73 @@ class LevelUnavailable(MachineProblem):
     """This machine cannot provide the configured level."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a script finds what it was given, and the folders it may write to."""
+
+    given: Path
+    own: Path
+
+
 class IsolationLevel(ABC):
     """Provides the trusted process that starts, bounds and ends a run."""
 
     name: str
+    hides_machine = False
+    """Whether a run sees no file and no process but its own."""
+
+    def __init__(self) -> None:
+        self._works = False
 
     @abstractmethod
+    def layers(self) -> list[Layer]:
+        """Return what the level is made of, and for each part whether this machine gives it."""
+
     def check(self) -> None:
-        """Raise LevelUnavailable when this machine cannot provide the level."""
+        """Raise LevelUnavailable, with reason and remedy, when a layer is missing.
 
-    @abstractmethod
+        Only a yes is remembered.
+        """
+        if self._works:
+            return
+        for layer in self.layers():
+            if layer.needed and not layer.works:
+                raise LevelUnavailable(
+                    f"This machine cannot give scripts the isolation {self.name!r}. "
+                    f"{layer.name}: {layer.detail}. {layer.remedy}"
+                )
+        self._works = True
+
+    def places(self, folder: Path) -> Places:
+        """Return where the script finds the parts of its folder on this machine."""
+        return Places(folder, folder)
+
+    def plan(
+        self, folder: Path, state: Path, python: Path | None, limits: Limits, uid: int | None
+    ) -> dict[str, Any] | None:
+        """Return what the stage builds around the script, as plain data; None for nothing.
+
+        state: the executor's folder. python: the script's interpreter. uid: the run's, None for
+        the worker's own.
+        """
+        return None
+
     def stage_command(self) -> list[str]:
-        """Return the command of the stage; the numbers of its four pipes are appended."""
+        """Return the command of the stage; the numbers of its four channels are appended."""
+        return self.python_command(STAGE)
+
+    def python_command(self, module: str) -> list[str]:
+        """Return the command that calls main of a module of ours in a bare interpreter."""
+        python = getattr(sys, "_base_executable", None) or sys.executable
+        # Imported, not run as a file: its compiled form is used, which saves some milliseconds.
+        boot = BOOT.format(folder=str(Path(__file__).resolve().parents[2]), module=module)
+        return [python, "-I", "-S", "-B", "-c", boot]
 
 
 class ProcessLevel(IsolationLevel):
     name = "process"
 
-    def check(self) -> None:
-        if sys.platform != "linux" or not Path("/proc/self/task").is_dir():
-            raise LevelUnavailable("Scripts can run only on Linux with /proc mounted.")
-
-    def stage_command(self) -> list[str]:
-        python = getattr(sys, "_base_executable", None) or sys.executable
-        # Imported, not run as a file: its compiled form is used, which saves some milliseconds.
-        boot = BOOT.format(folder=str(Path(__file__).resolve().parent))
-        return [python, "-I", "-S", "-B", "-c", boot]
-
-
-LEVELS: dict[str, type[IsolationLevel]] = {level.name: level for level in (ProcessLevel,)}
-
-
-def level_named(name: str) -> IsolationLevel:
-    """Return the level of that name. Raises LevelUnavailable, naming those there are."""
-    if name not in LEVELS:
-        raise LevelUnavailable(
-            f"There is no isolation level {name!r}. Known levels: {', '.join(sorted(LEVELS))}."
-        )
-    return LEVELS[name]()
+    def layers(self) -> list[Layer]:
+        works = sys.platform == "linux" and Path("/proc/self/task").is_dir()
+        remedy = "" if works else "Scripts can run only on Linux with /proc mounted."
+        return [Layer("Linux with /proc", works, sys.platform, remedy), own_users()]

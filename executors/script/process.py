@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import marshal
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,10 +17,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
+from executors.script.level import MachineProblem
 from executors.script.log import RunLog
 from executors.script.progress import ProgressFile
-from executors.script.stage import KILL_PATIENCE_S
+from executors.script.run_folder import ROOM_DESCRIPTORS, Room
+from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
 
+MARSHAL_VERSION = 4
+"""Every Python there is reads it; the stage's may be another than ours."""
 READ_BYTES = 64 * 1024
 REPORT_BYTES = 64 * 1024
 SELECT_S = 0.05
@@ -49,10 +55,12 @@ class Launch:
     argv: list[str]
     env: dict[str, str]
     cwd: str
+    sandbox: dict[str, Any] | None
+    """What the stage builds around the script; None at the level ``process``."""
     uid: int | None
     gid: int | None
-    marker: str
-    """Text that only this run's environment holds."""
+    marker: str | None
+    """Text that only this run's environment holds; None where no process can outlive the stage."""
     held: tuple[int, ...] = ()
     """Locks that the stage keeps while anything of the run may be alive."""
 
@@ -61,9 +69,16 @@ class RunProcess:
     """One run. Call ``run`` once."""
 
     def __init__(
-        self, launch: Launch, limits: Limits, log: RunLog, progress: ProgressFile, sink: Sink
+        self,
+        launch: Launch,
+        limits: Limits,
+        room: Room,
+        log: RunLog,
+        progress: ProgressFile,
+        sink: Sink,
     ) -> None:
         self._launch = launch
+        self._room = room
         self._limits = limits
         self._log = log
         self._progress = progress
@@ -75,10 +90,13 @@ class RunProcess:
     def run(self) -> Ending:
         """Start the stage and follow it until nothing of the run is alive.
 
-        What the sink raises passes through, after everything of the run was killed.
+        What the sink raises passes through, after everything of the run was killed. Raises
+        MachineProblem when the sandbox could not be made; then nothing of the script ran.
         """
-        pipes = [os.pipe() for _ in range(4)]
-        (order_r, self._order_fd), (report_r, report_w), (out_r, out_w), (err_r, err_w) = pipes
+        pipes = [os.pipe() for _ in range(3)]
+        (order_r, self._order_fd), (out_r, out_w), (err_r, err_w) = pipes
+        # A socket, since it carries open folders, too.
+        report_r, report_w = (end.detach() for end in socket.socketpair())
         theirs = (order_r, report_w, out_w, err_w)
         stage = None
         try:
@@ -114,17 +132,19 @@ class RunProcess:
         return self._ending()
 
     def _send_order(self) -> None:
-        order = json.dumps(
+        order = marshal.dumps(
             {
                 "argv": self._launch.argv,
                 "env": self._launch.env,
                 "cwd": self._launch.cwd,
+                "sandbox": self._launch.sandbox,
                 "uid": self._launch.uid,
                 "gid": self._launch.gid,
                 "worker_pid": os.getpid(),
                 "limits": self._limits.model_dump(),
-            }
-        ).encode()
+            },
+            MARSHAL_VERSION,
+        )
         data = memoryview(len(order).to_bytes(8, "big") + order)
         with suppress(BrokenPipeError):  # A stage that died says so by having no report.
             while data:
@@ -157,9 +177,14 @@ class RunProcess:
         self, descriptor: int, selector: selectors.BaseSelector, streams: dict[int, Stream]
     ) -> None:
         try:
-            data = os.read(descriptor, READ_BYTES)
+            if descriptor in streams:
+                data = os.read(descriptor, READ_BYTES)
+            else:
+                data = self._receive(descriptor)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            data = b""  # The stage died with something of ours unread.
         if not data:
             selector.unregister(descriptor)
         elif descriptor in streams:
@@ -168,6 +193,19 @@ class RunProcess:
                 self._stop(StopReason.OUTPUT_LIMIT)
         else:
             self._report = (self._report + data)[:REPORT_BYTES]
+
+    def _receive(self, descriptor: int) -> bytes:
+        """Read of the report; folders that come with it go to the room."""
+        with socket.socket(fileno=descriptor) as channel:
+            try:
+                data, folders, _, _ = socket.recv_fds(
+                    channel, READ_BYTES, ROOM_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                )
+            finally:
+                channel.detach()
+        if folders:
+            self._room.take(folders)
+        return data
 
     def _check_alive(self) -> None:
         if self._wanted is None and not self._sink.alive():
@@ -196,13 +234,16 @@ class RunProcess:
 
     def _ending(self) -> Ending:
         try:
-            report = cast("dict[str, Any]", json.loads(self._report))
-        except ValueError:
+            report = cast("dict[str, Any]", ast.literal_eval(self._report.decode()))
+        except (ValueError, SyntaxError):
             if self._wanted is not None:
                 return Ending(self._wanted)
             return Ending(StopReason.KILLED, problem="The process that guards the run was killed.")
-        if "problem" in report:
-            return Ending(StopReason.COULD_NOT_START, problem=report["problem"])
+        problem = cast("str", report.get("problem", ""))
+        if problem.startswith(SANDBOX_FAILED):
+            raise MachineProblem(problem)
+        if problem:
+            return Ending(StopReason.COULD_NOT_START, problem=problem)
         usage = Usage(
             wall_s=report["wall_s"],
             cpu_s=report["cpu_s"],
@@ -239,8 +280,10 @@ def _library_path() -> dict[str, str]:
     return {name: os.environ[name]} if name in os.environ else {}
 
 
-def kill_strays(uid: int | None, marker: str) -> None:
+def kill_strays(uid: int | None, marker: str | None) -> None:
     """Kill what is left of a run whose stage died: by user id, else by its environment."""
+    if uid is None and marker is None:
+        return
     for _ in range(50):
         strays = [path for path in Path("/proc").iterdir()
                   if path.name.isdigit() and _belongs(path, uid, marker)]  # fmt: skip
@@ -252,13 +295,13 @@ def kill_strays(uid: int | None, marker: str) -> None:
         time.sleep(0.01)
 
 
-def _belongs(process: Path, uid: int | None, marker: str) -> bool:
+def _belongs(process: Path, uid: int | None, marker: str | None) -> bool:
     try:
         state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
         if state in (b"Z", b"X"):
             return False
         if uid is not None:
             return process.stat().st_uid == uid
-        return marker.encode() in (process / "environ").read_bytes()
+        return marker is not None and marker.encode() in (process / "environ").read_bytes()
     except (OSError, IndexError):
         return False

@@ -7,6 +7,7 @@ import re
 
 from executors.masking import Masker
 from executors.script.log import clean
+from executors.script.run_folder import Room
 
 READ_BYTES = 16 * 1024
 MESSAGE_CHARS = 200
@@ -14,21 +15,23 @@ LINE = re.compile(r"\s*(\d{1,9}(?:\.\d*)?|\.\d+)\s*(%?)(?:\s+(.*))?", re.ASCII |
 
 
 class ProgressFile:
-    """The newest progress line. descriptor was opened before the script could touch the file."""
+    """The newest progress line of a run, whose room holds the open file."""
 
-    def __init__(self, descriptor: int, masker: Masker) -> None:
-        self._descriptor = descriptor
+    def __init__(self, room: Room, masker: Masker) -> None:
+        self._room = room
         self._masker = masker
         self._position = 0
         self._last: tuple[float, str] | None = None
 
     def read(self) -> tuple[float, str] | None:
         """Return (fraction in 0..1, message) when there is a newer line than last time."""
-        size = os.fstat(self._descriptor).st_size
+        if self._room.progress is None:
+            return None  # The run has not got its folders yet.
+        size = os.fstat(self._room.progress).st_size
         if size < self._position:
             self._position = 0  # The script wrote the file anew instead of appending.
         start = max(self._position, size - READ_BYTES)
-        data = os.pread(self._descriptor, READ_BYTES, start)
+        data = os.pread(self._room.progress, READ_BYTES, start)
         whole, newline, _ = data.rpartition(b"\n")
         if not newline:
             return None

@@ -10,7 +10,8 @@
       output/       becomes the artifacts
       report/       result and progress
 
-Where the worker is not root, all of it belongs to the worker's user.
+Where the worker is not root, all of it belongs to the worker's user. At a level that hides the
+machine the last four are not here but in the sandbox, which hands them out as it is made.
 """
 
 from __future__ import annotations
@@ -33,40 +34,67 @@ from executors.contract import ExecutorError
 from executors.script.artifacts import FOLDER_FLAGS
 from executors.script.bundle import BundleError, check_path
 from executors.script.identity import Identity
+from executors.script.level import IsolationLevel, Places
 from executors.script.removal import remove_tree
 
 RESULT_NAME = "result.json"
 PROGRESS_NAME = "progress"
 STALE_AFTER_S = 60
 WRITABLE = ("work", "tmp", "output", "report")
+ROOM_DESCRIPTORS = 3
+"""Output, report, progress: what ``Room`` holds."""
 
 
 class RunFolderError(ExecutorError):
     """The folders of a run could not be made."""
 
 
+class Room:
+    """What a run writes, opened before the script could replace it; None until there is any."""
+
+    def __init__(self) -> None:
+        self.output: int | None = None
+        self.report: int | None = None
+        self.progress: int | None = None
+
+    def take(self, descriptors: list[int]) -> None:
+        """Keep the open folders output and report and the open file of progress."""
+        if len(descriptors) != ROOM_DESCRIPTORS or self.output is not None:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return
+        self.output, self.report, self.progress = descriptors
+
+    def close(self) -> None:
+        for descriptor in (self.output, self.report, self.progress):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths, and folders opened before the script could replace them."""
+    """The folder of a run on this machine, and where the script finds its parts."""
 
     path: Path
     lock: int
-    output: int
-    report: int
-    progress: int
-
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
+    room: Room
+    places: Places
 
 
 @contextmanager
-def make_run_folder(runs: Path, identity: Identity | None) -> Iterator[RunFolder]:
+def make_run_folder(
+    runs: Path, identity: Identity | None, level: IsolationLevel
+) -> Iterator[RunFolder]:
     """Yield fresh folders below runs; they are removed at the end. Raises RunFolderError."""
     path = runs / secrets.token_hex(12)
+    room = Room()
     opened: list[int] = []
     try:
         try:
-            folder = _make(path, identity, opened)
+            lock = _make(path, identity, opened)
+            if not level.hides_machine:
+                room.take(_make_room(path, identity))
+            folder = RunFolder(path, lock, room, level.places(path))
         except OSError as error:
             raise RunFolderError(
                 f"The folders of the run could not be made: {error.strerror}."
@@ -78,32 +106,42 @@ def make_run_folder(runs: Path, identity: Identity | None) -> Iterator[RunFolder
             with suppress(OSError):
                 remove_tree(path)
         finally:
+            room.close()
             for descriptor in opened:
                 os.close(descriptor)
 
 
-def _make(path: Path, identity: Identity | None, opened: list[int]) -> RunFolder:
+def _make(path: Path, identity: Identity | None, opened: list[int]) -> int:
+    """Make the folder; return it open and locked."""
     path.mkdir(mode=0o700)
-
-    def hold(descriptor: int) -> int:
-        opened.append(descriptor)
-        return descriptor
-
-    lock = hold(os.open(path, FOLDER_FLAGS))
+    lock = os.open(path, FOLDER_FLAGS)
+    opened.append(lock)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    for name in WRITABLE:
-        (path / name).mkdir(mode=0o700)
-    output = hold(os.open(path / "output", FOLDER_FLAGS))
-    report = hold(os.open(path / "report", FOLDER_FLAGS))
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    progress = hold(os.open(PROGRESS_NAME, flags, 0o600, dir_fd=report))
     if identity is not None:
-        os.fchown(progress, identity.uid, identity.gid)
-        for name in WRITABLE:
-            os.chown(path / name, identity.uid, identity.gid, follow_symlinks=False)
         os.fchown(lock, os.geteuid(), identity.gid)
         os.fchmod(lock, 0o710)
-    return RunFolder(path, lock, output, report, progress)
+    return lock
+
+
+def _make_room(path: Path, identity: Identity | None) -> list[int]:
+    """Make what the run may write to; return it open, as ``Room.take`` wants it."""
+    for name in WRITABLE:
+        (path / name).mkdir(mode=0o700)
+    descriptors: list[int] = []
+    try:
+        for name in ("output", "report"):
+            descriptors.append(os.open(path / name, FOLDER_FLAGS))  # noqa: PERF401 - closed below
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptors.append(os.open(PROGRESS_NAME, flags, 0o600, dir_fd=descriptors[-1]))
+        if identity is not None:
+            os.fchown(descriptors[-1], identity.uid, identity.gid)
+            for name in WRITABLE:
+                os.chown(path / name, identity.uid, identity.gid, follow_symlinks=False)
+    except OSError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return descriptors
 
 
 def fill_run_folder(
@@ -122,20 +160,21 @@ def fill_run_folder(
     # Where the run is the same user as the worker, only the mode stands in its way.
     shared = identity is None
     try:
-        copy_tree(script, folder / "script", read_only=shared)
-        (folder / "inputs").mkdir()
+        copy_tree(script, folder.path / "script", read_only=shared)
+        inputs_folder = folder.path / "inputs"
+        inputs_folder.mkdir()
         given: dict[str, JsonValue] = dict(inputs)
         taken: set[str] = set()
         for name, source in input_files.items():
             paths: list[JsonValue] = []
             for file in source if isinstance(source, list) else [source]:
-                path = folder / "inputs" / _file_name(name, file, taken)
-                _copy(file, path, read_only=shared)
-                paths.append(str(path))
+                file_name = _file_name(name, file, taken)
+                _copy(file, inputs_folder / file_name, read_only=shared)
+                paths.append(str(folder.places.given / "inputs" / file_name))
             given[name] = paths if isinstance(source, list) else paths[0]
-        (folder / "inputs").chmod(0o555 if shared else 0o755)
-        write(folder / "input.json", json.dumps(given, ensure_ascii=False).encode(), shared)
-        write(folder / "harness.py", _harness_source(), shared)
+        inputs_folder.chmod(0o555 if shared else 0o755)
+        write(folder.path / "input.json", json.dumps(given, ensure_ascii=False).encode(), shared)
+        write(folder.path / "harness.py", _harness_source(), shared)
     except OSError as error:
         raise RunFolderError(f"The run could not be given its files: {error.strerror}.") from error
     return given

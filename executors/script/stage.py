@@ -1,46 +1,60 @@
 """The trusted process between a worker and a script: starts it, bounds it, and leaves nothing.
 
-Runs alone as ``python -I -S -B``, so it imports the standard library only. It speaks to the worker
-over two pipes the script never has: the order (length, JSON, then single command bytes; the end of
-the pipe means that the worker is gone) and the report (one JSON object at the end).
+Runs alone as ``python -I -S -B`` and imports the standard library only, as do the modules of ours
+that it imports. It speaks to the worker over two channels the script never has: the order (length,
+a marshalled dict, then single command bytes; the end of the pipe means that the worker is gone) and
+the report (at the end one dict as Python writes it).
 
 Being a child subreaper, it becomes the parent of every orphan below it, however often something
 forked or called setsid. So "no child left" means that nothing of the run is alive.
 """
 
 # pathlib and contextlib would cost every run their import; whatever goes wrong must be reported:
-# ruff: noqa: BLE001, PTH116, PTH119, PTH123, PTH208, SIM105
+# ruff: noqa: BLE001, PTH119, PTH123, SIM105
 
 from __future__ import annotations
 
-import ctypes
-import json
+import marshal
 import os
 import resource
 import select
-import signal
 import sys
 import time
-from typing import Any
 
-PR_SET_PDEATHSIG = 1
-PR_SET_DUMPABLE = 4
-PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
+from executors.script.sandbox.kernel import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    prctl,
+)
+from executors.script.sandbox.limits import raise_oom_score, set_limits
+from executors.script.sandbox.privileges import become_user, forbid_new_privileges
+from executors.script.tree import count_tasks_of, descendants, stop_then_kill
+
+TYPE_CHECKING = False  # As in typing, which like signal imports much that no run needs.
+if TYPE_CHECKING:
+    import signal
+    from typing import Any
+else:
+    import _signal as signal
+
 TICK_S = 0.05
 KILL_PATIENCE_S = 10
 START_FAILED = 127
-ADDRESS_SPACE_FLOOR = 4 * 1024**3
-"""Threads and memory maps reserve far more addresses than they use."""
+SANDBOX_FAILED = "The sandbox could not be made: "
+"""How a problem starts that is the machine's, not the script's."""
 
 
 class Stage:
     """One run: ``run`` returns the report."""
 
-    def __init__(self, order: dict[str, Any], order_fd: int, out_fd: int, err_fd: int) -> None:
+    def __init__(
+        self, order: dict[str, Any], order_fd: int, report_fd: int, out_fd: int, err_fd: int
+    ) -> None:
         self.order = order
         self.limits: dict[str, Any] = order["limits"]
         self.order_fd = order_fd
+        self.report_fd = report_fd
         self.out_fd = out_fd
         self.err_fd = err_fd
         self.pid = 0
@@ -50,6 +64,10 @@ class Stage:
 
     def run(self) -> dict[str, Any]:
         """Start the script, wait for an end of any kind, kill what is left, report."""
+        try:
+            self.prepare()
+        except OSError as error:
+            return {"problem": f"{SANDBOX_FAILED}{error}"}
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         # Without this, a script of the same user could open our pipes through /proc.
         prctl(PR_SET_DUMPABLE, 0)
@@ -76,18 +94,25 @@ class Stage:
             "peak_bytes": max(self.peak_bytes, usage.ru_maxrss * 1024),
         }
 
+    def prepare(self) -> None:
+        """Do what must come before anything else."""
+
     def start(self) -> str:
         """Fork the script. Returns why it could not be started, empty when it runs."""
         reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self.become_script(writer)
+            self.become_child(writer)
         os.close(writer)
         os.close(self.out_fd)
         os.close(self.err_fd)
         # The pipe closes by itself when the script's program takes over.
         with os.fdopen(reader, "rb") as stream:
             return stream.read().decode("utf-8", "replace")
+
+    def become_child(self, problem_fd: int) -> None:
+        """What the forked child does. Never returns."""
+        self.become_script(problem_fd)
 
     def become_script(self, problem_fd: int) -> None:
         """Give up everything the script must not have, then turn into it. Never returns."""
@@ -106,50 +131,35 @@ class Stage:
             step = "limit"
             prctl(PR_SET_DUMPABLE, 1)
             raise_oom_score()
-            self.set_limits()
-            step = "drop rights"
-            prctl(PR_SET_NO_NEW_PRIVS, 1)
-            self.drop_user()
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == 1:
-                os._exit(START_FAILED)
+            set_limits(self.limits, others=self.other_processes())
             step = "enter its folder"
             os.umask(0o077)
             os.chdir(self.order["cwd"])
+            step = "drop rights"
+            self.drop_rights()
             step = "start " + os.path.basename(self.order["argv"][0])
             os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
         except BaseException as error:
-            os.write(problem_fd, f"The run could not {step}: {error}"[:2000].encode())
+            why = SANDBOX_FAILED if step == "drop rights" else f"The run could not {step}: "
+            os.write(problem_fd, f"{why}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
 
-    def set_limits(self) -> None:
-        processes = self.limits["processes"]
-        if self.order["uid"] is None:
-            # The kernel counts all that this user runs, not only this run.
-            processes += count_tasks_of(os.getuid())
-        address_space = 2 * self.limits["memory_bytes"] + ADDRESS_SPACE_FLOOR
-        for which, amount in (
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NPROC, processes),
-            (resource.RLIMIT_NOFILE, self.limits["open_files"]),
-            (resource.RLIMIT_FSIZE, self.limits["file_bytes"]),
-            (resource.RLIMIT_AS, address_space),
-            (resource.RLIMIT_MEMLOCK, 64 * 1024),
-            (resource.RLIMIT_MSGQUEUE, 0),
-            (resource.RLIMIT_RTPRIO, 0),
-        ):
-            hard = resource.getrlimit(which)[1]
-            amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-            resource.setrlimit(which, (amount, amount))
+    def other_processes(self) -> int:
+        """Return how many processes of the run's user are not the run's."""
+        return count_tasks_of(os.getuid()) if self.order["uid"] is None else 0
+
+    def drop_rights(self) -> None:
+        """Last before the script's program. Whatever this raises, no script runs."""
+        forbid_new_privileges()
+        self.drop_user()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(START_FAILED)
 
     def drop_user(self) -> None:
-        if self.order["uid"] is None:
-            return
-        uid, gid = self.order["uid"], self.order["gid"]
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
+        if self.order["uid"] is not None:
+            become_user(self.order["uid"], self.order["gid"])
 
     def watch(self, wakeup: int, started: float) -> str:
         """Wait until the script ends or has to. Returns why."""
@@ -173,14 +183,23 @@ class Stage:
 
     def memory_exceeded(self) -> bool:
         """Return whether the whole tree uses too much. Two samples, since the second is dear."""
-        pids = descendants(os.getpid())
-        used = sum(self.resident_bytes(pid) for pid in pids)
+        pids = self.processes()
+        unseen = self.unseen_bytes()
+        used = unseen + sum(self.resident_bytes(pid) for pid in pids)
         limit = self.limits["memory_bytes"]
         if used > limit:
             # Forked processes share pages, which the plain figure counts once for each of them.
-            used = sum(self.proportional_bytes(pid) for pid in pids)
+            used = unseen + sum(self.proportional_bytes(pid) for pid in pids)
         self.peak_bytes = max(self.peak_bytes, used)
         return bool(used > limit)
+
+    def processes(self) -> list[int]:
+        """Return the living processes of the run."""
+        return descendants(os.getpid())
+
+    def unseen_bytes(self) -> int:
+        """Return what the run may use that no process of it shows."""
+        return 0
 
     def resident_bytes(self, pid: int) -> int:
         try:
@@ -209,7 +228,11 @@ class Stage:
             if pid == 0:
                 return True
             if pid == self.pid:
-                self.status = os.waitstatus_to_exitcode(status)
+                self.status = self.exit_code(os.waitstatus_to_exitcode(status))
+
+    def exit_code(self, of_child: int) -> int:
+        """Return how the script ended; of_child: how our own child did."""
+        return of_child
 
     def kill_all(self) -> int:
         """Kill every process of the run. Returns how many would not die."""
@@ -242,93 +265,6 @@ class Stage:
             pass
 
 
-def stop_then_kill(root: int) -> None:
-    """Stop every descendant of root, then kill them: what is stopped cannot fork meanwhile."""
-    seen: set[int] = set()
-    while fresh := set(descendants(root)) - seen:
-        for pid in fresh:
-            send(pid, signal.SIGSTOP)
-        seen |= fresh
-    for pid in seen:
-        send(pid, signal.SIGKILL)
-
-
-def send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def descendants(root: int) -> list[int]:
-    """Return the ids of all processes below root."""
-    found: list[int] = []
-    todo = [root]
-    while todo:
-        pid = todo.pop()
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/children", "rb") as stream:
-                    children = [int(word) for word in stream.read().split()]
-                found += children
-                todo += children
-        except FileNotFoundError:
-            if pid == root:
-                return descendants_by_parent(root)
-        except OSError:
-            pass
-    return found
-
-
-def descendants_by_parent(root: int) -> list[int]:
-    """The same for a kernel built without the children files: look at every process."""
-    parents: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as stream:
-                    parent = int(stream.read().rpartition(b")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-            parents.setdefault(parent, []).append(int(name))
-    found: list[int] = []
-    todo = [root]
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
-    return found
-
-
-def count_tasks_of(uid: int) -> int:
-    """Return how many threads the user has running now."""
-    total = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if os.stat(f"/proc/{name}").st_uid == uid:
-                    total += len(os.listdir(f"/proc/{name}/task"))
-            except OSError:
-                continue
-    return total
-
-
-def raise_oom_score() -> None:
-    """When memory runs out, the kernel shall take the script and not the worker."""
-    try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
-            stream.write("1000")
-    except OSError:
-        pass
-
-
-def prctl(option: int, value: int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    words = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
-    if library.prctl(option, *words) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
-
-
 def read_exactly(descriptor: int, size: int) -> bytes:
     data = b""
     while len(data) < size:
@@ -339,23 +275,27 @@ def read_exactly(descriptor: int, size: int) -> bytes:
     return data
 
 
+def stage_for(order: dict[str, Any]) -> type[Stage]:
+    if order["sandbox"] is None:
+        return Stage
+    from executors.script.sandbox.stage import SandboxStage  # It imports this module.
+
+    return SandboxStage
+
+
 def main() -> None:
     order_fd, report_fd, out_fd, err_fd = map(int, sys.argv[1:5])
     for descriptor in (order_fd, report_fd, out_fd, err_fd):
         os.set_inheritable(descriptor, False)
     try:
         size = int.from_bytes(read_exactly(order_fd, 8), "big")
-        order = json.loads(read_exactly(order_fd, size))
-        report = Stage(order, order_fd, out_fd, err_fd).run()
+        order = marshal.loads(read_exactly(order_fd, size))  # noqa: S302 - from our own worker
+        report = stage_for(order)(order, order_fd, report_fd, out_fd, err_fd).run()
     except EOFError:
         return
     except BaseException as error:
         report = {"problem": f"The run could not be prepared: {error}"}
     try:
-        os.write(report_fd, json.dumps(report).encode())
+        os.write(report_fd, repr(report).encode())
     except BrokenPipeError:
         pass
-
-
-if __name__ == "__main__":
-    main()

@@ -68,7 +68,12 @@ def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
     if not isinstance(executor, ScriptExecutor):
         raise TypeError("The kind script is served by an executor that has no environments.")
     environments = Path(settings.DATA_DIR) / "environments"
-    python = build_environment(folder, root=environments, python=executor.base_python())
+    python = build_environment(
+        folder,
+        root=environments,
+        python=executor.base_python(),
+        open_to_all=not executor.level.hides_machine,
+    )
     _synced[folder] = SyncedScript(folder, python)
     return _synced[folder]
 

@@ -12,6 +12,7 @@ from executors.inputs import INPUT_BYTES, INPUT_DEPTH
 from executors.manifest import Field, SkillTable, load_manifest
 from executors.script import bundle
 from executors.script.command import build_environment_variables
+from executors.script.level import Places
 from skills.executions.states import Status
 from tests.docs.pages import PAGES, ROOT, name_of
 
@@ -69,12 +70,9 @@ CONTRACT_NAMES = (
 def test_the_script_contract_names_every_variable_of_a_run(tmp_path: Path) -> None:
     from executors.contract import ExecutionRequest
 
-    class Folder:
-        def __truediv__(self, name: str) -> Path:
-            return tmp_path / name
-
+    places = Places(tmp_path, tmp_path)
     request = ExecutionRequest(execution_id="1", tenant="t", kind="script", resource={})
-    given = build_environment_variables(Folder(), request, {}, None)  # type: ignore[arg-type]
+    given = build_environment_variables(places, request, {}, None)
     text = (DOCS / "script-contract.md").read_text(encoding="utf-8")
 
     assert {name for name in given if name.startswith("EXECFABRIC_")} == {

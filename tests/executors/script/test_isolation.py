@@ -1,4 +1,4 @@
-"""What the level ``process`` keeps apart, as root and as an ordinary user."""
+"""What every level keeps apart, as root and as an ordinary user."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_script_cannot_reach_the_pipes_of_its_guard(run: Runner) -> None:
         def main():
             try:
                 return os.listdir(f"/proc/{os.getppid()}/fd")
-            except PermissionError:
+            except (PermissionError, FileNotFoundError):
                 return "denied"
         """
     )
@@ -102,7 +102,11 @@ def test_two_runs_at_once_cannot_see_each_other(
         thread.join()
 
     assert isinstance(seen, list)
-    if IS_ROOT:
+    if executor.level.hides_machine:
+        # The same paths and ids mean its own folder and itself.
+        assert seen[1] == "FileNotFoundError"
+        assert (seen[0] == int(uid)) is not IS_ROOT
+    elif IS_ROOT:
         assert seen[0] != int(uid)
         assert seen[1:] == ["PermissionError"] * 3
     else:
@@ -110,12 +114,12 @@ def test_two_runs_at_once_cannot_see_each_other(
         assert seen[0] == int(uid)
 
 
-def test_what_a_run_leaves_in_shared_folders_is_removed_as_root(run: Runner) -> None:
+def test_what_a_run_leaves_in_shared_folders_is_removed(run: Runner) -> None:
     name = f"left-by-{os.getpid()}"
     run(f"import os\nos.makedirs('/tmp/{name}/a/b'); open('/tmp/{name}/a/f', 'w').close()\n")
 
     left = Path("/tmp", name)
-    assert left.exists() is not IS_ROOT
+    assert left.exists() is not (IS_ROOT or run.executor.level.hides_machine)
     if left.exists():
         (left / "a" / "f").unlink()
         (left / "a" / "b").rmdir()
@@ -134,7 +138,7 @@ def test_a_script_folder_with_a_link_does_not_run(run: Runner, make_folder: Make
 
 
 def test_an_unknown_level_is_refused() -> None:
-    with pytest.raises(LevelUnavailable, match="Known levels: process"):
+    with pytest.raises(LevelUnavailable, match="Known levels: ns, process"):
         ScriptExecutor(level="magic")
 
 
@@ -149,7 +153,7 @@ def test_a_state_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 def test_a_state_folder_runs_cannot_enter_is_refused_as_root(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    executor = ScriptExecutor(state_folder=closed / "state")
+    executor = ScriptExecutor(state_folder=closed / "state", level="process")
 
     if IS_ROOT:
         with pytest.raises(ExecutorError, match="Choose another state folder"):
@@ -197,7 +201,7 @@ def test_a_dry_run_shows_what_would_happen_without_secrets(
 
     assert shown["inputs"] == {"key": "***"}
     assert shown["secrets"] == ["token"]
-    assert shown["isolation"] == "process"
+    assert shown["isolation"] == executor.level.name
 
 
 def test_folders_of_killed_workers_are_swept(open_folder: Path, make_folder: MakeFolder) -> None:
@@ -211,3 +215,17 @@ def test_folders_of_killed_workers_are_swept(open_folder: Path, make_folder: Mak
     executor._sweep()
 
     assert (stale.exists(), fresh.exists()) == (False, True)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")
+def test_user_ids_that_a_container_does_not_have_are_refused(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    executor = ScriptExecutor(state_folder=open_folder / "state-ids", level="process")
+    monkeypatch.setattr(os, "fchown", refuse)
+
+    with pytest.raises(ExecutorError, match="as an ordinary user"):
+        executor.check()

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from executors.script.process import kill_strays
-from executors.script.stage import count_tasks_of, descendants, descendants_by_parent
+from executors.script.tree import count_tasks_of, descendants, descendants_by_parent
 
 
 def test_descendants_are_found_with_and_without_the_children_files() -> None:

@@ -1,0 +1,151 @@
+"""The level ``ns``: a run sees neither the machine nor the network.
+
+This is the worker's part: it says what the stage shall build and checks that this machine can.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from executors.contract import Limits
+from executors.script.level import IsolationLevel, Places
+from executors.script.sandbox import landlock, probe
+from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
+
+PROBE = "executors.script.sandbox.probe"
+CODE = Path(__file__).resolve().parents[3]
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SHARED_SETTINGS = (
+    "alternatives",
+    "fonts",
+    "ld.so.cache",
+    "mime.types",
+    "pki/ca-trust/extracted",
+    "pki/tls/certs",
+    "ssl/certs",
+)
+"""What programs need of /etc and may be seen by everybody."""
+OWN_FILES = 1 + len(ROOM_FOLDERS) + 1
+"""The room, its folders and the progress file count as files, too."""
+
+
+class NamespaceLevel(IsolationLevel):
+    name = "ns"
+    hides_machine = True
+
+    def layers(self) -> list[probe.Layer]:
+        """Return, layer by layer, what this machine gives. Every layer is really tried."""
+        with tempfile.TemporaryDirectory(prefix="execfabric-probe-") as made:
+            folder = Path(made)
+            (folder / "view").mkdir()
+            (folder / "job").mkdir()
+            plan = build_plan(
+                root=folder / "view",
+                job=folder / "job",
+                interpreter=[],
+                hidden=(CODE,),
+                limits=Limits(),
+                uid=None,
+            )
+            return probe.ask_machine(self.python_command(PROBE), plan)
+
+    def places(self, folder: Path) -> Places:
+        return Places(Path(JOB), Path(ROOM))
+
+    def plan(
+        self, folder: Path, state: Path, python: Path | None, limits: Limits, uid: int | None
+    ) -> dict[str, Any]:
+        root = state / "view"
+        root.mkdir(mode=0o755, exist_ok=True)
+        return build_plan(
+            root=root,
+            job=folder,
+            interpreter=list(interpreter_folders(python)) if python else [],
+            hidden=(CODE, state.parent),
+            limits=limits,
+            uid=uid,
+        )
+
+
+def build_plan(
+    *,
+    root: Path,
+    job: Path,
+    interpreter: list[Path],
+    hidden: tuple[Path, ...],
+    limits: Limits,
+    uid: int | None,
+) -> dict[str, Any]:
+    """Return the plan of a view, see ``view.build_view``, and its Landlock rules."""
+    system, links = _system_folders()
+    settings = [f"/etc/{name}" for name in SHARED_SETTINGS if Path("/etc", name).exists()]
+    late = [[os.path.realpath(path), str(path)] for path in interpreter]
+    rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
+    rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
+    rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
+    rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
+    return {
+        "root": str(root),
+        "folders": ["/etc", "/run", JOB],
+        "links": links,
+        "texts": _settings_texts(os.geteuid() if uid is None else uid),
+        "readonly": [[path, path] for path in [*system, *settings]],
+        "hidden": [str(path) for path in hidden if _is_below(str(path), system)],
+        "readonly_late": [*late, [str(job), JOB]],
+        "room_bytes": limits.room_bytes,
+        "room_files": limits.disk_files + OWN_FILES,
+        "rules": rules,
+    }
+
+
+def interpreter_folders(python: Path) -> Iterator[Path]:
+    """Yield what a Python consists of outside the system's folders: environment, base, libraries.
+
+    Links are followed one by one, since each may be named in the settings of an environment.
+    """
+    system, links = _system_folders()
+    covered = [*system, *links]
+    hops = [python.absolute()]
+    while hops[-1].is_symlink() and len(hops) < 10:
+        target = hops[-1].parent / os.readlink(hops[-1])  # noqa: PTH115 - may be relative
+        hops.append(Path(os.path.normpath(target)))
+    hops.append(Path(os.path.realpath(python)))
+    for hop in dict.fromkeys(hops):
+        prefix = hop.parent.parent
+        is_environment = (prefix / "pyvenv.cfg").exists()
+        parts = [prefix] if is_environment else [prefix / name for name in ("bin", "lib", "lib64")]
+        for part in parts:
+            if part.is_dir() and not _is_below(str(part), covered):
+                covered.append(str(part))
+                yield part
+
+
+def _system_folders() -> tuple[list[str], dict[str, str]]:
+    """Return the system's folders, and links such as /bin with their targets."""
+    folders, links = [], {}
+    for name in SYSTEM:
+        path = Path("/", name)
+        if path.is_symlink():
+            links[str(path)] = str(path.readlink())
+        elif path.is_dir():
+            folders.append(str(path))
+    return folders, links
+
+
+def _settings_texts(uid: int) -> dict[str, str]:
+    return {
+        "/etc/group": f"root:x:0:\nrun:x:{uid}:\n",
+        "/etc/hostname": "sandbox\n",
+        "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "/etc/passwd": f"root:x:0:0::/:/bin/false\nrun:x:{uid}:{uid}::{ROOM}/work:/bin/sh\n",
+        "/etc/resolv.conf": "",
+    }
+
+
+def _is_below(path: str, folders: list[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)

@@ -1,0 +1,30 @@
+"""The layers a process puts on itself, last thing before it becomes the script."""
+
+from __future__ import annotations
+
+import os
+
+from executors.script.sandbox import landlock, seccomp
+from executors.script.sandbox.privileges import (
+    become_user,
+    drop_capabilities,
+    empty_bounding_set,
+    forbid_new_privileges,
+)
+
+
+def lock_down(rules: dict[str, int], uid: int | None, gid: int | None) -> None:
+    """Give up user, capabilities, files and calls of the kernel. Raises OSError when any stays.
+
+    rules: see ``landlock.restrict_files``. uid and gid are None for an ordinary user, who keeps
+    its own. The caller must not run a script when this raises.
+    """
+    empty_bounding_set()
+    if uid is not None and gid is not None:
+        become_user(uid, gid)
+    drop_capabilities()
+    if 0 in os.getresuid():
+        raise PermissionError(0, "the script would be root")
+    forbid_new_privileges()
+    landlock.restrict_files(rules, tcp=True)
+    seccomp.restrict_calls(seccomp.build_filter())
