@@ -93,6 +93,7 @@ class ExecutionListView(ApiView):
             version_number=wanted.get("version"),
             idempotency_key=request.headers.get("Idempotency-Key", ""),
         )
+        execution.requested_by = request.user  # Known; asking again would cost a query.
         return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
 
 

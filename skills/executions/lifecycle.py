@@ -11,18 +11,19 @@ from uuid import uuid4
 
 import structlog
 from django.db import connection
+from django.db.models import Exists, Q
 from django.utils import timezone
 
 from execfabric.core import wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.errors import Conflict
+from execfabric.core.errors import Conflict, InvalidTransition
 from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
 from tenants.registry.models import OPEN_STATUSES, Tenant
 
 from .models import Artifact, Execution, LogChunk
-from .moves import move_execution, send_execution
+from .moves import advance_execution, move_execution, send_execution
 from .states import WAITING, Status
 
 logger = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ RESEND_AFTER = timedelta(minutes=5)
 RESEND_ANYWAY_AFTER = timedelta(hours=1)
 """The same while messages wait in the queue: most likely its own is among them."""
 CONFIRM_WITHIN = timedelta(hours=24)
+HOST = socket.gethostname()[:100]
 GIVEN_UP = "This run was given up or taken over; nothing more of it is recorded."
 
 
@@ -57,17 +59,22 @@ def claim_execution(*, actor: Actor, execution: Execution) -> Execution:
     closed.
     """
     # Not the tenant the task came with: a worker keeps that one for a while.
-    if not Tenant.objects.filter(schema_name=current_schema(), status__in=OPEN_STATUSES).exists():
-        raise TenantClosed("This tenant takes no work now. The execution stays queued.")
+    open_tenant = Tenant.objects.filter(schema_name=current_schema(), status__in=OPEN_STATUSES)
     now = timezone.now()
-    return move_execution(
+    claimed = advance_execution(
         execution,
         to=Status.RUNNING,
+        only_if=Q(Exists(open_tenant)),
         lease_token=uuid4(),
         lease_expires_at=now + LEASE,
-        worker=socket.gethostname()[:100],
+        worker=HOST,
         started_at=now,
     )
+    if claimed:
+        return execution
+    if not open_tenant.exists():
+        raise TenantClosed("This tenant takes no work now. The execution stays queued.")
+    raise InvalidTransition("This execution is not queued any more; another worker has it.")
 
 
 def renew_lease(execution: Execution) -> bool:
@@ -134,11 +141,15 @@ def finish_execution(
     artifacts: Sequence[Artifact],
 ) -> Execution:
     """Record how the run ended, with its artifacts, all or nothing. Raises StaleLease."""
-    fresh = Execution.objects.select_for_update().get(pk=execution.pk)
-    if fresh.lease_token is None or fresh.lease_token != execution.lease_token:
+    held = Q(lease_token=execution.lease_token)
+    outcome = Status(result.outcome.value)
+    if execution.lease_token is None or execution.status != Status.RUNNING:
         raise StaleLease(GIVEN_UP)
-    Artifact.objects.bulk_create(artifacts)
-    return move_execution(fresh, to=Status(result.outcome.value), **_fields_of(result))
+    if not advance_execution(execution, to=outcome, only_if=held, **_fields_of(result)):
+        raise StaleLease(GIVEN_UP)
+    if artifacts:
+        Artifact.objects.bulk_create(artifacts)
+    return execution
 
 
 @action("executions.execution.lose", title="Give up a lost run", roles=SYSTEM, target="execution")

@@ -7,11 +7,12 @@ from typing import Any
 import redis
 import structlog
 from celery import current_app
+from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from execfabric.core import wake
-from execfabric.core.states import move
+from execfabric.core.states import advance, move
 from execfabric.core.tasks import enqueue
 
 from .models import Execution
@@ -29,9 +30,25 @@ def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execut
     return moved
 
 
+def advance_execution(execution: Execution, *, to: Status, only_if: Q, **fields: Any) -> bool:
+    """Move execution in one statement where its status and only_if still hold; wake waiters.
+
+    Return whether they did. Raises InvalidTransition.
+    """
+    moved = advance(execution, to=to, table=EXECUTION_TRANSITIONS, only_if=only_if, **fields)
+    if moved:
+        wake.announce(execution.topic)
+    return moved
+
+
 def send_execution(execution: Execution) -> None:
     """Hand a queued execution to the workers, once the transaction at hand has committed."""
     Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now())
+    enqueue_execution(execution)
+
+
+def enqueue_execution(execution: Execution) -> None:
+    """Hand over an execution that is stored as sent."""
     enqueue(RUN_TASK, execution_id=str(execution.pk))
 
 

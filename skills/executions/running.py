@@ -35,7 +35,8 @@ logger = structlog.get_logger(__name__)
 def run_execution(execution_id: str) -> None:
     """Run one queued execution. A second delivery does nothing."""
     actor = Actor.system("worker")
-    execution = executions_visible_to(actor).get(pk=execution_id)
+    everything = executions_visible_to(actor).select_related("version__script_version")
+    execution = everything.get(pk=execution_id)
     try:
         execution = lifecycle.claim_execution(actor=actor, execution=execution)
     except Conflict as error:

@@ -27,7 +27,7 @@ from . import policy
 from .inputs import checked_inputs, digest_of
 from .lifecycle import CONFIRM_WITHIN
 from .models import Execution, StoredFile
-from .moves import move_execution, send_execution
+from .moves import enqueue_execution, move_execution, send_execution
 from .states import FINAL, Status
 
 LONGEST_KEY = 100
@@ -55,6 +55,8 @@ def request_execution(
     if len(idempotency_key) > LONGEST_KEY:
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
     checked = checked_inputs(actor, version, inputs)
+    created_at = requested_at or timezone.now()
+    status = policy.first_status(version)
     execution = Execution(
         skill=skill,
         version=version,
@@ -64,21 +66,16 @@ def request_execution(
         idempotency_key=idempotency_key or None,
         inputs=checked,
         inputs_digest=digest_of(checked),
-        status=policy.first_status(version),
-        created_at=requested_at or timezone.now(),
+        status=status,
+        created_at=created_at,
+        sent_at=created_at if status == Status.QUEUED else None,
     )
-    if (earlier := _earlier(execution)) is not None:
+    if execution.idempotency_key is None:
+        execution.save(force_insert=True)
+    elif (earlier := _inserted_once(execution)) is not execution:
         return earlier
-    try:
-        with transaction.atomic():
-            execution.save(force_insert=True)
-    except IntegrityError:
-        # Another request with the same key was first.
-        if (earlier := _earlier(execution)) is None:
-            raise
-        return earlier
-    if execution.status == Status.QUEUED:
-        send_execution(execution)
+    if status == Status.QUEUED:
+        enqueue_execution(execution)
     return execution
 
 
@@ -233,6 +230,21 @@ def _check_fresh(execution: Execution) -> None:
     """Raise Conflict when a waiting request is too old, though no scan has ended it yet."""
     if execution.created_at < timezone.now() - CONFIRM_WITHIN:
         raise Conflict("This request is too old to go on. Ask for the run again.")
+
+
+def _inserted_once(execution: Execution) -> Execution:
+    """Insert execution, or return the one that was asked for with the same key before."""
+    if (earlier := _earlier(execution)) is not None:
+        return earlier
+    try:
+        with transaction.atomic():
+            execution.save(force_insert=True)
+    except IntegrityError:
+        # Another request with the same key was first.
+        if (earlier := _earlier(execution)) is None:
+            raise
+        return earlier
+    return execution
 
 
 def _earlier(execution: Execution) -> Execution | None:

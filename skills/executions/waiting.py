@@ -29,13 +29,18 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
 
     def look() -> Execution:
-        execution.refresh_from_db()
-        return execution
+        return whole.get(pk=execution.pk)
 
+    def is_settled(seen: Execution) -> bool:
+        return seen.is_final or seen.awaits_a_person
+
+    if wait_s <= 0 or is_settled(execution):
+        return execution
+    whole = Execution.objects.select_related("skill", "version", "requested_by")
     return wake.wait_until(
         execution.topic,
         look,
-        enough=lambda seen: seen.is_final or seen.awaits_a_person,
+        enough=is_settled,
         timeout_s=wait_s,
         waiter=actor.username,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.conf import settings
 from django.http import HttpRequest
 from django_tenants.utils import get_public_schema_name
@@ -12,19 +14,22 @@ from execfabric.core.roles import TENANT_ROLES, Role
 from .models import Account
 
 
-def actor_for_account(account: Account, *, door: Door, address: str = "") -> Actor:
+def actor_for_account(
+    account: Account, *, door: Door, address: str = "", assigned: Collection[str] | None = None
+) -> Actor:
+    """Return account as an actor. assigned: its roles as stored, where they are known already."""
     return Actor(
         schema=current_schema(),
         username=account.username,
         display_name=account.get_full_name(),
         user_id=account.pk,
-        roles=roles_of(account),
+        roles=roles_of(account, assigned),
         door=door,
         address=address,
     )
 
 
-def roles_of(account: Account) -> frozenset[Role]:
+def roles_of(account: Account, assigned: Collection[str] | None = None) -> frozenset[Role]:
     """Return the roles account holds in the current schema.
 
     In the public schema there is one role, by explicit marker or configured username; an id is
@@ -37,7 +42,8 @@ def roles_of(account: Account) -> frozenset[Role]:
         return (
             frozenset({Role.PLATFORM_ADMIN}) if account.is_platform_admin or named else frozenset()
         )
-    assigned = {each.role for each in account.role_assignments.all()}
+    if assigned is None:
+        assigned = {each.role for each in account.role_assignments.all()}
     return frozenset(role for role in TENANT_ROLES if role in assigned)
 
 

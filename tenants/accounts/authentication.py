@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import binascii
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.settings import CONSTANTS
+from rest_framework.exceptions import AuthenticationFailed
 
 from execfabric.core.actor import Door
 from execfabric.web.requests import ApiRequest
 
 from .actors import actor_for_account, client_address
-from .models import Account, ApiToken
+from .models import Account, ApiToken, RoleAssignment
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -22,10 +30,39 @@ class BearerAuthentication(TokenAuthentication):
             return None
         account, token = found
         door = api_door(request)
-        actor = actor_for_account(account, door=door, address=client_address(request))
+        actor = actor_for_account(
+            account, door=door, address=client_address(request), assigned=token.assigned
+        )
         request.actor = actor
         request._request.actor = actor
         return account, token
+
+    def authenticate_credentials(self, token: bytes) -> tuple[Account, ApiToken]:
+        """Return account and token, from one query. Raises AuthenticationFailed.
+
+        The base class asks for all tokens of the account as well, to delete the expired ones.
+        """
+        text = token.decode("utf-8", "replace")
+        assigned = RoleAssignment.objects.filter(account=OuterRef("user_id")).values("role")
+        candidates = (
+            ApiToken.objects.filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
+            .select_related("user")
+            .annotate(assigned=ArraySubquery(assigned))
+        )
+        try:
+            digest = hash_token(text)
+        except (TypeError, binascii.Error):
+            raise AuthenticationFailed from None
+        for candidate in candidates:
+            if not constant_time_compare(digest, candidate.digest):
+                continue
+            if candidate.expiry is not None and candidate.expiry < timezone.now():
+                candidate.delete()
+                raise AuthenticationFailed
+            if not candidate.user.is_active:
+                raise AuthenticationFailed
+            return candidate.user, candidate
+        raise AuthenticationFailed
 
 
 def api_door(request: HttpRequest | ApiRequest) -> Door:
