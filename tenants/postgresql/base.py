@@ -55,7 +55,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         try:
             self._require_usable(connection)
-        except ImproperlyConfigured:
+        except (ImproperlyConfigured, OperationalError):
             connection.close()
             raise
         return connection
@@ -115,6 +115,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _require_usable(self, connection: Any) -> None:
         """Raise ImproperlyConfigured for a server or a login that cannot keep tenants apart."""
         answer = connection.pgconn.exec_(b"SELECT pg_backend_pid()")
+        if answer.status != pq.ExecStatus.TUPLES_OK:
+            raise OperationalError("The connection broke as soon as it was made.")
         if answer.get_value(0, 0) != str(connection.info.backend_pid).encode():
             raise ImproperlyConfigured(
                 "The database is reached through a pooler. It could hand a session on while that "
