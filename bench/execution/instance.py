@@ -139,7 +139,7 @@ class Instance:
             host=demo["hosts"][TENANT],
             username=USERNAME,
             password=people[USERNAME],
-            database_url=running.database_url,
+            database_url=running.database_owner_url,
             schema=told["schema"],
             sandbox=told["sandbox"],
         )

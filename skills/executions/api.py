@@ -39,7 +39,15 @@ WAIT = OpenApiParameter(
 )
 
 
-class ExecutionListView(ApiView):
+class WaitingView(ApiView):
+    """A view whose answer can wait for an execution."""
+
+    def settled(self, request: ApiRequest, execution: Execution) -> Execution:
+        wait_s = waiting.seconds(request.query_params.get("wait", ""))
+        return waiting.settled(execution, actor=request.actor, wait_s=wait_s)
+
+
+class ExecutionListView(WaitingView):
     @extend_schema(
         operation_id="executions_list",
         tags=["executions"],
@@ -65,12 +73,13 @@ class ExecutionListView(ApiView):
         tags=["executions"],
         request=ExecutionIn,
         parameters=[
+            WAIT,
             OpenApiParameter(
                 "Idempotency-Key",
                 str,
                 OpenApiParameter.HEADER,
                 description="The same key again returns the first execution instead of a second.",
-            )
+            ),
         ],
         responses={201: ExecutionOut, **error_responses(400, 401, 403, 404, 409)},
         examples=[
@@ -82,7 +91,10 @@ class ExecutionListView(ApiView):
         ],
     )
     def post(self, request: ApiRequest) -> Response:
-        """Run a skill. It is queued, or waits for a confirmation or approval."""
+        """Run a skill. It is queued, or waits for a confirmation or approval.
+
+        With ``wait`` the answer is the execution as soon as it is over or needs a person.
+        """
         body = ExecutionIn(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
@@ -94,10 +106,11 @@ class ExecutionListView(ApiView):
             idempotency_key=request.headers.get("Idempotency-Key", ""),
         )
         execution.requested_by = request.user  # Known; asking again would cost a query.
+        execution = self.settled(request, execution)
         return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
 
 
-class ExecutionDetailView(ApiView):
+class ExecutionDetailView(WaitingView):
     @extend_schema(
         operation_id="executions_retrieve",
         tags=["executions"],
@@ -107,8 +120,7 @@ class ExecutionDetailView(ApiView):
     def get(self, request: ApiRequest, execution_id: str) -> Response:
         """Return one execution; with ``wait``, as soon as it is over or needs a person."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
-        wait_s = waiting.seconds(request.query_params.get("wait", ""))
-        seen = waiting.settled(execution, actor=request.actor, wait_s=wait_s)
+        seen = self.settled(request, execution)
         return Response(ExecutionOut(seen, context={"request": request}).data)
 
 

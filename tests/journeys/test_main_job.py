@@ -147,6 +147,16 @@ def test_runs_outlive_their_database_connections_and_hold_up_no_scan(live: Live)
     assert run_skill(api, "text-statistics", {"text": "Still here."})["status"] == "succeeded"
 
 
+def test_one_request_asks_for_a_run_and_brings_its_result(live: Live):
+    body = {"skill": "text-statistics", "inputs": {"text": "All in one."}}
+
+    answer = live.api("acme", "oscar").post("/api/v1/executions?wait=30", json=body)
+
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "succeeded"
+    assert answer.json()["output"]["words"] == 3
+
+
 def database_url(live: Live) -> str:
     services = json.loads((live.folder / "data" / "run" / "services.json").read_text())
     return services["database_owner_url"]

@@ -315,6 +315,24 @@ class TestWaiting:
 
         client().publish(f"execfabric:wake:tenant_1001:{topic}", "1")
 
+    def test_asking_for_a_run_can_wait_for_its_result(self, oscar):
+        make_skill()
+        # Nobody runs it here; the wait ends and tells how far it is.
+        started = time.monotonic()
+        seen = post(oscar, "executions?wait=0.5", {"skill": "greet"})
+
+        assert (seen.status_code, seen.json()["status"]) == (201, "queued")
+        assert time.monotonic() - started >= 0.5
+
+    def test_asking_does_not_wait_for_a_person(self, oscar):
+        make_skill(manifest="confirm = true")
+
+        started = time.monotonic()
+        seen = post(oscar, "executions?wait=20", {"skill": "greet"})
+
+        assert seen.json()["status"] == "awaiting_confirmation"
+        assert time.monotonic() - started < 5
+
     def test_it_returns_at_once_when_a_person_must_act(self, oscar):
         make_skill(manifest="confirm = true")
         created = post(oscar, "executions", {"skill": "greet"}).json()
