@@ -10,6 +10,7 @@ that could be wrong.
 from __future__ import annotations
 
 import re
+import select
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -59,6 +60,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.close()
             raise
         return connection
+
+    def is_usable(self) -> bool:
+        """Return whether the connection is alive; asked before each request and task.
+
+        A server that went away has closed the connection, which makes it readable. Only then is it
+        worth a statement.
+        """
+        if self.connection.pgconn.status != pq.ConnStatus.OK:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return True
+        usable: bool = super().is_usable()
+        return usable
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor() if name is None else self._create_server_cursor(name)

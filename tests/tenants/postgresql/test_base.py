@@ -35,6 +35,12 @@ def role(tenant):
     return f"{connection.settings_dict['NAME']}_{tenant.schema_name}"
 
 
+def kill(session):
+    with owner_connection() as server:
+        pid = session.connection.info.backend_pid
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
 def test_each_tenant_sees_its_own_accounts(acme, globex):
     with schema_context(acme.schema_name):
         assert "olivia" in usernames()
@@ -171,11 +177,23 @@ class TestMessages:
 
         assert self.messages(plain, acme) == 1
 
+    def test_asking_whether_it_is_alive_costs_none(self, plain, acme):
+        self.messages(plain, acme)
+
+        with self.counted(plain) as asked:
+            assert plain.is_usable()
+
+        assert asked == []
+
+    def test_a_killed_connection_is_known_to_be_dead(self, plain, acme):
+        self.messages(plain, acme)
+        kill(plain)
+
+        assert not plain.is_usable()
+
     def test_a_killed_connection_raises_and_the_next_one_is_on_the_tenant(self, plain, acme):
         self.messages(plain, acme)
-        pid = plain.connection.info.backend_pid
-        with owner_connection() as server:
-            server.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        kill(plain)
         with pytest.raises(OperationalError):
             self.messages(plain, acme)
         plain.close()
