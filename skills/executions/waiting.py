@@ -7,6 +7,7 @@ from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
 from .selectors import log_after
+from .states import FINAL, WAITING
 
 LONGEST_WAIT_S = 30.0
 
@@ -28,22 +29,21 @@ def log_cursor(text: str) -> int:
 def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
 
-    def look() -> Execution:
-        return whole.get(pk=execution.pk)
-
-    def is_settled(seen: Execution) -> bool:
-        return seen.is_final or seen.awaits_a_person
-
-    if wait_s <= 0 or is_settled(execution):
+    if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
-    whole = Execution.objects.select_related("skill", "version", "requested_by")
-    return wake.wait_until(
+
+    def look() -> str:
+        # Log and progress wake it, too, so this is all that is read each time.
+        return Execution.objects.values_list("status", flat=True).get(pk=execution.pk)
+
+    wake.wait_until(
         execution.topic,
         look,
-        enough=is_settled,
+        enough=lambda status: status in FINAL | WAITING,
         timeout_s=wait_s,
         waiter=actor.username,
     )
+    return Execution.objects.select_related("skill", "version", "requested_by").get(pk=execution.pk)
 
 
 def new_log(
