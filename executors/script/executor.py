@@ -28,7 +28,13 @@ from executors.masking import Masker
 from executors.registry import EXECUTORS
 from executors.script.artifacts import Collector
 from executors.script.command import build_command, build_environment_variables
-from executors.script.identity import FIRST_UID, UID_COUNT, Identities, Identity
+from executors.script.identity import (
+    FIRST_UID,
+    UID_COUNT,
+    Identities,
+    Identity,
+    folder_of_locks,
+)
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
 from executors.script.level import MachineProblem
 from executors.script.levels import level_named
@@ -83,7 +89,7 @@ class ScriptExecutor(Executor):
         # Any id of the range will do to try out what runs may reach.
         self._uid = first_uid if os.geteuid() == 0 else None
         self._last_uid = first_uid + uid_count - 1
-        self._identities = Identities(self._state / "ids", first_uid, uid_count)
+        self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
 

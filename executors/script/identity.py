@@ -28,6 +28,10 @@ LOWEST_UID = 1000
 SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
 
 
+MACHINE = Path("/run")
+"""Where locks lie that every platform on this machine heeds: user ids are the machine's."""
+
+
 class NoFreeIdentity(MachineProblem):
     """Every user id for runs is in use."""
 
@@ -66,7 +70,7 @@ class Identities:
         for step in range(self._count):
             slot = (start + step) % self._count
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(self._folder / f"{slot}.lock", flags, 0o600)
+            lock = os.open(self._folder / f"{self._first + slot}.lock", flags, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -78,6 +82,15 @@ class Identities:
                 os.close(lock)
             return
         raise NoFreeIdentity(f"All {self._count} user ids for runs are in use.")
+
+
+def folder_of_locks(state: Path) -> Path:
+    """Return where user ids are locked: for the whole machine, where that is possible.
+
+    Two platforms with one range would else give the same id to two runs, and the end of the one
+    would kill the other. In a container /run is its own, as its processes are.
+    """
+    return MACHINE / "execfabric-ids" if os.access(MACHINE, os.W_OK) else state / "ids"
 
 
 def _remove_files_of(uid: int, folder: str) -> None:

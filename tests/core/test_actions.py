@@ -124,14 +124,16 @@ def test_nobody_changes_the_trail_not_even_its_owner(acme, person, rename, sql):
     oscar = person("oscar")
     rename(actor=oscar.actor, account=oscar.account, to="Oscar")
 
-    with pytest.raises(DatabaseError, match="annot"), connection.cursor() as cursor:
-        cursor.execute(sql)
+    with pytest.raises(DatabaseError, match="annot"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
 
 
 @pytest.mark.parametrize("sql", CHANGES[:2])
 def test_a_tenant_has_no_right_to_change_the_trail(acme, sql):
-    with pytest.raises(DatabaseError, match="permission denied"), connection.cursor() as cursor:
-        cursor.execute(sql)
+    with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
 
 
 def test_roles_come_from_assignments_not_from_ids(acme, person):

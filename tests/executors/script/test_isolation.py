@@ -11,7 +11,7 @@ import pytest
 
 from executors.contract import ExecutorError, StopReason
 from executors.script.executor import ScriptExecutor
-from executors.script.identity import Identities, NoFreeIdentity
+from executors.script.identity import Identities, NoFreeIdentity, folder_of_locks
 from executors.script.level import LevelUnavailable
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
 
@@ -178,6 +178,14 @@ def test_an_entry_outside_the_folder_is_refused(
     for entry in ("../main.py", "/etc/passwd", "", "gone.py", "sub/main.py"):
         with pytest.raises(ExecutorError):
             executor.validate({"folder": str(folder), "runtime": "python", "entry": entry})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives runs user ids")
+def test_two_platforms_on_one_machine_never_give_the_same_user_id(tmp_path: Path) -> None:
+    one, other = (Identities(folder_of_locks(tmp_path / name), 5000, 1) for name in ("a", "b"))
+
+    with one.take(), pytest.raises(NoFreeIdentity), other.take():
+        pass
 
 
 def test_user_ids_are_handed_out_once_at_a_time(tmp_path: Path) -> None:
