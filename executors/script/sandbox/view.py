@@ -39,7 +39,9 @@ LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{ROOM}/shm",
 }
-SKELETON_OPTIONS = "size=1m,nr_inodes=1k,mode=755"
+SKELETON_BYTES = 1024 * 1024
+"""Besides the texts in it."""
+SKELETON_OPTIONS = "nr_inodes=1k,mode=755"
 PROC_OPTIONS = "subset=pid,hidepid=invisible"
 
 
@@ -47,21 +49,21 @@ def build_view(plan: dict[str, Any], uid: int, gid: int) -> None:
     """Build the root a run is to have. The calling process has a mount namespace of its own.
 
     plan: ``root`` an empty folder to build on; ``folders`` and ``links`` to make; ``texts`` path ->
-    content; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover, then
+    bytes; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover, then
     ``readonly_late``, which may lie in those; ``room_bytes`` and ``room_files`` bounds of what the
     run may write. uid, gid: whom the room belongs to. ``mount_processes`` and ``enter_root`` are to
     follow.
     """
     root = plan["root"]
     mount(None, "/", None, RECURSIVE | PRIVATE)
-    mount("sandbox", root, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+    _mount_skeleton(root, SKELETON_BYTES + 2 * sum(map(len, plan["texts"].values())))
     _make_skeleton(root, plan)
     _make_room(root, plan, uid, gid)
     for source, target in plan["readonly"]:
         _bind(source, root + target)
     for path in plan["hidden"]:
         if os.path.isdir(root + path):
-            mount("hidden", root + path, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+            _mount_skeleton(root + path, SKELETON_BYTES)
     for source, target in plan["readonly_late"]:
         _bind(source, root + target)
     set_flags(root, READ_ONLY | NO_SUID | NO_DEVICES, recursive=True)
@@ -76,13 +78,17 @@ def mount_processes(root: str) -> None:
     mount("proc", f"{root}/proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC, PROC_OPTIONS)
 
 
+def _mount_skeleton(path: str, size: int) -> None:
+    mount("sandbox", path, "tmpfs", NO_SUID | NO_DEVICES, f"size={size},{SKELETON_OPTIONS}")
+
+
 def _make_skeleton(root: str, plan: dict[str, Any]) -> None:
     for path in ("/proc", "/dev", "/tmp", ROOM, *plan["folders"]):
         os.makedirs(root + path, 0o755, exist_ok=True)
     for path, target in {**LINKS, **plan["links"]}.items():
         os.symlink(target, root + path)
     for name in DEVICES:
-        _write(f"{root}/dev/{name}", "")
+        _write(f"{root}/dev/{name}", b"")
     for path, text in plan["texts"].items():
         _write(root + path, text)
 
@@ -103,7 +109,7 @@ def _bind(source: str, target: str) -> None:
         os.makedirs(target, 0o755, exist_ok=True)
     elif not os.path.exists(target):
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-        _write(target, "")
+        _write(target, b"")
     mount(source, target, None, BIND | RECURSIVE)
 
 
@@ -121,9 +127,10 @@ def enter_root(root: str) -> None:
     os.chdir("/")
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, text.encode())
+        if os.write(descriptor, data) != len(data):
+            raise OSError(0, f"{path} could not be written whole")
     finally:
         os.close(descriptor)

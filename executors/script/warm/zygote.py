@@ -1,0 +1,117 @@
+"""The zygote's process: a loop that takes runs from one worker and watches all it forked.
+
+Started as ``python -I -S -B`` with next to no environment. It has one thread and speaks to the
+worker over one socket that keeps messages apart: each is the head of an order with the descriptors
+of its run. It ends when the socket does and no run is left, or by itself after some idle time. The
+kernel ends every run with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import select
+import signal
+import socket
+import time
+
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.seccomp import build_filter
+from executors.script.warm.interpreter import WarmInterpreter
+from executors.script.warm.run import WarmRun
+
+READY = b"ready"
+HEAD_BYTES = 64 * 1024
+MOST_DESCRIPTORS = 16
+
+
+class Zygote:
+    def __init__(self, control: socket.socket, interpreter: WarmInterpreter, idle_s: float) -> None:
+        """control: from the worker. idle_s: how long to wait for the next run."""
+        self.control = control
+        self.interpreter = interpreter
+        self.idle_s = idle_s
+        self.runs: set[WarmRun] = set()
+        self.by_descriptor: dict[int, WarmRun] = {}
+        self.poll = select.poll()
+        self.poll.register(control.fileno(), select.POLLIN)
+        self.is_open = True
+
+    def serve(self) -> None:
+        idle_since = time.monotonic()
+        while self.is_open or self.runs:
+            now = time.monotonic()
+            if self.runs:
+                due, idle_since = min(run.next_look() for run in self.runs), now
+            else:
+                due = idle_since + self.idle_s
+                if now >= due:
+                    return
+            events = self.poll.poll(max(0.0, due - now) * 1000 + 1)
+            self.handle({descriptor for descriptor, _ in events})
+
+    def handle(self, ready: set[int]) -> None:
+        now = time.monotonic()
+        for run in list(self.runs):
+            if run.guard in ready or run.is_stuck(now):
+                self.end(run)
+            else:
+                run.look(now, told=run.order_fd in ready)
+                if run.reason and run.order_fd in self.by_descriptor:
+                    self.forget(run.order_fd)
+        if self.control.fileno() in ready:
+            self.take()
+
+    def take(self) -> None:
+        """Take one run from the worker."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, HEAD_BYTES, MOST_DESCRIPTORS)
+        except ConnectionResetError:
+            data, descriptors = b"", []
+        if not data:
+            self.is_open = False
+            self.poll.unregister(self.control.fileno())
+            return
+        head = marshal.loads(data)  # noqa: S302 - from our own worker
+        run = WarmRun(head, descriptors, self.interpreter)
+        try:
+            run.begin()
+        except OSError as error:
+            run.refuse(error)
+            return
+        self.runs.add(run)
+        for descriptor in (run.guard, run.order_fd):
+            self.by_descriptor[descriptor] = run
+            self.poll.register(descriptor, select.POLLIN)
+
+    def end(self, run: WarmRun) -> None:
+        for descriptor in (run.guard, run.order_fd):
+            if descriptor in self.by_descriptor:
+                self.forget(descriptor)
+        self.runs.discard(run)
+        run.report()
+
+    def forget(self, descriptor: int) -> None:
+        del self.by_descriptor[descriptor]
+        self.poll.unregister(descriptor)
+
+
+def main(control_fd: int) -> None:
+    control = socket.socket(fileno=control_fd)
+    os.set_inheritable(control_fd, False)
+    settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
+    interpreter = WarmInterpreter(settings["code"])
+    build_filter()
+    # A script of the same user could otherwise reach our descriptors through /proc.
+    prctl(PR_SET_DUMPABLE, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    null = os.open("/dev/null", os.O_RDWR)
+    control.send(READY)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+    # What is here now is never looked at again, so that children share its pages for good.
+    gc.collect()
+    gc.freeze()
+    Zygote(control, interpreter, settings["idle_s"]).serve()
