@@ -7,6 +7,6 @@
     interpreter.py  how a forked child becomes the interpreter of a script, and how that one ends
 
 All but ``pool.py`` and ``fitness.py`` run in the zygote. It is as trusted as the stage and imports
-the standard library only. Nothing of a script, its environment, its inputs or secrets ever enters its memory: only the
-children read what they are ordered to do, and none of them comes back.
+the standard library only. Nothing of a script, its environment, its inputs or secrets ever enters
+its memory: only the children read what they are ordered to do, and none of them comes back.
 """
