@@ -48,6 +48,7 @@ from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
 from executors.script.warm.fitness import has_base, shadows_library
 from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
+from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
 SWEEP_EVERY_S = 600
 
@@ -232,8 +233,9 @@ class ScriptExecutor(Executor):
         """Start the run warm if that can be, else cold, and follow it to its end."""
         try:
             base = self._base_of_zygote(resource, python)
+            preloaded = PLAIN if resource.python is None else FOR_PACKAGES
             if base is not None:
-                with self._zygotes.use(request.tenant, base) as zygote:
+                with self._zygotes.use(request.tenant, base, preloaded, launch.frame()) as zygote:
                     return follow(
                         WarmStart(
                             launch, request.limits, self._zygotes, zygote, python,

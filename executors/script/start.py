@@ -20,6 +20,7 @@ from typing import Any
 from executors.contract import Limits
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
+from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
 
 
@@ -39,8 +40,12 @@ class Launch:
     held: tuple[int, ...] = ()
     """Locks that the stage keeps while anything of the run may be alive."""
 
+    def frame(self) -> dict[str, Any]:
+        """Return the part of the sandbox that is the same for other runs."""
+        return {name: part for name, part in (self.sandbox or {}).items() if name in FRAME}
+
     def order(self, limits: Limits, **more: Any) -> bytes:
-        """Return what the stage is told, more included."""
+        """Return what the stage is told; more is added or instead."""
         order = {
             "argv": self.argv,
             "env": self.env,

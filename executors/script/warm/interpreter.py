@@ -13,8 +13,8 @@ import atexit
 import ctypes
 import gc
 import io
+import json
 import os
-import random
 import signal
 import site
 import sys
@@ -23,10 +23,15 @@ import types
 import weakref
 from typing import Any
 
-from executors.script.warm.preloaded import PRELOADED
-
 HARNESS = "/job/harness.py"
 OWN_PACKAGE = "executors"
+REHEARSALS = 20
+"""Python looks for shortcuts in code that ran some times; then it would write to shared memory."""
+SAMPLE = (
+    '"""A script."""\n\nimport sys\n\n\ndef main(n: int) -> dict[str, object]:\n'
+    '    return {"n": n, "name": sys.executable}\n\n\n'
+    'if __name__ == "__main__":\n    print(main(1))\n'
+)
 FLUSH_FAILED = 120
 """What Python itself exits with when the rest of the output cannot be written."""
 
@@ -34,9 +39,9 @@ FLUSH_FAILED = 120
 class WarmInterpreter:
     """The zygote's own interpreter, ready to be forked."""
 
-    def __init__(self, code: str) -> None:
-        """code: the folder the platform's code is imported from."""
-        for name in PRELOADED:
+    def __init__(self, code: str, preloaded: tuple[str, ...]) -> None:
+        """code: the folder the platform's code is imported from. preloaded: names of modules."""
+        for name in preloaded:
             try:
                 __import__(name)
             except ImportError:
@@ -48,9 +53,11 @@ class WarmInterpreter:
             compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
         self.harness.__name__ = "harness"  # It starts itself only as the main module.
         exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
+        rehearse(self.harness.__dict__)
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
         self.loaded = set(sys.modules)
+        self.kept: list[types.ModuleType] = []
 
     def become_script(self, order: dict[str, Any], problem_fd: int) -> None:
         """Run the harness as an interpreter of its own would. Never returns.
@@ -61,13 +68,21 @@ class WarmInterpreter:
         try:
             os.close(problem_fd)
             self.start_afresh(order)
-            del order
             code = exit_code_of(self.harness.__dict__["main"])
             code = self.finish(code)
         except BaseException as error:
             sys.__stderr__.write(f"{type(error).__name__}: {error}\n")  # type: ignore[union-attr]
         finally:
             os._exit(code)
+
+    def get_ready(self) -> None:
+        """Do what needs no order yet."""
+        for name in self.own:
+            # Kept, since taking them apart would cost more than their memory.
+            self.kept.append(sys.modules.pop(name))
+        sys.modules["__main__"] = self.harness
+        sys.path.remove(self.code)
+        sys.path_importer_cache.pop(self.code, None)
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts."""
@@ -76,12 +91,6 @@ class WarmInterpreter:
             signal.signal(number, signal.SIG_IGN)
         os.environ.clear()
         os.environ.update(order["env"])
-        random.seed()
-        for name in self.own:
-            sys.modules.pop(name, None)
-        sys.modules["__main__"] = self.harness
-        sys.path.remove(self.code)
-        sys.path_importer_cache.clear()
         sys.executable = order["python"]["executable"]
         sys.orig_argv = list(order["argv"])
         sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
@@ -112,6 +121,23 @@ class WarmInterpreter:
                     if name != "__builtins__":
                         module.__dict__[name] = None
         gc.collect()
+
+
+def rehearse(harness: dict[str, Any]) -> None:
+    """Do what comes in every run, so that what Python prepares at first use is there already.
+
+    No script has any part in it.
+    """
+
+    def main(number: int, text: str | None = None) -> dict[str, Any]:
+        return {"number": number, "text": text}
+
+    inputs = {"number": 1, "text": "text"}
+    for _ in range(REHEARSALS):
+        harness["look_for_main"](SAMPLE.encode())
+        compile(SAMPLE, "/sample.py", "exec", dont_inherit=True)
+        arguments = harness["typed_arguments"](main, json.loads(json.dumps(inputs)))
+        json.dumps(main(**arguments), default=harness["plain"], ensure_ascii=False, allow_nan=False)
 
 
 def exit_code_of(main: Any) -> int:

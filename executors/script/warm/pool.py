@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import weakref
@@ -19,11 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from executors.contract import Limits
 from executors.script.interpreter import library_environment
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
+from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
 from executors.script.start import Channels, Launch, Starter, end_process
 
@@ -45,6 +48,9 @@ IDLE_S = 300
 GROWTH_BYTES = 32 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
+
+Key = tuple[str, Path, tuple[str, ...]]
+"""Tenant, interpreter, imported modules."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Zygote:
     control: socket.socket
     python: tuple[int, ...]
     """Which file the interpreter was when it started."""
+    frame: dict[str, Any]
     first_bytes: int = 0
     active: int = 0
     served: int = 0
@@ -93,16 +100,22 @@ class Zygotes:
     def __init__(self, recycling: Recycling | None = None) -> None:
         self._recycling = recycling or Recycling()
         self._lock = threading.Lock()
-        self._zygotes: dict[tuple[str, Path], Zygote] = {}
+        self._zygotes: dict[Key, Zygote] = {}
         self._leaving: list[Zygote] = []
         self._failed_at: dict[Path, float] = {}
         _pools.add(self)
 
     @contextmanager
-    def use(self, tenant: str, python: Path) -> Iterator[Zygote]:
-        """Yield the zygote of a tenant and an interpreter. Raises NoZygote."""
+    def use(
+        self, tenant: str, python: Path, preloaded: tuple[str, ...], frame: dict[str, Any]
+    ) -> Iterator[Zygote]:
+        """Yield a zygote of a tenant and an interpreter. Raises NoZygote.
+
+        preloaded: names of the modules it has imported. frame: what its runs' views have in common,
+        see ``view.build_frame``.
+        """
         with self._lock:
-            zygote = self._find(tenant, python)
+            zygote = self._find((tenant, python, preloaded), frame)
             zygote.active += 1
             zygote.served += 1
         try:
@@ -142,29 +155,36 @@ class Zygotes:
         self._lock = threading.Lock()
         self._zygotes, self._leaving = {}, []
 
-    def _find(self, tenant: str, python: Path) -> Zygote:
+    def _find(self, key: Key, frame: dict[str, Any]) -> Zygote:
         self._reap()
-        key = (tenant, python)
+        _, python, preloaded = key
         identity = _identity_of(python)
         zygote = self._zygotes.get(key)
-        if zygote is not None and not self._is_fit(zygote, identity):
+        if zygote is not None and not self._is_fit(zygote, identity, frame):
             self._retire(key)
             zygote = None
         if zygote is None:
             if time.monotonic() - self._failed_at.get(python, -RETRY_AFTER_S) < RETRY_AFTER_S:
                 raise NoZygote("it did not start a short time ago")
             self._make_place()
-            zygote = self._start(python, identity)
+            settings = {
+                "code": str(CODE),
+                "frame": frame,
+                "idle_s": self._recycling.idle_s,
+                "preloaded": preloaded,
+            }
+            zygote = self._start(python, identity, settings)
         # The order of the dictionary is the order of use.
         self._zygotes.pop(key, None)
         self._zygotes[key] = zygote
         return zygote
 
-    def _is_fit(self, zygote: Zygote, python: tuple[int, ...]) -> bool:
+    def _is_fit(self, zygote: Zygote, python: tuple[int, ...], frame: dict[str, Any]) -> bool:
         recycling = self._recycling
         return (
             zygote.process.poll() is None
             and zygote.python == python
+            and zygote.frame == frame
             and zygote.served < recycling.most_runs
             and (zygote.active > 0 or time.monotonic() - zygote.used_at < recycling.idle_s)
             and 0 < zygote.resident_bytes() <= zygote.first_bytes + recycling.growth_bytes
@@ -179,7 +199,7 @@ class Zygotes:
                 return
         raise NoZygote("all there may be have runs of others")
 
-    def _retire(self, key: tuple[str, Path]) -> None:
+    def _retire(self, key: Key) -> None:
         zygote = self._zygotes.pop(key)
         zygote.close()
         self._leaving.append(zygote)
@@ -187,10 +207,10 @@ class Zygotes:
     def _reap(self) -> None:
         self._leaving = [gone for gone in self._leaving if gone.process.poll() is None]
 
-    def _start(self, python: Path, identity: tuple[int, ...]) -> Zygote:
+    def _start(self, python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
         try:
-            zygote = start_zygote(python, identity, self._recycling.idle_s)
-        except (OSError, NoZygote) as error:
+            zygote = start_zygote(python, identity, settings)
+        except (OSError, NoZygote, subprocess.TimeoutExpired) as error:
             self._failed_at[python] = time.monotonic()
             raise NoZygote(str(error)) from error
         self._failed_at.pop(python, None)
@@ -198,11 +218,10 @@ class Zygotes:
         return zygote
 
 
-def start_zygote(python: Path, identity: tuple[int, ...], idle_s: float) -> Zygote:
+def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
     """Start a zygote and wait until it takes runs. Raises OSError and NoZygote."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    errors, errors_w = os.pipe()
-    with theirs:
+    with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [str(python), "-I", "-S", "-B", "-X", "utf8", "-c", BOOT, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
@@ -210,26 +229,27 @@ def start_zygote(python: Path, identity: tuple[int, ...], idle_s: float) -> Zygo
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=errors_w,
+            stderr=errors,
             start_new_session=True,
         )
-    os.close(errors_w)
-    try:
-        with os.fdopen(errors, "rb") as stderr, suppress(ConnectionError):
-            settings = {"code": str(CODE), "idle_s": idle_s}
-            ours.settimeout(START_PATIENCE_S)
-            ours.send(str(CODE).encode())
-            ours.send(marshal.dumps(settings, MARSHAL_VERSION))
-            if ours.recv(READY_BYTES):
-                ours.settimeout(SEND_PATIENCE_S)
-                return Zygote(process, ours, identity)
-            said = stderr.read().decode("utf-8", "replace").strip()
-        raise NoZygote(said.splitlines()[-1] if said else "it ended")
-    except BaseException:
-        ours.close()
-        process.kill()
-        process.wait()
-        raise
+        theirs.close()
+        try:
+            with suppress(ConnectionError):
+                ours.settimeout(START_PATIENCE_S)
+                ours.send(str(CODE).encode())
+                ours.send(marshal.dumps(settings, MARSHAL_VERSION))
+                if ours.recv(READY_BYTES):
+                    ours.settimeout(SEND_PATIENCE_S)
+                    return Zygote(process, ours, identity, settings["frame"])
+            process.wait(START_PATIENCE_S)
+            errors.seek(0)
+            said = errors.read(READ_BYTES).decode("utf-8", "replace").split("\n")
+            raise NoZygote(next((line for line in reversed(said) if line), "it ended"))
+        except BaseException:
+            ours.close()
+            process.kill()
+            process.wait()
+            raise
 
 
 class WarmStart(Starter):
@@ -258,7 +278,9 @@ class WarmStart(Starter):
         # Inputs and secrets go past the zygote: only the child it forks reads this file.
         order = os.memfd_create("order")
         try:
-            os.write(order, self._launch.order(self._limits, python=self._python))
+            plan = self._launch.sandbox or {}
+            own = {name: part for name, part in plan.items() if name not in FRAME}
+            os.write(order, self._launch.order(self._limits, python=self._python, sandbox=own))
             socket.send_fds(
                 self._zygote.control,
                 [marshal.dumps(head, MARSHAL_VERSION)],

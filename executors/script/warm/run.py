@@ -1,23 +1,27 @@
 """One run of a zygote. It does what a stage does at a cold start, but never waits: others run, too.
 
-As there, process 1 of the run stands between the zygote and the script and guards it.
+As there, process 1 of the run stands between the zygote and the script and guards it. Both are
+forked before the run is ordered. They build what is the same for every run, in namespaces of their
+own, and wait. Each such pair serves one run.
 """
 
 # Whatever goes wrong must be reported:
-# ruff: noqa: BLE001
+# ruff: noqa: BLE001, SIM105
 
 from __future__ import annotations
 
-import _socket
 import marshal
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from executors.script.sandbox.lockdown import lock_calls, lock_down
 from executors.script.sandbox.namespaces import fork_into_namespaces, settle_namespaces
 from executors.script.sandbox.stage import SandboxStage
+from executors.script.sandbox.view import build_frame, complete_view, enter_root, mount_processes
 from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, TICK_S
 from executors.script.tree import descendants
 
@@ -27,59 +31,112 @@ if TYPE_CHECKING:
 GUARD_IN_NAMESPACE = 1
 """Process 1 alone counts for an ordinary user's limit; the zygote is outside."""
 TOLD_BYTES = 4096
+MOST_DESCRIPTORS = 8
 
 
 class WarmRun(SandboxStage):
-    """One run. ``begin``, then ``look`` now and then, and ``report`` when ``guard`` has ended."""
+    """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, and ``report`` when
+    ``guard`` has ended."""
 
-    def __init__(
-        self, head: dict[str, Any], descriptors: list[int], interpreter: WarmInterpreter
-    ) -> None:
-        """head: the part of the order that the zygote may know. Takes over descriptors."""
-        order_file, commands, report, out, err, *held = descriptors
-        super().__init__(head, commands, report, out, err)
-        self.order_file = order_file
-        self.held = held
+    def __init__(self, frame: dict[str, Any], interpreter: WarmInterpreter) -> None:
+        """frame: see ``build_frame``."""
+        super().__init__({"limits": {}}, -1, -1, -1, -1)
+        self.frame = frame
         self.interpreter = interpreter
-        self.started = time.monotonic()
-        self.looked = self.started
-        self.deadline = self.started + self.limits["timeout_s"]
         self.reason = ""
         self.guard = -1
+        self.held: list[int] = []
+        self.problem_reader = self.problem_writer = -1
 
-    def begin(self) -> None:
+    def prepare(self) -> None:
         """Fork process 1 of the run. Raises OSError."""
         ids = os.geteuid(), os.getegid()
+        inner = None
         try:
             self.status_reader, self.status_writer = os.pipe()
-            os.set_blocking(self.status_reader, False)
+            self.problem_reader, self.problem_writer = os.pipe()
+            for reader in (self.status_reader, self.problem_reader):
+                os.set_blocking(reader, False)
             # Nobody writes to it. Its end tells process 1 that the zygote has ended.
             self.lifeline, self.lifeline_held = os.pipe()
+            self.door, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.pid = fork_into_namespaces()
             if self.pid == 0:
-                self.be_first(*ids)
+                self.be_first(inner, *ids)
             self.guard = os.pidfd_open(self.pid)
+        except OSError:
+            self.close()
+            raise
         finally:
-            theirs = (self.order_file, self.out_fd, self.err_fd, self.status_writer, self.lifeline)
-            close_all(theirs)
+            close_all((self.status_writer, self.problem_writer, self.lifeline))
+            if inner is not None:
+                inner.close()
 
-    def be_first(self, uid: int, gid: int) -> None:
+    def hand_over(self, head: dict[str, Any], descriptors: list[int]) -> None:
+        """Give it its run. head: the part of the order that the zygote may know.
+
+        Takes over descriptors. Should process 1 have ended, the report says so.
+        """
+        order_file, self.order_fd, self.report_fd, out, err, *self.held = descriptors
+        self.order, self.limits = head, head["limits"]
+        self.looked = self.started = time.monotonic()
+        self.deadline = self.started + self.limits["timeout_s"]
+        try:
+            socket.send_fds(self.door, [b"o"], [order_file, self.report_fd, out, err])
+        except OSError:
+            pass
+        self.door.close()
+        close_all((order_file, out, err))
+
+    def be_first(self, door: socket.socket, uid: int, gid: int) -> None:
         """Be process 1 of the run. Never returns."""
         try:
             # The channels of other runs are here, too, and must not stay open because of us.
-            keep_open(
-                self.order_file, self.report_fd, self.out_fd, self.err_fd, self.lifeline,
-                self.status_writer,
-            )  # fmt: skip
+            keep_open(door.fileno(), self.lifeline, self.status_writer, self.problem_writer)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            self.order = read_order(self.order_file)
             settle_namespaces(uid, gid)
-            self.guard_script(self.status_writer)
+            os.umask(0o022)
+            build_frame(self.frame)
+            mount_processes(self.frame["root"])
+            inner, script_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            script = os.fork()
+            if script == 0:
+                self.be_script(script_door)
+            script_door.close()
+            order_file, self.report_fd, *streams = receive(door)
+            self.order = read_order(order_file)
+            complete_view(self.frame, self.order["sandbox"], *self.owner())
+            enter_root(self.frame["root"])
+            self.hand_out_room()
+            socket.send_fds(inner, [b"o"], [order_file, *streams])
+            self.become_guard()
+            self.wait_for(script)
         except BaseException as error:
-            os.write(self.status_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
+            os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
+
+    def be_script(self, door: socket.socket) -> None:
+        """Wait in the forked child until the view is complete, then become the script.
+
+        Never returns.
+        """
+        try:
+            keep_open(door.fileno(), self.problem_writer)
+            lock_calls()
+            self.interpreter.get_ready()
+            order_file, self.out_fd, self.err_fd = receive(door)
+            self.order = read_order(order_file)
+            self.limits = self.order["limits"]
+        except BaseException as error:
+            os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
+            os._exit(START_FAILED)
+        self.become_script(self.problem_writer)
+
+    def drop_rights(self) -> None:
+        order = self.order
+        lock_down(order["sandbox"]["rules"], order["uid"], order["gid"], calls_are_locked=True)
 
     def other_processes(self) -> int:
         return GUARD_IN_NAMESPACE if self.order["uid"] is None else 0
@@ -126,7 +183,7 @@ class WarmRun(SandboxStage):
             "peak_bytes": self.peak_bytes,
         }
         pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-        told = read_if_any(self.status_reader)
+        told, problem = read_if_any(self.status_reader), read_if_any(self.problem_reader)
         if pid == 0:
             answer["left"] = 1 + len(descendants(self.pid))
         else:
@@ -135,25 +192,41 @@ class WarmRun(SandboxStage):
             answer["status"] = os.waitstatus_to_exitcode(status)
         if len(told) == 4:
             answer["status"] = int.from_bytes(told, "little", signed=True)
-        elif told:
-            answer = {"problem": told.decode("utf-8", "replace")}
+        if problem:
+            answer = {"problem": problem.decode("utf-8", "replace")}
         self.send(answer)
 
-    def refuse(self, error: OSError) -> None:
-        """Tell the worker that there is no process for the run."""
-        self.send({"problem": f"{SANDBOX_FAILED}{error}"})
+    def close(self) -> None:
+        close_all((self.status_reader, self.problem_reader, self.lifeline_held, self.guard))
 
     def send(self, answer: dict[str, Any]) -> None:
-        channel = _socket.socket(fileno=self.report_fd)
+        close_all((self.order_fd, *self.held))
+        self.close()
+        answer_worker(self.report_fd, answer)
+
+    def abandon(self) -> None:
+        """End one that has no run yet."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.door.close()
+        self.close()
+
+
+def refuse(descriptors: list[int], error: OSError) -> None:
+    """Tell the worker that there is no process for the run it sent descriptors of."""
+    _, _, report, *_ = descriptors
+    close_all(tuple(descriptor for descriptor in descriptors if descriptor != report))
+    answer_worker(report, {"problem": f"{SANDBOX_FAILED}{error}"})
+
+
+def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
+    with socket.socket(fileno=report_fd) as channel:
         try:
             channel.send(repr(answer).encode())
             # A child that has not closed its copy yet must not keep the worker waiting.
-            channel.shutdown(_socket.SHUT_RDWR)
+            channel.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # The worker is gone.
-        channel.detach()
-        ends = (self.order_fd, self.report_fd, self.status_reader, self.lifeline_held, self.guard)
-        close_all((*ends, *self.held))
 
 
 def read_order(descriptor: int) -> dict[str, Any]:
@@ -167,6 +240,14 @@ def read_if_any(descriptor: int) -> bytes:
         return os.read(descriptor, TOLD_BYTES)
     except BlockingIOError:
         return b""
+
+
+def receive(door: socket.socket) -> list[int]:
+    """Return the descriptors that come through the door. Ends the process when none will."""
+    _, descriptors, _, _ = socket.recv_fds(door, 1, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    if not descriptors:
+        os._exit(0)
+    return descriptors
 
 
 def keep_open(*descriptors: int) -> None:

@@ -15,11 +15,12 @@ import select
 import signal
 import socket
 import time
+from typing import Any
 
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.seccomp import build_filter
 from executors.script.warm.interpreter import WarmInterpreter
-from executors.script.warm.run import WarmRun
+from executors.script.warm.run import WarmRun, refuse
 
 READY = b"ready"
 HEAD_BYTES = 64 * 1024
@@ -27,19 +28,26 @@ MOST_DESCRIPTORS = 16
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, interpreter: WarmInterpreter, idle_s: float) -> None:
-        """control: from the worker. idle_s: how long to wait for the next run."""
+    def __init__(
+        self, control: socket.socket, interpreter: WarmInterpreter, settings: dict[str, Any]
+    ) -> None:
+        """control: from the worker. settings: ``idle_s``, how long to wait for the next run, and
+        ``frame``, see ``build_frame``."""
         self.control = control
         self.interpreter = interpreter
-        self.idle_s = idle_s
+        self.idle_s = settings["idle_s"]
+        self.frame = settings["frame"]
+        self.spare: WarmRun | None = None
         self.runs: set[WarmRun] = set()
-        self.by_descriptor: dict[int, WarmRun] = {}
+        self.commanded: set[int] = set()
+        """Channels of commands that are listened to."""
         self.poll = select.poll()
         self.poll.register(control.fileno(), select.POLLIN)
         self.is_open = True
 
     def serve(self) -> None:
         idle_since = time.monotonic()
+        self.keep_spare()
         while self.is_open or self.runs:
             now = time.monotonic()
             if self.runs:
@@ -53,15 +61,19 @@ class Zygote:
 
     def handle(self, ready: set[int]) -> None:
         now = time.monotonic()
+        if self.spare is not None and self.spare.guard in ready:
+            self.drop_spare()  # The next one will tell the reason.
         for run in list(self.runs):
             if run.guard in ready or run.is_stuck(now):
                 self.end(run)
             else:
                 run.look(now, told=run.order_fd in ready)
-                if run.reason and run.order_fd in self.by_descriptor:
-                    self.forget(run.order_fd)
+                if run.reason:
+                    self.stop_listening(run)
         if self.control.fileno() in ready:
             self.take()
+        elif not self.runs:
+            self.keep_spare()
 
     def take(self) -> None:
         """Take one run from the worker."""
@@ -74,34 +86,56 @@ class Zygote:
             self.poll.unregister(self.control.fileno())
             return
         head = marshal.loads(data)  # noqa: S302 - from our own worker
-        run = WarmRun(head, descriptors, self.interpreter)
-        try:
-            run.begin()
-        except OSError as error:
-            run.refuse(error)
-            return
+        run = self.spare or WarmRun(self.frame, self.interpreter)
+        if run is self.spare:
+            self.spare = None
+        else:
+            try:
+                run.prepare()
+            except OSError as error:
+                refuse(descriptors, error)
+                return
+            self.poll.register(run.guard, select.POLLIN)
+        run.hand_over(head, descriptors)
         self.runs.add(run)
-        for descriptor in (run.guard, run.order_fd):
-            self.by_descriptor[descriptor] = run
-            self.poll.register(descriptor, select.POLLIN)
+        self.poll.register(run.order_fd, select.POLLIN)
+        self.commanded.add(run.order_fd)
+
+    def keep_spare(self) -> None:
+        """Prepare the next run, so that it need not wait for what can be done before."""
+        if self.spare is not None or not self.is_open:
+            return
+        spare = WarmRun(self.frame, self.interpreter)
+        try:
+            spare.prepare()
+        except OSError:
+            return  # The next run will be told.
+        self.spare = spare
+        self.poll.register(spare.guard, select.POLLIN)
+
+    def drop_spare(self) -> None:
+        if self.spare is not None:
+            self.poll.unregister(self.spare.guard)
+            self.spare.abandon()
+            self.spare = None
 
     def end(self, run: WarmRun) -> None:
-        for descriptor in (run.guard, run.order_fd):
-            if descriptor in self.by_descriptor:
-                self.forget(descriptor)
+        self.stop_listening(run)
+        self.poll.unregister(run.guard)
         self.runs.discard(run)
         run.report()
 
-    def forget(self, descriptor: int) -> None:
-        del self.by_descriptor[descriptor]
-        self.poll.unregister(descriptor)
+    def stop_listening(self, run: WarmRun) -> None:
+        if run.order_fd in self.commanded:
+            self.commanded.discard(run.order_fd)
+            self.poll.unregister(run.order_fd)
 
 
 def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     os.set_inheritable(control_fd, False)
     settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
-    interpreter = WarmInterpreter(settings["code"])
+    interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     build_filter()
     # A script of the same user could otherwise reach our descriptors through /proc.
     prctl(PR_SET_DUMPABLE, 0)
@@ -114,4 +148,4 @@ def main(control_fd: int) -> None:
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
-    Zygote(control, interpreter, settings["idle_s"]).serve()
+    Zygote(control, interpreter, settings).serve()
