@@ -143,8 +143,7 @@ class SandboxStage(Stage):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == script:
-                    code = os.waitstatus_to_exitcode(status)
-                    os.write(self.status_writer, code.to_bytes(4, "little", signed=True))
+                    self.tell_status(os.waitstatus_to_exitcode(status))
                     os._exit(0)
                 if pid == 0:
                     break
@@ -152,6 +151,9 @@ class SandboxStage(Stage):
             if self.lifeline in ready:
                 os._exit(START_FAILED)
             os.read(wakeup, 4096)
+
+    def tell_status(self, code: int) -> None:
+        os.write(self.status_writer, code.to_bytes(4, "little", signed=True))
 
     def other_processes(self) -> int:
         return OWN_PROCESSES if self.order["uid"] is None else 0

@@ -67,7 +67,11 @@ class WarmInterpreter:
         code = 1
         try:
             os.close(problem_fd)
-            self.start_afresh(order)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_IGN)
+            if order["python"]["has_environment"]:
+                enter_environment()
             code = exit_code_of(self.harness.__dict__["main"])
             code = self.finish(code)
         except BaseException as error:
@@ -85,18 +89,13 @@ class WarmInterpreter:
         sys.path_importer_cache.pop(self.code, None)
 
     def start_afresh(self, order: dict[str, Any]) -> None:
-        """Put in place what an interpreter gets as it starts."""
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_IGN)
+        """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
         os.environ.clear()
         os.environ.update(order["env"])
         sys.executable = order["python"]["executable"]
         sys.orig_argv = list(order["argv"])
         sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
         open_standard_streams()
-        if order["python"]["has_environment"]:
-            enter_environment()
 
     def finish(self, code: int) -> int:
         """Do what an interpreter does at its end; return the exit code."""

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from executors.contract import Limits
 from executors.script.interpreter import library_environment
@@ -73,6 +73,8 @@ class Zygote:
 
     process: subprocess.Popen[bytes]
     control: socket.socket
+    errors: IO[bytes]
+    """Its standard error."""
     python: tuple[int, ...]
     """Which file the interpreter was when it started."""
     frame: dict[str, Any]
@@ -92,6 +94,7 @@ class Zygote:
     def close(self) -> None:
         """Let it end when its last run does."""
         self.control.close()
+        self.errors.close()
 
 
 class Zygotes:
@@ -160,6 +163,8 @@ class Zygotes:
         _, python, preloaded = key
         identity = _identity_of(python)
         zygote = self._zygotes.get(key)
+        if zygote is not None and zygote.process.poll():
+            logger.warning("A zygote ended: %s.", last_words(zygote.errors))
         if zygote is not None and not self._is_fit(zygote, identity, frame):
             self._retire(key)
             zygote = None
@@ -221,7 +226,8 @@ class Zygotes:
 def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
     """Start a zygote and wait until it takes runs. Raises OSError and NoZygote."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs, tempfile.TemporaryFile() as errors:
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the zygote
+    with theirs:
         process = subprocess.Popen(
             [str(python), "-I", "-S", "-B", "-X", "utf8", "-c", BOOT, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
@@ -240,16 +246,22 @@ def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, An
                 ours.send(marshal.dumps(settings, MARSHAL_VERSION))
                 if ours.recv(READY_BYTES):
                     ours.settimeout(SEND_PATIENCE_S)
-                    return Zygote(process, ours, identity, settings["frame"])
+                    return Zygote(process, ours, errors, identity, settings["frame"])
             process.wait(START_PATIENCE_S)
-            errors.seek(0)
-            said = errors.read(READ_BYTES).decode("utf-8", "replace").split("\n")
-            raise NoZygote(next((line for line in reversed(said) if line), "it ended"))
+            raise NoZygote(last_words(errors))
         except BaseException:
             ours.close()
+            errors.close()
             process.kill()
             process.wait()
             raise
+
+
+def last_words(errors: IO[bytes]) -> str:
+    """Return the last line a zygote wrote to its standard error."""
+    errors.seek(0)
+    lines = errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
+    return lines[-1] if lines else "it ended"
 
 
 class WarmStart(Starter):

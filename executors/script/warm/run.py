@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import marshal
 import os
+import resource
 import signal
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
 GUARD_IN_NAMESPACE = 1
 """Process 1 alone counts for an ordinary user's limit; the zygote is outside."""
 TOLD_BYTES = 4096
+STATUS = struct.Struct("=i?dq")
+"""Exit code, whether nothing else is left, CPU seconds, peak memory in bytes."""
 MOST_DESCRIPTORS = 8
 
 
 class WarmRun(SandboxStage):
-    """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, and ``report`` when
-    ``guard`` has ended."""
+    """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, ``hear`` when there is
+    something to read from ``status_reader``, and ``end`` when ``guard`` has ended."""
 
     def __init__(self, frame: dict[str, Any], interpreter: WarmInterpreter) -> None:
         """frame: see ``build_frame``."""
@@ -46,6 +50,9 @@ class WarmRun(SandboxStage):
         self.reason = ""
         self.guard = -1
         self.held: list[int] = []
+        self.told: tuple[int | None, bool, float, int] = (None, False, 0.0, 0)
+        """What ``tell_status`` wrote."""
+        self.is_reported = self.is_reaped = False
         self.problem_reader = self.problem_writer = -1
 
     def prepare(self) -> None:
@@ -105,11 +112,12 @@ class WarmRun(SandboxStage):
                 self.be_script(script_door)
             script_door.close()
             order_file, self.report_fd, *streams = receive(door)
+            socket.send_fds(inner, [b"o"], [order_file, *streams])
             self.order = read_order(order_file)
             complete_view(self.frame, self.order["sandbox"], *self.owner())
             enter_root(self.frame["root"])
             self.hand_out_room()
-            socket.send_fds(inner, [b"o"], [order_file, *streams])
+            inner.send(b"go")
             self.become_guard()
             self.wait_for(script)
         except BaseException as error:
@@ -118,7 +126,7 @@ class WarmRun(SandboxStage):
             os._exit(START_FAILED)
 
     def be_script(self, door: socket.socket) -> None:
-        """Wait in the forked child until the view is complete, then become the script.
+        """Get ready in the forked child until the view is complete, then become the script.
 
         Never returns.
         """
@@ -129,6 +137,13 @@ class WarmRun(SandboxStage):
             order_file, self.out_fd, self.err_fd = receive(door)
             self.order = read_order(order_file)
             self.limits = self.order["limits"]
+            os.dup2(self.out_fd, 1)
+            os.dup2(self.err_fd, 2)
+            if self.order["python"] is not None:
+                self.interpreter.start_afresh(self.order)
+            if not door.recv(2):
+                os._exit(START_FAILED)
+            door.detach()  # Its number is going to be another file's.
         except BaseException as error:
             os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
             os._exit(START_FAILED)
@@ -166,43 +181,71 @@ class WarmRun(SandboxStage):
 
     def next_look(self) -> float:
         """Return the moment of ``time.monotonic`` at which ``look`` has something to do."""
+        if self.is_reported:
+            return time.monotonic() + TICK_S
         return self.deadline if self.reason else min(self.deadline, self.looked + TICK_S)
 
     def is_stuck(self, now: float) -> bool:
         """Return whether it was killed and does not die."""
         return bool(self.reason) and now >= self.deadline
 
+    def tell_status(self, code: int) -> None:
+        """Say, in process 1, how the script ended, and whether anything but us is left."""
+        alone = False
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            alone = True
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        os.write(self.status_writer, STATUS.pack(code, alone, cpu_s, usage.ru_maxrss * 1024))
+
+    def hear(self) -> None:
+        """Read what process 1 says. If all but itself has ended, the worker need not wait for it:
+        to take its namespaces apart takes the kernel a while."""
+        told = read_if_any(self.status_reader)
+        if len(told) == STATUS.size:
+            self.told = STATUS.unpack(told)
+            if self.told[1]:
+                self.report()
+
     def report(self) -> None:
-        """Tell the worker how it ended, and let go of everything."""
+        """Tell the worker how it ended."""
+        if self.is_reported:
+            return
+        self.is_reported = True
+        problem = read_if_any(self.problem_reader)
+        code, alone, cpu_s, peak_bytes = self.told
+        left = 0
+        if not alone:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid == 0:
+                left = 1 + len(descendants(self.pid))
+            else:
+                self.is_reaped = True
+                code = os.waitstatus_to_exitcode(status) if code is None else code
+                cpu_s = usage.ru_utime + usage.ru_stime
+                peak_bytes = usage.ru_maxrss * 1024
         answer: dict[str, Any] = {
             "reason": self.reason or "exited",
-            "status": None,
-            "left": 0,
+            "status": code,
+            "left": left,
             "wall_s": time.monotonic() - self.started,
-            "cpu_s": 0.0,
-            "peak_bytes": self.peak_bytes,
+            "cpu_s": cpu_s,
+            "peak_bytes": max(self.peak_bytes, peak_bytes),
         }
-        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-        told, problem = read_if_any(self.status_reader), read_if_any(self.problem_reader)
-        if pid == 0:
-            answer["left"] = 1 + len(descendants(self.pid))
-        else:
-            answer["cpu_s"] = usage.ru_utime + usage.ru_stime
-            answer["peak_bytes"] = max(self.peak_bytes, usage.ru_maxrss * 1024)
-            answer["status"] = os.waitstatus_to_exitcode(status)
-        if len(told) == 4:
-            answer["status"] = int.from_bytes(told, "little", signed=True)
         if problem:
             answer = {"problem": problem.decode("utf-8", "replace")}
-        self.send(answer)
-
-    def close(self) -> None:
-        close_all((self.status_reader, self.problem_reader, self.lifeline_held, self.guard))
-
-    def send(self, answer: dict[str, Any]) -> None:
         close_all((self.order_fd, *self.held))
-        self.close()
         answer_worker(self.report_fd, answer)
+
+    def end(self) -> None:
+        """Let go of everything. Process 1 has ended, or does not die."""
+        self.report()
+        if not self.is_reaped:
+            os.waitpid(self.pid, os.WNOHANG)
+        self.close()
 
     def abandon(self) -> None:
         """End one that has no run yet."""
@@ -210,6 +253,9 @@ class WarmRun(SandboxStage):
         os.waitpid(self.pid, 0)
         self.door.close()
         self.close()
+
+    def close(self) -> None:
+        close_all((self.status_reader, self.problem_reader, self.lifeline_held, self.guard))
 
 
 def refuse(descriptors: list[int], error: OSError) -> None:

@@ -39,8 +39,8 @@ class Zygote:
         self.frame = settings["frame"]
         self.spare: WarmRun | None = None
         self.runs: set[WarmRun] = set()
-        self.commanded: set[int] = set()
-        """Channels of commands that are listened to."""
+        self.heard: set[tuple[WarmRun, int]] = set()
+        """What of runs is listened to."""
         self.poll = select.poll()
         self.poll.register(control.fileno(), select.POLLIN)
         self.is_open = True
@@ -66,10 +66,16 @@ class Zygote:
         for run in list(self.runs):
             if run.guard in ready or run.is_stuck(now):
                 self.end(run)
+                continue
+            if run.status_reader in ready:
+                self.stop_listening(run, run.status_reader)
+                run.hear()
+            if run.is_reported:
+                self.stop_listening(run, run.order_fd)
             else:
                 run.look(now, told=run.order_fd in ready)
                 if run.reason:
-                    self.stop_listening(run)
+                    self.stop_listening(run, run.order_fd)
         if self.control.fileno() in ready:
             self.take()
         elif not self.runs:
@@ -98,8 +104,9 @@ class Zygote:
             self.poll.register(run.guard, select.POLLIN)
         run.hand_over(head, descriptors)
         self.runs.add(run)
-        self.poll.register(run.order_fd, select.POLLIN)
-        self.commanded.add(run.order_fd)
+        for descriptor in (run.order_fd, run.status_reader):
+            self.poll.register(descriptor, select.POLLIN)
+            self.heard.add((run, descriptor))
 
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
@@ -120,15 +127,16 @@ class Zygote:
             self.spare = None
 
     def end(self, run: WarmRun) -> None:
-        self.stop_listening(run)
+        self.stop_listening(run, run.order_fd)
+        self.stop_listening(run, run.status_reader)
         self.poll.unregister(run.guard)
         self.runs.discard(run)
-        run.report()
+        run.end()
 
-    def stop_listening(self, run: WarmRun) -> None:
-        if run.order_fd in self.commanded:
-            self.commanded.discard(run.order_fd)
-            self.poll.unregister(run.order_fd)
+    def stop_listening(self, run: WarmRun, descriptor: int) -> None:
+        if (run, descriptor) in self.heard:
+            self.heard.discard((run, descriptor))
+            self.poll.unregister(descriptor)
 
 
 def main(control_fd: int) -> None:
@@ -142,7 +150,7 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     null = os.open("/dev/null", os.O_RDWR)
     control.send(READY)
-    for descriptor in (0, 1, 2):
+    for descriptor in (0, 1):
         os.dup2(null, descriptor)
     os.close(null)
     # What is here now is never looked at again, so that children share its pages for good.
