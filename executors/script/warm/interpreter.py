@@ -53,7 +53,7 @@ class WarmInterpreter:
             compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
         self.harness.__name__ = "harness"  # It starts itself only as the main module.
         exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
-        rehearse(self.harness.__dict__)
+        rehearse(self.harness.__dict__, REHEARSALS)
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
         self.loaded = set(sys.modules)
@@ -87,6 +87,9 @@ class WarmInterpreter:
         sys.modules["__main__"] = self.harness
         sys.path.remove(self.code)
         sys.path_importer_cache.pop(self.code, None)
+        # The kernel copies a page when it is first written to; better now than during the run.
+        rehearse(self.harness.__dict__, 1)
+        gc.collect()
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
@@ -122,7 +125,7 @@ class WarmInterpreter:
         gc.collect()
 
 
-def rehearse(harness: dict[str, Any]) -> None:
+def rehearse(harness: dict[str, Any], times: int) -> None:
     """Do what comes in every run, so that what Python prepares at first use is there already.
 
     No script has any part in it.
@@ -132,7 +135,7 @@ def rehearse(harness: dict[str, Any]) -> None:
         return {"number": number, "text": text}
 
     inputs = {"number": 1, "text": "text"}
-    for _ in range(REHEARSALS):
+    for _ in range(times):
         harness["look_for_main"](SAMPLE.encode())
         compile(SAMPLE, "/sample.py", "exec", dont_inherit=True)
         arguments = harness["typed_arguments"](main, json.loads(json.dumps(inputs)))

@@ -287,12 +287,16 @@ class WarmStart(Starter):
             "uid": self._launch.uid,
             "gid": self._launch.gid,
         }
-        # Inputs and secrets go past the zygote: only the child it forks reads this file.
+        # Inputs and secrets go past the zygote: only its children read this file, process 1 the
+        # first part and the script's process the second.
         order = os.memfd_create("order")
         try:
             plan = self._launch.sandbox or {}
             own = {name: part for name, part in plan.items() if name not in FRAME}
-            os.write(order, self._launch.order(self._limits, python=self._python, sandbox=own))
+            rules = {"rules": own.pop("rules", {})}
+            first = marshal.dumps({**head, "sandbox": own}, MARSHAL_VERSION)
+            script = self._launch.order(self._limits, python=self._python, sandbox=rules)
+            os.write(order, b"".join((len(first).to_bytes(8, "big"), first, script)))
             socket.send_fds(
                 self._zygote.control,
                 [marshal.dumps(head, MARSHAL_VERSION)],

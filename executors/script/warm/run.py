@@ -113,7 +113,7 @@ class WarmRun(SandboxStage):
             script_door.close()
             order_file, self.report_fd, *streams = receive(door)
             socket.send_fds(inner, [b"o"], [order_file, *streams])
-            self.order = read_order(order_file)
+            self.order = read_order(order_file, of_script=False)
             complete_view(self.frame, self.order["sandbox"], *self.owner())
             enter_root(self.frame["root"])
             self.hand_out_room()
@@ -135,7 +135,7 @@ class WarmRun(SandboxStage):
             lock_calls()
             self.interpreter.get_ready()
             order_file, self.out_fd, self.err_fd = receive(door)
-            self.order = read_order(order_file)
+            self.order = read_order(order_file, of_script=True)
             self.limits = self.order["limits"]
             os.dup2(self.out_fd, 1)
             os.dup2(self.err_fd, 2)
@@ -275,8 +275,13 @@ def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
             pass  # The worker is gone.
 
 
-def read_order(descriptor: int) -> dict[str, Any]:
-    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+def read_order(descriptor: int, *, of_script: bool) -> dict[str, Any]:
+    """Return the script's part of an order, or that of process 1. See ``WarmStart.start``."""
+    size = int.from_bytes(os.pread(descriptor, 8, 0), "big")
+    if of_script:
+        data = os.pread(descriptor, os.fstat(descriptor).st_size, 8 + size)
+    else:
+        data = os.pread(descriptor, size, 8)
     order: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from our own worker
     return order
 
