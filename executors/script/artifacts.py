@@ -41,7 +41,6 @@ class Collector:
 
     def collect(self, folder: int) -> None:
         """Copy all below the open folder; what cannot be kept is named in ``skipped``."""
-        self._target.mkdir(mode=0o700, exist_ok=True)
         self._collect_folder(folder, "", 1)
 
     def _collect_folder(self, folder: int, prefix: str, depth: int) -> None:
@@ -96,6 +95,7 @@ class Collector:
                 # A hard link to a file of somebody else looks like an ordinary file.
                 self._skip(f"{shown} does not belong to the run.")
                 return
+            self._target.mkdir(mode=0o700, exist_ok=True)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             size, digest = copy_file(source, target, self._bytes_left)
         except TooLarge:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from executors.contract import ExecutionRequest, ExecutorError
 from executors.script.interpreter import library_environment
 from executors.script.level import Places
-from executors.script.run_folder import PROGRESS_NAME, RESULT_NAME, RunFolder
+from executors.script.run_folder import PROGRESS_NAME, RESULT_NAME
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 SHELLS = {"bash": "/bin/bash", "sh": "/bin/sh"}
@@ -19,17 +19,18 @@ LONGEST_VARIABLE = 100 * 1024
 """The kernel refuses a single variable of 128 KiB."""
 
 
-def build_command(folder: RunFolder, entry: str, python: Path | None, *, bare: bool) -> list[str]:
+def build_command(
+    script_folder: Path, entry: str, places: Places, python: Path | None, bare: bool
+) -> list[str]:
     """Return the command of a run; python is None for the Shell runtime.
 
     bare: the interpreter has no environment, and the packages it may have are not for scripts.
     """
-    given = folder.places.given
-    script = given / "script" / entry
+    script = places.given / "script" / entry
     if python is None:
-        return [*shell_of(folder.path / "script" / entry), str(script)]
+        return [*shell_of(script_folder / entry), str(script)]
     flags = ["-I", "-B", "-X", "utf8", *(["-S"] if bare else [])]
-    return [str(python), *flags, str(given / "harness.py"), str(script.parent), entry]
+    return [str(python), *flags, str(places.given / "harness.py"), str(script.parent), entry]
 
 
 def shell_of(script: Path) -> list[str]:

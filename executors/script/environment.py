@@ -130,12 +130,35 @@ def _build(target: Path, *, root: Path, python: Path, requirements: str) -> None
         _run([uv, "pip", "install", *quiet, "--only-binary", ":all:",
               "--link-mode", "copy", "--python", str(partial / "bin" / "python"),
               "--requirements", str(listed)], root, python)  # fmt: skip
+        _compile(partial, python)
         partial.rename(target)
     except BaseException:
         remove_tree(partial)
         raise
     finally:
         listed.unlink(missing_ok=True)
+
+
+def _compile(environment: Path, python: Path) -> None:
+    """Compile all modules: a run may not write here and would compile what it imports anew.
+
+    Not by uv, which would start the environment's interpreter, and with it code of the packages.
+    What cannot be compiled, such as templates, is left to fail where it is imported.
+    """
+    try:
+        subprocess.run(
+            [str(python), "-I", "-S", "-m", "compileall", "-q", "-q", str(environment / "lib")],
+            env=library_environment(python),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=BUILD_TIMEOUT_S,
+            umask=0o022,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        pass  # Slower to import, but whole.
 
 
 def _run(command: list[str], root: Path, python: Path) -> None:

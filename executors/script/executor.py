@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -36,19 +37,24 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import MachineProblem
+from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
 from executors.script.outcome import Output, build_result, read_output
-from executors.script.process import Ending, Launch, RunProcess
+from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
     RunFolder,
+    can_be_shown,
     fill_run_folder,
     make_run_folder,
     remove_stale,
 )
 from executors.script.sandbox.probe import Layer
+from executors.script.start import ColdStart, Launch, Starter
+from executors.script.warm.fitness import has_base, shadows_library
+from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
+from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
 SWEEP_EVERY_S = 600
 
@@ -83,7 +89,10 @@ class ScriptExecutor(Executor):
         level: str = "ns",
         first_uid: int = FIRST_UID,
         uid_count: int = UID_COUNT,
+        warm: bool = True,
+        recycling: Recycling | None = None,
     ) -> None:
+        """warm: whether runs may start from zygotes where the level allows it."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -92,6 +101,16 @@ class ScriptExecutor(Executor):
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
+        self.starts_warm = warm
+        self._zygotes = Zygotes(recycling)
+
+    def zygotes(self) -> list[int]:
+        """Return the process ids of the zygotes that take runs."""
+        return self._zygotes.processes()
+
+    def close(self) -> None:
+        """End the zygotes; they end with the process as well."""
+        self._zygotes.close()
 
     def check(self) -> None:
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
@@ -137,8 +156,22 @@ class ScriptExecutor(Executor):
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
             runs = self._state / "runs"
-            with identity as who, make_run_folder(runs, who, self.level) as folder:
-                return self._execute_in(folder, who, resource, python, request, sink, workdir)
+            with identity as who:
+                show = can_be_shown(Path(resource.folder), who, self.level)
+                needed = not show or bool(request.input_files)
+                with make_run_folder(runs, who, self.level, needed=needed) as folder:
+                    job = fill_run_folder(
+                        folder,
+                        script=Path(resource.folder),
+                        inputs=request.inputs,
+                        input_files=request.input_files,
+                        identity=who,
+                        level=self.level,
+                        show_script=show,
+                    )
+                    return self._execute_in(
+                        folder, job, who, resource, python, request, sink, workdir
+                    )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
@@ -149,6 +182,7 @@ class ScriptExecutor(Executor):
     def _execute_in(
         self,
         folder: RunFolder,
+        job: Job,
         identity: Identity | None,
         resource: ScriptResource,
         python: Path | None,
@@ -156,24 +190,27 @@ class ScriptExecutor(Executor):
         sink: Sink,
         workdir: Path,
     ) -> ExecutionResult:
-        given = fill_run_folder(
-            folder,
-            script=Path(resource.folder),
-            inputs=request.inputs,
-            input_files=request.input_files,
-            identity=identity,
-        )
-        uid = identity.uid if identity else None
         launch = Launch(
-            stage=self.level.stage_command(),
-            argv=build_command(folder, resource.entry, python, bare=resource.python is None),
-            env=build_environment_variables(folder.places, request, given, python),
+            argv=build_command(
+                Path(resource.folder),
+                resource.entry,
+                folder.places,
+                python,
+                resource.python is None,
+            ),
+            env=build_environment_variables(folder.places, request, job.inputs, python),
             cwd=str(folder.places.own / "work"),
-            sandbox=self.level.plan(folder.path, self._state, python, request.limits, uid),
-            uid=uid,
+            sandbox=self.level.plan(
+                job, self._state, python, request.limits, identity.uid if identity else None
+            ),
+            uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
-            held=(folder.lock, identity.lock) if identity else (folder.lock,),
+            held=tuple(
+                lock
+                for lock in (folder.lock, identity.lock if identity else None)
+                if lock is not None
+            ),
         )
         masker = Masker(request.secrets.values())
 
@@ -182,10 +219,49 @@ class ScriptExecutor(Executor):
 
         log = RunLog(write, masker, keep_bytes=request.limits.log_bytes)
         progress = ProgressFile(folder.room, masker)
-        ending = RunProcess(launch, request.limits, folder.room, log, progress, sink).run()
+
+        def follow(starter: Starter) -> Ending:
+            return RunProcess(starter, request.limits, folder.room, log, progress, sink).run()
+
+        ending = self._start(launch, resource, python, request, follow)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
+
+    def _start(
+        self,
+        launch: Launch,
+        resource: ScriptResource,
+        python: Path | None,
+        request: ExecutionRequest,
+        follow: Callable[[Starter], Ending],
+    ) -> Ending:
+        """Start the run warm if that can be, else cold, and follow it to its end."""
+        try:
+            base = self._base_of_zygote(resource, python)
+            preloaded = PLAIN if resource.python is None else FOR_PACKAGES
+            if base is not None:
+                with self._zygotes.use(request.tenant, base, preloaded, launch.frame()) as zygote:
+                    return follow(
+                        WarmStart(
+                            launch, request.limits, self._zygotes, zygote, python,
+                            has_environment=resource.python is not None,
+                        )
+                    )  # fmt: skip
+        except (NoZygote, StageLost, NoInterpreter) as error:
+            logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
+        return follow(ColdStart(launch, request.limits, self.level.stage_command()))
+
+    def _base_of_zygote(self, resource: ScriptResource, python: Path | None) -> Path | None:
+        """Return the interpreter whose zygote the run may come from; None when it must not."""
+        if not (self.starts_warm and self.level.can_start_warm):
+            return None
+        if python is None:
+            return self._interpreter(None)  # It only starts the shell.
+        base = python if resource.python is None else self._interpreter(None)
+        if shadows_library(Path(resource.folder)) or not has_base(python, base):
+            return None
+        return base
 
     def _gather(
         self,

@@ -23,6 +23,8 @@ from executors.script.removal import remove_entry
 FIRST_UID = 1_879_100_000
 """Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
 UID_COUNT = 10_000
+USUAL_COUNT = 64
+"""So many ids one process uses when it has few runs at once."""
 LOWEST_UID = 1000
 """Below are the machine's own users, whose processes a run's end would kill."""
 SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept, not written to
@@ -60,13 +62,15 @@ class Identities:
         self._folder = folder
         self._first = first_uid
         self._count = count
+        self._start = secrets.randbelow(count)
 
     @contextmanager
     def take(self) -> Iterator[Identity]:
         """Yield an id nobody else uses. Raises NoFreeIdentity."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # From a random place on, so that an id is hardly ever used twice in a row.
-        start = secrets.randbelow(self._count)
+        # From a random place on, so that an id is hardly ever used twice in a row; not from any,
+        # since a new lock's file takes longer to make than an old one's to open.
+        start = self._start + secrets.randbelow(USUAL_COUNT)
         for step in range(self._count):
             slot = (start + step) % self._count
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

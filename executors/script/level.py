@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import JsonValue
 
 from executors.contract import ExecutorError, Limits
 from executors.script.sandbox.probe import Layer, own_users
@@ -37,12 +39,25 @@ class Places:
     own: Path
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a run is given. folders and texts are what a level that hides the machine shows below
+    ``Places.given``, read-only; at others all of it lies there already."""
+
+    inputs: dict[str, JsonValue]
+    """As the script gets them: files are paths."""
+    folders: list[tuple[Path, str]] = field(default_factory=list)
+    texts: dict[str, bytes] = field(default_factory=dict)
+
+
 class IsolationLevel(ABC):
     """Provides the trusted process that starts, bounds and ends a run."""
 
     name: str
     hides_machine = False
     """Whether a run sees no file and no process but its own."""
+    can_start_warm = False
+    """Whether a zygote can fork into it."""
 
     def __init__(self) -> None:
         self._works = False
@@ -71,7 +86,7 @@ class IsolationLevel(ABC):
         return Places(folder, folder)
 
     def plan(
-        self, folder: Path, state: Path, python: Path | None, limits: Limits, uid: int | None
+        self, job: Job, state: Path, python: Path | None, limits: Limits, uid: int | None
     ) -> dict[str, Any] | None:
         """Return what the stage builds around the script, as plain data; None for nothing.
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ast
-import marshal
 import os
 import selectors
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
@@ -22,9 +18,8 @@ from executors.script.log import RunLog
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import ROOM_DESCRIPTORS, Room
 from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
+from executors.script.start import Channels, Starter
 
-MARSHAL_VERSION = 4
-"""Every Python there is reads it; the stage's may be another than ours."""
 READ_BYTES = 64 * 1024
 REPORT_BYTES = 64 * 1024
 SELECT_S = 0.05
@@ -47,22 +42,8 @@ class Ending:
     usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True)
-class Launch:
-    """What to start. uid and gid are None where the run is the worker's own user."""
-
-    stage: list[str]
-    argv: list[str]
-    env: dict[str, str]
-    cwd: str
-    sandbox: dict[str, Any] | None
-    """What the stage builds around the script; None at the level ``process``."""
-    uid: int | None
-    gid: int | None
-    marker: str | None
-    """Text that only this run's environment holds; None where no process can outlive the stage."""
-    held: tuple[int, ...] = ()
-    """Locks that the stage keeps while anything of the run may be alive."""
+class StageLost(Exception):
+    """The stage was gone before the run began; it can be started another way."""
 
 
 class RunProcess:
@@ -70,14 +51,14 @@ class RunProcess:
 
     def __init__(
         self,
-        launch: Launch,
+        starter: Starter,
         limits: Limits,
         room: Room,
         log: RunLog,
         progress: ProgressFile,
         sink: Sink,
     ) -> None:
-        self._launch = launch
+        self._starter = starter
         self._room = room
         self._limits = limits
         self._log = log
@@ -85,70 +66,41 @@ class RunProcess:
         self._sink = sink
         self._wanted: StopReason | None = None
         self._report = b""
-        self._order_fd = -1
+        self._commands = -1
 
     def run(self) -> Ending:
         """Start the stage and follow it until nothing of the run is alive.
 
         What the sink raises passes through, after everything of the run was killed. Raises
-        MachineProblem when the sandbox could not be made; then nothing of the script ran.
+        MachineProblem when the sandbox could not be made, and StageLost; then nothing of the script
+        ran.
         """
-        pipes = [os.pipe() for _ in range(3)]
-        (order_r, self._order_fd), (out_r, out_w), (err_r, err_w) = pipes
+        (commands_r, self._commands), (out_r, out_w), (err_r, err_w) = (os.pipe() for _ in range(3))
         # A socket, since it carries open folders, too.
         report_r, report_w = (end.detach() for end in socket.socketpair())
-        theirs = (order_r, report_w, out_w, err_w)
-        stage = None
         try:
             try:
-                stage = subprocess.Popen(
-                    [*self._launch.stage, *map(str, theirs)],
-                    pass_fds=(*theirs, *self._launch.held),
-                    env={"PATH": os.defpath, **_library_path()},
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+                self._starter.start(Channels(commands_r, report_w, out_w, err_w), self._commands)
             except OSError as error:
+                if self._starter.can_be_lost:
+                    raise StageLost(str(error)) from error
                 return Ending(
                     StopReason.COULD_NOT_START,
                     problem=f"There is no process for it: {error.strerror}.",
                 )
-            finally:
-                for descriptor in theirs:
-                    os.close(descriptor)
-            self._send_order()
             self._follow(report_r, {out_r: "stdout", err_r: "stderr"})
         finally:
             # The end of this pipe tells the stage to kill everything, whatever happened here.
-            os.close(self._order_fd)
-            if stage is not None:
-                self._end(stage)
+            os.close(self._commands)
+            self._starter.end(self._room, report_r, reported=self._has_report())
             for descriptor in (report_r, out_r, err_r):
                 os.close(descriptor)
+        if self._starter.can_be_lost and not (self._has_report() or self._room.is_taken):
+            if self._wanted is not None:
+                return Ending(self._wanted)
+            raise StageLost("it ended before the run began")
         self._log.finish()
         return self._ending()
-
-    def _send_order(self) -> None:
-        order = marshal.dumps(
-            {
-                "argv": self._launch.argv,
-                "env": self._launch.env,
-                "cwd": self._launch.cwd,
-                "sandbox": self._launch.sandbox,
-                "uid": self._launch.uid,
-                "gid": self._launch.gid,
-                "worker_pid": os.getpid(),
-                "limits": self._limits.model_dump(),
-            },
-            MARSHAL_VERSION,
-        )
-        data = memoryview(len(order).to_bytes(8, "big") + order)
-        with suppress(BrokenPipeError):  # A stage that died says so by having no report.
-            while data:
-                data = data[os.write(self._order_fd, data) :]
 
     def _follow(self, report_r: int, streams: dict[int, Stream]) -> None:
         selector = selectors.DefaultSelector()
@@ -220,17 +172,11 @@ class RunProcess:
         if self._wanted is None:
             self._wanted = reason
             with suppress(BrokenPipeError):
-                os.write(self._order_fd, b"k")
+                os.write(self._commands, b"k")
 
-    def _end(self, stage: subprocess.Popen[bytes]) -> None:
-        """Wait for the stage; should it be dead or stuck, do its work from outside."""
-        try:
-            stage.wait(KILL_PATIENCE_S + 5)
-        except subprocess.TimeoutExpired:
-            stage.kill()
-            stage.wait()
-        if stage.returncode != 0 or not self._report:
-            kill_strays(self._launch.uid, self._launch.marker)
+    def _has_report(self) -> bool:
+        """Return whether more came than the blank that folders come with."""
+        return bool(self._report.strip())
 
     def _ending(self) -> Ending:
         try:
@@ -272,36 +218,3 @@ class _Chores:
             if now >= self._due[number]:
                 self._due[number] = now + every
                 chore()
-
-
-def _library_path() -> dict[str, str]:
-    """Our own interpreter may have been started with a library path it cannot do without."""
-    name = "LD_LIBRARY_PATH"
-    return {name: os.environ[name]} if name in os.environ else {}
-
-
-def kill_strays(uid: int | None, marker: str | None) -> None:
-    """Kill what is left of a run whose stage died: by user id, else by its environment."""
-    if uid is None and marker is None:
-        return
-    for _ in range(50):
-        strays = [path for path in Path("/proc").iterdir()
-                  if path.name.isdigit() and _belongs(path, uid, marker)]  # fmt: skip
-        if not strays:
-            return
-        for path in strays:
-            with suppress(OSError):
-                os.kill(int(path.name), signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _belongs(process: Path, uid: int | None, marker: str | None) -> bool:
-    try:
-        state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
-        if state in (b"Z", b"X"):
-            return False
-        if uid is not None:
-            return process.stat().st_uid == uid
-        return marker is not None and marker.encode() in (process / "environ").read_bytes()
-    except (OSError, IndexError):
-        return False

@@ -11,7 +11,9 @@
       report/       result and progress
 
 Where the worker is not root, all of it belongs to the worker's user. At a level that hides the
-machine the last four are not here but in the sandbox, which hands them out as it is made.
+machine the last four are not here but in the sandbox, which hands them out as it is made; the two
+files are made in the sandbox, too, and the script folder is shown as it is. So there is a folder
+only when there are input files, or when the run's user could not read the script.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,15 +37,15 @@ from executors.contract import ExecutorError
 from executors.script.artifacts import FOLDER_FLAGS
 from executors.script.bundle import BundleError, check_path
 from executors.script.identity import Identity
-from executors.script.level import IsolationLevel, Places
+from executors.script.level import IsolationLevel, Job, Places
 from executors.script.removal import remove_tree
 
 RESULT_NAME = "result.json"
 PROGRESS_NAME = "progress"
 STALE_AFTER_S = 60
 WRITABLE = ("work", "tmp", "output", "report")
-ROOM_DESCRIPTORS = 3
-"""Output, report, progress: what ``Room`` holds."""
+ROOM_DESCRIPTORS = 4
+"""Output, report, progress, process 1: what ``Room`` holds."""
 
 
 class RunFolderError(ExecutorError):
@@ -56,17 +59,24 @@ class Room:
         self.output: int | None = None
         self.report: int | None = None
         self.progress: int | None = None
+        self.guard: int | None = None
+        """Process 1 of the run, as a descriptor; only a sandbox has one."""
 
     def take(self, descriptors: list[int]) -> None:
-        """Keep the open folders output and report and the open file of progress."""
-        if len(descriptors) != ROOM_DESCRIPTORS or self.output is not None:
+        """Keep the open folders output and report, the open file of progress and process 1."""
+        if len(descriptors) != ROOM_DESCRIPTORS or self.is_taken:
             for descriptor in descriptors:
                 os.close(descriptor)
             return
-        self.output, self.report, self.progress = descriptors
+        self.output, self.report, self.progress, self.guard = descriptors
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the run has folders; before that, nothing of the script can have run."""
+        return self.output is not None
 
     def close(self) -> None:
-        for descriptor in (self.output, self.report, self.progress):
+        for descriptor in (self.output, self.report, self.progress, self.guard):
             if descriptor is not None:
                 os.close(descriptor)
 
@@ -76,24 +86,28 @@ class RunFolder:
     """The folder of a run on this machine, and where the script finds its parts."""
 
     path: Path
-    lock: int
+    lock: int | None
+    """None where there is no such folder."""
     room: Room
     places: Places
 
 
 @contextmanager
 def make_run_folder(
-    runs: Path, identity: Identity | None, level: IsolationLevel
+    runs: Path, identity: Identity | None, level: IsolationLevel, *, needed: bool
 ) -> Iterator[RunFolder]:
-    """Yield fresh folders below runs; they are removed at the end. Raises RunFolderError."""
+    """Yield fresh folders below runs; they are removed at the end. Raises RunFolderError.
+
+    needed: whether there shall be any on this machine.
+    """
     path = runs / secrets.token_hex(12)
     room = Room()
     opened: list[int] = []
     try:
         try:
-            lock = _make(path, identity, opened)
+            lock = _make(path, identity, opened) if needed else None
             if not level.hides_machine:
-                room.take(_make_room(path, identity))
+                room.output, room.report, room.progress = _make_room(path, identity)
             folder = RunFolder(path, lock, room, level.places(path))
         except OSError as error:
             raise RunFolderError(
@@ -103,8 +117,9 @@ def make_run_folder(
     finally:
         try:
             # What cannot be removed now is retried by the next sweep.
-            with suppress(OSError):
-                remove_tree(path)
+            if needed:
+                with suppress(OSError):
+                    remove_tree(path)
         finally:
             room.close()
             for descriptor in opened:
@@ -151,18 +166,25 @@ def fill_run_folder(
     inputs: dict[str, JsonValue],
     input_files: dict[str, Path | list[Path]],
     identity: Identity | None,
-) -> dict[str, JsonValue]:
-    """Copy script and input files in; return the inputs as the script gets them.
+    level: IsolationLevel,
+    show_script: bool,
+) -> Job:
+    """Copy in what the run cannot be shown where it lies; return what it is given.
 
-    Raises RunFolderError. Nothing in here belongs to the run's user, so that it cannot change
-    what it was given.
+    show_script: what ``can_be_shown`` said. Raises RunFolderError. Nothing in here belongs to the
+    run's user, so that it cannot change what it was given.
     """
     # Where the run is the same user as the worker, only the mode stands in its way.
     shared = identity is None
     try:
-        copy_tree(script, folder.path / "script", read_only=shared)
+        shown: list[tuple[Path, str]] = [(script, "script")]
+        if not show_script:
+            copy_tree(script, folder.path / "script", read_only=shared)
+            shown = [(folder.path / "script", "script")]
         inputs_folder = folder.path / "inputs"
-        inputs_folder.mkdir()
+        if input_files or not level.hides_machine:
+            inputs_folder.mkdir()
+            shown.append((inputs_folder, "inputs"))
         given: dict[str, JsonValue] = dict(inputs)
         taken: set[str] = set()
         for name, source in input_files.items():
@@ -172,12 +194,50 @@ def fill_run_folder(
                 _copy(file, inputs_folder / file_name, read_only=shared)
                 paths.append(str(folder.places.given / "inputs" / file_name))
             given[name] = paths if isinstance(source, list) else paths[0]
-        inputs_folder.chmod(0o555 if shared else 0o755)
-        write(folder.path / "input.json", json.dumps(given, ensure_ascii=False).encode(), shared)
-        write(folder.path / "harness.py", _harness_source(), shared)
+        texts = {
+            "input.json": json.dumps(given, ensure_ascii=False).encode(),
+            "harness.py": _harness_source(),
+        }
+        if len(shown) > 1:
+            inputs_folder.chmod(0o555 if shared else 0o755)
+        if level.hides_machine:
+            return Job(given, shown, texts)
+        for name, data in texts.items():
+            write(folder.path / name, data, shared)
     except OSError as error:
         raise RunFolderError(f"The run could not be given its files: {error.strerror}.") from error
-    return given
+    return Job(given)
+
+
+def can_be_shown(folder: Path, identity: Identity | None, level: IsolationLevel) -> bool:
+    """Return whether the run may have folder itself, read-only, instead of a copy.
+
+    As another user than ours it must be able to read all of it. Raises RunFolderError for links
+    and special files.
+    """
+    if not level.hides_machine:
+        return False
+    try:
+        return _all_may_read(str(folder), identity is None)
+    except OSError as error:
+        raise RunFolderError(f"The script folder: {error.strerror}.") from error
+
+
+def _all_may_read(folder: str, own: bool) -> bool:
+    found = own or os.stat(folder).st_mode & 0o005 == 0o005  # noqa: PTH116 - for each run
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found &= _all_may_read(entry.path, own)
+            elif entry.is_file(follow_symlinks=False):
+                found &= own or entry.stat(follow_symlinks=False).st_mode & 0o004 != 0
+            else:
+                raise _not_a_file(entry.name)
+    return found
+
+
+def _not_a_file(name: str) -> RunFolderError:
+    return RunFolderError(f"The script folder holds {name!r}, which is not a file.")
 
 
 def copy_tree(source: Path, target: Path, *, read_only: bool) -> None:
@@ -190,7 +250,7 @@ def copy_tree(source: Path, target: Path, *, read_only: bool) -> None:
         elif entry.is_file(follow_symlinks=False):
             _copy(Path(entry.path), path, read_only=read_only)
         else:
-            raise RunFolderError(f"The script folder holds {entry.name!r}, which is not a file.")
+            raise _not_a_file(entry.name)
     target.chmod(0o555 if read_only else 0o755)
 
 
@@ -206,6 +266,7 @@ def write(path: Path, data: bytes, read_only: bool) -> None:
     path.chmod(0o444 if read_only else 0o644)
 
 
+@cache
 def _harness_source() -> bytes:
     return files("executors.script").joinpath("harness.py").read_bytes()
 

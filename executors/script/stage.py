@@ -138,12 +138,16 @@ class Stage:
             step = "drop rights"
             self.drop_rights()
             step = "start " + os.path.basename(self.order["argv"][0])
-            os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
+            self.turn_into_program(problem_fd)
         except BaseException as error:
             why = SANDBOX_FAILED if step == "drop rights" else f"The run could not {step}: "
             os.write(problem_fd, f"{why}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
+
+    def turn_into_program(self, problem_fd: int) -> None:
+        """Become what the order names. problem_fd closes by itself when that succeeds."""
+        os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
 
     def other_processes(self) -> int:
         """Return how many processes of the run's user are not the run's."""

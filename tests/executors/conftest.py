@@ -19,6 +19,21 @@ from executors.script.removal import remove_tree
 MakeFolder = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def told_of_cold_starts(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """A warm start that silently became a cold one would make every test of warm starts empty."""
+    yield
+    if "may_start_cold" not in request.fixturenames:
+        assert "starts cold" not in caplog.text
+
+
+@pytest.fixture
+def may_start_cold() -> None:
+    """For tests that break zygotes."""
+
+
 class RecordingSink:
     """Keeps what it is told; ``cancel_after`` calls of alive it asks to cancel."""
 
@@ -51,15 +66,22 @@ def open_folder() -> Iterator[Path]:
     remove_tree(folder)
 
 
-@pytest.fixture(scope="session", params=["ns", "process"])
-def executor(request: pytest.FixtureRequest, open_folder: Path) -> ScriptExecutor:
-    """What scripts are promised holds at every level."""
-    return executor_at(request.param, open_folder)
+@pytest.fixture(
+    scope="session",
+    params=[("ns", False), ("ns", True), ("process", False)],
+    ids=["ns cold", "ns warm", "process"],
+)
+def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[ScriptExecutor]:
+    """What scripts are promised holds at every level, and from a warm start as from a cold one."""
+    level, warm = request.param
+    executor = executor_at(level, open_folder, warm=warm)
+    yield executor
+    executor.close()
 
 
-def executor_at(level: str, open_folder: Path) -> ScriptExecutor:
+def executor_at(level: str, open_folder: Path, *, warm: bool) -> ScriptExecutor:
     """Return an executor; skip the test where the machine cannot have the level, but not in CI."""
-    executor = ScriptExecutor(state_folder=open_folder / f"state-{level}", level=level)
+    executor = ScriptExecutor(state_folder=open_folder / f"state-{level}", level=level, warm=warm)
     try:
         executor.check()
     except LevelUnavailable as error:

@@ -6,11 +6,14 @@ import ctypes
 import os
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+SINGLE = ctypes.PyDLL(None, use_errno=True)
+"""Calls through it keep the interpreter's lock."""
 MACHINE = os.uname().machine
 
 CALLS = {
     # name: numbers on x86_64 and aarch64
     "capset": (126, 91),
+    "clone": (56, 220),
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
@@ -20,6 +23,7 @@ CALLS = {
 AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Machines the numbers above are known for, as seccomp names them."""
 
+SIGCHLD = 17
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
@@ -66,6 +70,25 @@ def mount(
 
 def unshare(flags: int) -> None:
     check(LIBC.unshare(flags), "unshare")
+
+
+def fork_into(flags: int) -> int:
+    """Fork as ``os.fork`` does; flags name the new namespaces of the child. Raises OSError.
+
+    The C library learns nothing of it. So the child must not start threads; what it forks the usual
+    way may. The caller must have one thread.
+    """
+    number = ctypes.c_long(CALLS["clone"][column()])
+    words = [ctypes.c_ulong(word) for word in (flags | SIGCHLD, 0, 0, 0, 0)]
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = int(SINGLE.syscall(number, *words))
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        failed = ctypes.get_errno()
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+        ctypes.set_errno(failed)
+    return check(pid, "clone")
 
 
 def check(result: int, what: str) -> int:

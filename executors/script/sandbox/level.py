@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
-from executors.script.level import IsolationLevel, Places
+from executors.script.level import IsolationLevel, Job, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
 
@@ -36,6 +37,11 @@ OWN_FILES = 1 + len(ROOM_FOLDERS) + 1
 class NamespaceLevel(IsolationLevel):
     name = "ns"
     hides_machine = True
+    can_start_warm = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._interpreters: dict[Path, list[Path]] = {}
 
     def layers(self) -> list[probe.Layer]:
         """Return, layer by layer, what this machine gives. Every layer is really tried."""
@@ -45,7 +51,7 @@ class NamespaceLevel(IsolationLevel):
             (folder / "job").mkdir()
             plan = build_plan(
                 root=folder / "view",
-                job=folder / "job",
+                job=Job({}, [(folder / "job", "script")], {"input.json": b"{}"}),
                 interpreter=[],
                 hidden=(CODE,),
                 limits=Limits(),
@@ -57,24 +63,29 @@ class NamespaceLevel(IsolationLevel):
         return Places(Path(JOB), Path(ROOM))
 
     def plan(
-        self, folder: Path, state: Path, python: Path | None, limits: Limits, uid: int | None
+        self, job: Job, state: Path, python: Path | None, limits: Limits, uid: int | None
     ) -> dict[str, Any]:
         root = state / "view"
         root.mkdir(mode=0o755, exist_ok=True)
         return build_plan(
             root=root,
-            job=folder,
-            interpreter=list(interpreter_folders(python)) if python else [],
+            job=job,
+            interpreter=self._folders_of(python) if python else [],
             hidden=(CODE, state.parent),
             limits=limits,
             uid=uid,
         )
 
+    def _folders_of(self, python: Path) -> list[Path]:
+        if python not in self._interpreters:
+            self._interpreters[python] = list(interpreter_folders(python))
+        return self._interpreters[python]
+
 
 def build_plan(
     *,
     root: Path,
-    job: Path,
+    job: Job,
     interpreter: list[Path],
     hidden: tuple[Path, ...],
     limits: Limits,
@@ -82,20 +93,21 @@ def build_plan(
 ) -> dict[str, Any]:
     """Return the plan of a view, see ``view.build_view``, and its Landlock rules."""
     system, links = _system_folders()
-    settings = [f"/etc/{name}" for name in SHARED_SETTINGS if Path("/etc", name).exists()]
     late = [[os.path.realpath(path), str(path)] for path in interpreter]
+    late += [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
+    texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
     rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
     rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
     return {
         "root": str(root),
-        "folders": ["/etc", "/run", JOB],
+        "folders": ["/etc", "/run", JOB, f"{JOB}/inputs"],
         "links": links,
-        "texts": _settings_texts(os.geteuid() if uid is None else uid),
-        "readonly": [[path, path] for path in [*system, *settings]],
+        "texts": _settings_texts(os.geteuid() if uid is None else uid) | texts,
+        "readonly": [[path, path] for path in [*system, *_shared_settings()]],
         "hidden": [str(path) for path in hidden if _is_below(str(path), system)],
-        "readonly_late": [*late, [str(job), JOB]],
+        "readonly_late": late,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,
         "rules": rules,
@@ -124,6 +136,12 @@ def interpreter_folders(python: Path) -> Iterator[Path]:
                 yield part
 
 
+@cache
+def _shared_settings() -> tuple[str, ...]:
+    return tuple(f"/etc/{name}" for name in SHARED_SETTINGS if Path("/etc", name).exists())
+
+
+@cache
 def _system_folders() -> tuple[list[str], dict[str, str]]:
     """Return the system's folders, and links such as /bin with their targets."""
     folders, links = [], {}
@@ -136,8 +154,8 @@ def _system_folders() -> tuple[list[str], dict[str, str]]:
     return folders, links
 
 
-def _settings_texts(uid: int) -> dict[str, str]:
-    return {
+def _settings_texts(uid: int) -> dict[str, bytes]:
+    texts = {
         "/etc/group": f"root:x:0:\nrun:x:{uid}:\n",
         "/etc/hostname": "sandbox\n",
         "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
@@ -145,6 +163,7 @@ def _settings_texts(uid: int) -> dict[str, str]:
         "/etc/passwd": f"root:x:0:0::/:/bin/false\nrun:x:{uid}:{uid}::{ROOM}/work:/bin/sh\n",
         "/etc/resolv.conf": "",
     }
+    return {path: text.encode() for path, text in texts.items()}
 
 
 def _is_below(path: str, folders: list[str]) -> bool:

@@ -13,7 +13,15 @@ from executors.script.sandbox.privileges import (
 )
 
 
-def lock_down(rules: dict[str, int], uid: int | None, gid: int | None) -> None:
+def lock_calls() -> None:
+    """Give up calls of the kernel, for good. What ``lock_down`` needs is not among them."""
+    forbid_new_privileges()
+    seccomp.restrict_calls(seccomp.build_filter())
+
+
+def lock_down(
+    rules: dict[str, int], uid: int | None, gid: int | None, *, calls_are_locked: bool = False
+) -> None:
     """Give up user, capabilities, files and calls of the kernel. Raises OSError when any stays.
 
     rules: see ``landlock.restrict_files``. uid and gid are None for an ordinary user, who keeps
@@ -27,4 +35,5 @@ def lock_down(rules: dict[str, int], uid: int | None, gid: int | None) -> None:
         raise PermissionError(0, "the script would be root")
     forbid_new_privileges()
     landlock.restrict_files(rules, tcp=True)
-    seccomp.restrict_calls(seccomp.build_filter())
+    if not calls_are_locked:
+        lock_calls()

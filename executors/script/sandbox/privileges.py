@@ -29,7 +29,8 @@ def empty_bounding_set() -> None:
     """Let no program started later have any capability. Before ``become_user``, which loses the
     right to do this."""
     for number in range(CAPABILITIES):
-        LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
+        if LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+            break  # There are no more, or no right to do this: then nothing can be gained by it.
 
 
 def drop_capabilities() -> None:

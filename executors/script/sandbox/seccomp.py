@@ -149,6 +149,9 @@ NUMBER_AT, MACHINE_AT, FIRST_AT, SECOND_AT, THIRD_AT = 0, 4, 16, 24, 32
 FILTER_MODE = 2
 
 
+_built: list[bytes] = []
+
+
 class _Program:
     """Instructions of the filter; jumps count instructions to skip."""
 
@@ -169,7 +172,13 @@ class _Program:
 
 
 def build_filter() -> bytes:
-    """Return the filter for this machine. Raises UnknownMachine."""
+    """Return the filter for this machine, built once. Raises UnknownMachine."""
+    if not _built:
+        _built.append(_build_filter())
+    return _built[0]
+
+
+def _build_filter() -> bytes:
     which = column()
     program = _Program()
     program.add(LOAD, MACHINE_AT)

@@ -73,22 +73,26 @@ class SandboxStage(Stage):
             for number in (signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.umask(0o022)
             enter_namespaces()
-            plan = self.order["sandbox"]
-            build_view(plan, *self.owner())
-            mount_processes(plan["root"])
-            enter_root(plan["root"])
-            self.hand_out_room()
-            pid = os.fork()
-            if pid == 0:
-                self.become_script(problem_fd)
-            self.become_guard()
-            self.wait_for(pid)
+            self.guard_script(problem_fd)
         except BaseException as error:
             os.write(problem_fd, f"{SANDBOX_FAILED}{error}"[:2000].encode())
         finally:
             os._exit(START_FAILED)
+
+    def guard_script(self, problem_fd: int) -> None:
+        """Build the view around process 1, start the script in it and wait for its end."""
+        os.umask(0o022)
+        plan = self.order["sandbox"]
+        build_view(plan, *self.owner())
+        mount_processes(plan["root"])
+        enter_root(plan["root"])
+        self.hand_out_room()
+        pid = os.fork()
+        if pid == 0:
+            self.become_script(problem_fd)
+        self.become_guard()
+        self.wait_for(pid)
 
     def owner(self) -> tuple[int, int]:
         if self.order["uid"] is None:
@@ -96,13 +100,16 @@ class SandboxStage(Stage):
         return self.order["uid"], self.order["gid"]
 
     def hand_out_room(self) -> None:
-        """Send the worker the run's folders; it reads them also when nothing here is left."""
+        """Send the worker the run's folders; it reads them also when nothing here is left.
+
+        With them goes process 1 itself, in case that the worker must end it without us.
+        """
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         report = os.open(f"{ROOM}/report", flags)
         created = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         progress = os.open(PROGRESS_NAME, created, 0o600, dir_fd=report)
         os.fchown(progress, *self.owner())
-        folders = [os.open(f"{ROOM}/output", flags), report, progress]
+        folders = [os.open(f"{ROOM}/output", flags), report, progress, os.pidfd_open(os.getpid())]
         channel = _socket.socket(fileno=self.report_fd)
         packed = b"".join(number.to_bytes(4, "little") for number in folders)
         # A blank, which means nothing before the report.
@@ -136,8 +143,7 @@ class SandboxStage(Stage):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == script:
-                    code = os.waitstatus_to_exitcode(status)
-                    os.write(self.status_writer, code.to_bytes(4, "little", signed=True))
+                    self.tell_status(os.waitstatus_to_exitcode(status))
                     os._exit(0)
                 if pid == 0:
                     break
@@ -145,6 +151,9 @@ class SandboxStage(Stage):
             if self.lifeline in ready:
                 os._exit(START_FAILED)
             os.read(wakeup, 4096)
+
+    def tell_status(self, code: int) -> None:
+        os.write(self.status_writer, code.to_bytes(4, "little", signed=True))
 
     def other_processes(self) -> int:
         return OWN_PROCESSES if self.order["uid"] is None else 0

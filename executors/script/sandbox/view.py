@@ -39,36 +39,61 @@ LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{ROOM}/shm",
 }
-SKELETON_OPTIONS = "size=1m,nr_inodes=1k,mode=755"
+SKELETON_OPTIONS = "size=256m,nr_inodes=1k,mode=755"
+"""A run cannot write to it; its inputs lie here."""
+FIXED = READ_ONLY | NO_SUID | NO_DEVICES
+FRAME = ("root", "folders", "links", "readonly", "hidden")
+"""The parts of a plan that are the same for every run."""
 PROC_OPTIONS = "subset=pid,hidepid=invisible"
 
 
 def build_view(plan: dict[str, Any], uid: int, gid: int) -> None:
     """Build the root a run is to have. The calling process has a mount namespace of its own.
 
-    plan: ``root`` an empty folder to build on; ``folders`` and ``links`` to make; ``texts`` path ->
-    content; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover, then
-    ``readonly_late``, which may lie in those; ``room_bytes`` and ``room_files`` bounds of what the
-    run may write. uid, gid: whom the room belongs to. ``mount_processes`` and ``enter_root`` are to
-    follow.
+    plan: that of ``build_frame`` and that of ``complete_view``. ``enter_root`` is to follow.
     """
-    root = plan["root"]
+    build_frame(plan)
+    complete_view(plan, plan, uid, gid)
+
+
+def build_frame(frame: dict[str, Any]) -> None:
+    """Build what is the same for every run.
+
+    frame: ``root`` an empty folder to build on; ``folders`` and ``links`` to make; ``readonly``
+    [source, target] pairs, then ``hidden`` folders to cover.
+    """
+    root = frame["root"]
     mount(None, "/", None, RECURSIVE | PRIVATE)
     mount("sandbox", root, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
-    _make_skeleton(root, plan)
-    _make_room(root, plan, uid, gid)
-    for source, target in plan["readonly"]:
+    _make_skeleton(root, frame)
+    for source, target in frame["readonly"]:
         _bind(source, root + target)
-    for path in plan["hidden"]:
-        if os.path.isdir(root + path):
-            mount("hidden", root + path, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
-    for source, target in plan["readonly_late"]:
-        _bind(source, root + target)
-    set_flags(root, READ_ONLY | NO_SUID | NO_DEVICES, recursive=True)
-    for writable in (ROOM, "/tmp"):
-        set_flags(root + writable, 0, cleared=READ_ONLY)
+    made = [root, *(root + path for path in frame["hidden"] if os.path.isdir(root + path))]
+    for path in made[1:]:
+        mount("hidden", path, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+    set_flags(root, FIXED, recursive=True)
+    for path in made:
+        set_flags(path, 0, cleared=READ_ONLY)
     for name in DEVICES:
         mount(f"/dev/{name}", f"{root}/dev/{name}", None, BIND)
+
+
+def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: int) -> None:
+    """Add to a frame what is the run's own. uid, gid: whom the room belongs to.
+
+    plan: ``readonly_late`` [source, target] pairs, which may lie in hidden folders; ``texts`` path
+    -> bytes; ``room_bytes`` and ``room_files`` bounds of what the run may write.
+    """
+    root = frame["root"]
+    _make_room(root, plan, uid, gid)
+    for path, data in plan["texts"].items():
+        _write(root + path, data)
+    for source, target in plan["readonly_late"]:
+        _bind(source, root + target)
+        set_flags(root + target, FIXED, recursive=True)
+    for path in ("", *frame["hidden"]):
+        if os.path.isdir(root + path):
+            set_flags(root + path, READ_ONLY)
 
 
 def mount_processes(root: str) -> None:
@@ -76,15 +101,13 @@ def mount_processes(root: str) -> None:
     mount("proc", f"{root}/proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC, PROC_OPTIONS)
 
 
-def _make_skeleton(root: str, plan: dict[str, Any]) -> None:
-    for path in ("/proc", "/dev", "/tmp", ROOM, *plan["folders"]):
+def _make_skeleton(root: str, frame: dict[str, Any]) -> None:
+    for path in ("/proc", "/dev", "/tmp", ROOM, *frame["folders"]):
         os.makedirs(root + path, 0o755, exist_ok=True)
-    for path, target in {**LINKS, **plan["links"]}.items():
+    for path, target in {**LINKS, **frame["links"]}.items():
         os.symlink(target, root + path)
     for name in DEVICES:
-        _write(f"{root}/dev/{name}", "")
-    for path, text in plan["texts"].items():
-        _write(root + path, text)
+        _write(f"{root}/dev/{name}", b"")
 
 
 def _make_room(root: str, plan: dict[str, Any], uid: int, gid: int) -> None:
@@ -103,7 +126,7 @@ def _bind(source: str, target: str) -> None:
         os.makedirs(target, 0o755, exist_ok=True)
     elif not os.path.exists(target):
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-        _write(target, "")
+        _write(target, b"")
     mount(source, target, None, BIND | RECURSIVE)
 
 
@@ -121,9 +144,10 @@ def enter_root(root: str) -> None:
     os.chdir("/")
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, text.encode())
+        if os.write(descriptor, data) != len(data):
+            raise OSError(0, f"{path} could not be written whole")
     finally:
         os.close(descriptor)

@@ -163,7 +163,16 @@ def test_a_worker_that_is_killed_leaves_nothing_running(
     folder = make_folder(main__py=DAEMON.format(marker=marker) + "time.sleep(60)")
     state = open_folder / "state-killed"
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, executor.level.name, str(state), str(folder), str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            WORKER,
+            executor.level.name,
+            str(state),
+            str(folder),
+            str(tmp_path),
+            "warm" if executor.zygotes() else "",
+        ],
         cwd=Path(__file__).parents[3],
     )
     try:
@@ -181,7 +190,9 @@ import sys
 from pathlib import Path
 from executors.script.executor import ScriptExecutor
 from tests.executors.conftest import RecordingSink, request_for
-executor = ScriptExecutor(level=sys.argv[1], state_folder=Path(sys.argv[2]))
+executor = ScriptExecutor(
+    level=sys.argv[1], state_folder=Path(sys.argv[2]), warm=bool(sys.argv[5])
+)
 executor.execute(request_for(Path(sys.argv[3])), RecordingSink(), workdir=Path(sys.argv[4]))
 """
 
@@ -190,8 +201,9 @@ def test_a_guard_that_is_killed_leaves_nothing_running(run: Runner, marker: str)
     class KillingSink(RecordingSink):
         def alive(self) -> bool:
             if len(processes_with(marker)) >= 3:
-                stages = processes_with("executors.script.stage")
-                stage = next(pid for pid in descendants(os.getpid()) if pid in stages)
+                below = descendants(os.getpid())
+                stages = [*processes_with("executors.script.stage"), *run.executor.zygotes()]
+                stage = next(pid for pid in below if pid in stages)
                 os.kill(stage, signal.SIGKILL)
             return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from executors.script.process import kill_strays
+from executors.script.start import kill_strays
 from executors.script.tree import count_tasks_of, descendants, descendants_by_parent
 
 

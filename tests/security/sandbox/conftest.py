@@ -78,6 +78,13 @@ def base_python(open_folder: Path) -> Path:
     return find_interpreter(uid, cache=open_folder / "python")
 
 
+@pytest.fixture(params=[False, True], ids=["cold", "warm"])
+def warm(request: pytest.FixtureRequest) -> bool:
+    """Whether the attack's interpreter is forked from a zygote."""
+    started_warm: bool = request.param
+    return started_warm
+
+
 @pytest.fixture
 def lab(user: int, open_folder: Path) -> Iterator[dict[str, Any]]:
     """Files, processes and sockets that no run may reach, readable by everybody."""
@@ -154,21 +161,26 @@ def _free_port() -> int:
 
 @pytest.fixture
 def attack(
-    user: int, lab: dict[str, Any], open_folder: Path, base_python: Path,
+    user: int, warm: bool, lab: dict[str, Any], open_folder: Path, base_python: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Attack:  # fmt: skip
+) -> Iterator[Attack]:  # fmt: skip
     """Return a function that runs one attack and says how it ended."""
     monkeypatch.setenv("PLATFORM_SECRET", lab["secret"])
+
+    executors: list[ScriptExecutor] = []
 
     def run(name: str, *, level: str = "ns", **limits: Any) -> Attempt:
         workdir = Path(tempfile.mkdtemp(prefix="work-", dir=open_folder))
         os.chown(workdir, user, -1)
         request = _request(name, lab, limits)
         if user == os.geteuid():
-            return _execute(executor_at(level, open_folder), request, workdir)
-        return _execute_as(user, base_python, level, open_folder, request, workdir)
+            executors.append(executor_at(level, open_folder, warm=warm))
+            return _execute(executors[-1], request, workdir)
+        return _execute_as(user, base_python, level, open_folder, request, workdir, warm)
 
-    return run
+    yield run
+    for executor in executors:
+        executor.close()
 
 
 def _request(name: str, lab: dict[str, Any], limits: dict[str, Any]) -> ExecutionRequest:
@@ -186,14 +198,17 @@ def _request(name: str, lab: dict[str, Any], limits: dict[str, Any]) -> Executio
 def _execute(executor: ScriptExecutor, request: ExecutionRequest, workdir: Path) -> Attempt:
     sink = RecordingSink()
     result = executor.execute(request, sink, workdir=workdir)
+    assert bool(executor.zygotes()) is (executor.starts_warm and executor.level.can_start_warm)
     return Attempt(result, sink.text(), sink.progress_lines, workdir)
 
 
 def _execute_as(
-    user: int, python: Path, level: str, open_folder: Path, request: ExecutionRequest, workdir: Path
-) -> Attempt:
+    user: int, python: Path, level: str, open_folder: Path, request: ExecutionRequest,
+    workdir: Path, warm: bool,
+) -> Attempt:  # fmt: skip
     def execute() -> dict[str, Any]:
-        executor = ScriptExecutor(state_folder=open_folder / f"state-{user}", level=level)
+        state = open_folder / f"state-{user}"
+        executor = ScriptExecutor(state_folder=state, level=level, warm=warm)
         done = _execute(executor, request, workdir)
         result = done.result.model_dump(mode="json")
         return {"result": result, "log": done.log, "progress": done.progress}

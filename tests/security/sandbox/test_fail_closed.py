@@ -65,10 +65,11 @@ def test_the_weaker_level_does_not_need_them(
 
 
 def test_a_machine_that_changes_later_runs_nothing(
-    user: int, base_python: Path, open_folder: Path, script: Path
+    user: int, base_python: Path, open_folder: Path, script: Path, warm: bool
 ) -> None:
     def run() -> list[str]:
-        executor = ScriptExecutor(state_folder=open_folder / f"state-later-{user}", level="ns")
+        state = open_folder / f"state-later-{user}"
+        executor = ScriptExecutor(state_folder=state, level="ns", warm=warm)
         executor.check()
         forbid_namespaces()
         sink = RecordingSink()
@@ -94,10 +95,10 @@ def test_a_machine_that_changes_later_runs_nothing(
     ],
 )
 def test_no_layer_is_left_out(
-    open_folder: Path, script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    open_folder: Path, script: Path, warm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, break_plan: Callable[[dict[str, Any]], Any],
 ) -> None:  # fmt: skip
-    executor = executor_at("ns", open_folder)
+    executor = executor_at("ns", open_folder, warm=warm)
     make_plan = NamespaceLevel.plan
 
     def broken(*args: Any) -> dict[str, Any]:

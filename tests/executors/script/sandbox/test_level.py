@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,18 @@ import pytest
 from executors.contract import MEBIBYTE, Limits, Outcome
 from executors.script.executor import ScriptExecutor
 from executors.script.interpreter import default_candidates, find_interpreter
+from executors.script.level import Job
 from executors.script.sandbox.level import build_plan, interpreter_folders
 from tests.executors.conftest import MakeFolder, Runner, executor_at
 
 IS_ROOT = os.geteuid() == 0
 
 
-@pytest.fixture(scope="session")
-def executor(open_folder: Path) -> ScriptExecutor:
-    return executor_at("ns", open_folder)
+@pytest.fixture(scope="session", params=[False, True], ids=["cold", "warm"])
+def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[ScriptExecutor]:
+    executor = executor_at("ns", open_folder, warm=request.param)
+    yield executor
+    executor.close()
 
 
 def test_all_it_sees_is_its_own(run: Runner) -> None:
@@ -115,15 +119,16 @@ def test_the_bound_follows_the_memory() -> None:
     assert Limits(disk_bytes=5 * MEBIBYTE).room_bytes == 5 * MEBIBYTE
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.skipif(not IS_ROOT, reason="an ordinary user owns its closed folders")
 def test_nothing_has_to_be_open_to_others_in_a_sandbox(
-    tmp_path: Path, make_folder: MakeFolder
+    tmp_path: Path, make_folder: MakeFolder, warm: bool
 ) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     own = Path(os.path.realpath(default_candidates()[0]))
     subprocess.run([own, "-m", "venv", "--without-pip", closed / "environment"], check=True)
-    executor = ScriptExecutor(state_folder=closed / "state", level="ns")
+    executor = ScriptExecutor(state_folder=closed / "state", level="ns", warm=warm)
     executor.check()
     run = Runner(executor, make_folder, tmp_path)
 
@@ -180,7 +185,7 @@ def test_the_systems_python_needs_nothing_more() -> None:
 def test_code_and_data_below_the_systems_folders_are_covered(tmp_path: Path) -> None:
     plan = build_plan(
         root=tmp_path,
-        job=tmp_path,
+        job=Job({}),
         interpreter=[],
         hidden=(Path("/usr/src/app"), Path("/srv/data")),
         limits=Limits(),

@@ -1,0 +1,28 @@
+"""Which runs can start warm. Those that cannot start cold, and nobody sees a difference."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+NEVER_PRELOADED = {"ensurepip", "idlelib", "lib2to3", "test", "tkinter", "turtledemo"}
+SHADOWABLE = frozenset(sys.stdlib_module_names) - NEVER_PRELOADED
+
+
+def has_base(python: Path, base: Path) -> bool:
+    """Return whether python, of an environment, is nothing but a link to base.
+
+    A package can put any program into its environment, also in the interpreter's place, and a
+    zygote is not in a sandbox.
+    """
+    return python == base or os.path.realpath(python) == os.path.realpath(base)
+
+
+def shadows_library(script_folder: Path) -> bool:
+    """Return whether a module of the script has a name of the standard library's.
+
+    A fresh interpreter imports the script's; a zygote has imported the other one already.
+    """
+    with os.scandir(script_folder) as entries:
+        return any(entry.name.partition(".")[0] in SHADOWABLE for entry in entries)

@@ -1,0 +1,200 @@
+"""How a forked child of a zygote becomes the interpreter of a script, and how that one ends.
+
+A script must not tell whether its interpreter started for it. What an interpreter takes from its
+command line and environment at its start is put in place here, and what it does at its end, too.
+"""
+
+# The script's own errors are shown by the harness; here nothing may escape:
+# ruff: noqa: BLE001, PTH123, SIM115
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import io
+import json
+import os
+import signal
+import site
+import sys
+import threading
+import types
+import weakref
+from typing import Any
+
+HARNESS = "/job/harness.py"
+OWN_PACKAGE = "executors"
+REHEARSALS = 20
+"""Python looks for shortcuts in code that ran some times; then it would write to shared memory."""
+SAMPLE = (
+    '"""A script."""\n\nimport sys\n\n\ndef main(n: int) -> dict[str, object]:\n'
+    '    return {"n": n, "name": sys.executable}\n\n\n'
+    'if __name__ == "__main__":\n    print(main(1))\n'
+)
+FLUSH_FAILED = 120
+"""What Python itself exits with when the rest of the output cannot be written."""
+
+
+class WarmInterpreter:
+    """The zygote's own interpreter, ready to be forked."""
+
+    def __init__(self, code: str, preloaded: tuple[str, ...]) -> None:
+        """code: the folder the platform's code is imported from. preloaded: names of modules."""
+        for name in preloaded:
+            try:
+                __import__(name)
+            except ImportError:
+                continue  # Not every machine has the whole standard library.
+        self.code = code
+        self.harness = types.ModuleType("__main__")
+        self.harness.__file__ = HARNESS
+        with open(f"{code}/executors/script/harness.py", "rb") as stream:
+            compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
+        self.harness.__name__ = "harness"  # It starts itself only as the main module.
+        exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
+        rehearse(self.harness.__dict__, REHEARSALS)
+        self.harness.__name__ = "__main__"
+        self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
+        self.loaded = set(sys.modules)
+        self.kept: list[types.ModuleType] = []
+
+    def become_script(self, order: dict[str, Any], problem_fd: int) -> None:
+        """Run the harness as an interpreter of its own would. Never returns.
+
+        The process has given up all rights. From here on an error is the script's.
+        """
+        code = 1
+        try:
+            os.close(problem_fd)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_IGN)
+            if order["python"]["has_environment"]:
+                enter_environment()
+            code = exit_code_of(self.harness.__dict__["main"])
+            code = self.finish(code)
+        except BaseException as error:
+            sys.__stderr__.write(f"{type(error).__name__}: {error}\n")  # type: ignore[union-attr]
+        finally:
+            os._exit(code)
+
+    def get_ready(self) -> None:
+        """Do what needs no order yet."""
+        for name in self.own:
+            # Kept, since taking them apart would cost more than their memory.
+            self.kept.append(sys.modules.pop(name))
+        sys.modules["__main__"] = self.harness
+        sys.path.remove(self.code)
+        sys.path_importer_cache.pop(self.code, None)
+        # The kernel copies a page when it is first written to; better now than during the run.
+        rehearse(self.harness.__dict__, 1)
+        gc.collect()
+
+    def start_afresh(self, order: dict[str, Any]) -> None:
+        """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
+        os.environ.clear()
+        os.environ.update(order["env"])
+        sys.executable = order["python"]["executable"]
+        sys.orig_argv = list(order["argv"])
+        sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
+        open_standard_streams()
+
+    def finish(self, code: int) -> int:
+        """Do what an interpreter does at its end; return the exit code."""
+        threading._shutdown()  # type: ignore[attr-defined] # waits for threads
+        atexit._run_exitfuncs()
+        failed = not flush_standard_streams()
+        self.drop_modules()
+        failed |= not flush_standard_streams()
+        return FLUSH_FAILED if failed and code == 0 else code
+
+    def drop_modules(self) -> None:
+        """Let go of the script's modules, so that files it left open are written to their end."""
+        names = [name for name in sys.modules if name not in self.loaded or name == "__main__"]
+        modules = [sys.modules.pop(name) for name in names]
+        watched = [weakref.ref(module) for module in modules if module is not self.harness]
+        del modules
+        gc.collect()
+        for reference in reversed(watched):
+            module = reference()
+            if isinstance(module, types.ModuleType):
+                for name in list(module.__dict__):
+                    if name != "__builtins__":
+                        module.__dict__[name] = None
+        gc.collect()
+
+
+def rehearse(harness: dict[str, Any], times: int) -> None:
+    """Do what comes in every run, so that what Python prepares at first use is there already.
+
+    No script has any part in it.
+    """
+
+    def main(number: int, text: str | None = None) -> dict[str, Any]:
+        return {"number": number, "text": text}
+
+    inputs = {"number": 1, "text": "text"}
+    for _ in range(times):
+        harness["look_for_main"](SAMPLE.encode())
+        compile(SAMPLE, "/sample.py", "exec", dont_inherit=True)
+        arguments = harness["typed_arguments"](main, json.loads(json.dumps(inputs)))
+        json.dumps(main(**arguments), default=harness["plain"], ensure_ascii=False, allow_nan=False)
+
+
+def exit_code_of(main: Any) -> int:
+    """Call main; return the exit code that an interpreter would end with."""
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code & 0xFF
+        sys.stdout.flush()
+        sys.stderr.write(f"{code}\n")
+        return 1
+    return 0
+
+
+def open_standard_streams() -> None:
+    sys.stdin = sys.__stdin__ = _stream(0, "rb", "<stdin>", "surrogateescape")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, "wb", "<stdout>", "surrogateescape")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "wb", "<stderr>", "backslashreplace")  # type: ignore[misc]
+
+
+def _stream(descriptor: int, mode: str, name: str, errors: str) -> io.TextIOWrapper:
+    binary: Any = open(descriptor, mode, closefd=False)
+    binary.raw.name = name
+    newline = None if mode == "rb" else "\n"
+    text: Any = io.TextIOWrapper(
+        binary, "utf-8", errors, newline, line_buffering=name == "<stderr>"
+    )
+    text.mode = mode[0]
+    opened: io.TextIOWrapper = text
+    return opened
+
+
+def flush_standard_streams() -> bool:
+    """Return whether all of it could be written."""
+    written = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except Exception:
+            written = False
+    return written
+
+
+def enter_environment() -> None:
+    """Do what an interpreter of an environment does at its start, its ``.pth`` files included."""
+    fields = type(sys.flags).__match_args__
+    set_item = ctypes.pythonapi.PyStructSequence_SetItem
+    set_item.argtypes = [ctypes.py_object, ctypes.c_ssize_t, ctypes.py_object]
+    zero = ctypes.py_object(0)
+    ctypes.pythonapi.Py_IncRef(zero)
+    # Programs that start a Python like theirs pass these on.
+    set_item(sys.flags, fields.index("no_site"), zero)
+    site.main()

@@ -1,0 +1,159 @@
+"""The zygote's process: a loop that takes runs from one worker and watches all it forked.
+
+Started as ``python -I -S -B`` with next to no environment. It has one thread and speaks to the
+worker over one socket that keeps messages apart: each is the head of an order with the descriptors
+of its run. It ends when the socket does and no run is left, or by itself after some idle time. The
+kernel ends every run with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.seccomp import build_filter
+from executors.script.warm.interpreter import WarmInterpreter
+from executors.script.warm.run import WarmRun, refuse
+
+READY = b"ready"
+HEAD_BYTES = 64 * 1024
+MOST_DESCRIPTORS = 16
+
+
+class Zygote:
+    def __init__(
+        self, control: socket.socket, interpreter: WarmInterpreter, settings: dict[str, Any]
+    ) -> None:
+        """control: from the worker. settings: ``idle_s``, how long to wait for the next run, and
+        ``frame``, see ``build_frame``."""
+        self.control = control
+        self.interpreter = interpreter
+        self.idle_s = settings["idle_s"]
+        self.frame = settings["frame"]
+        self.spare: WarmRun | None = None
+        self.runs: set[WarmRun] = set()
+        self.heard: set[tuple[WarmRun, int]] = set()
+        """What of runs is listened to."""
+        self.poll = select.poll()
+        self.poll.register(control.fileno(), select.POLLIN)
+        self.is_open = True
+
+    def serve(self) -> None:
+        idle_since = time.monotonic()
+        self.keep_spare()
+        while self.is_open or self.runs:
+            now = time.monotonic()
+            if self.runs:
+                due, idle_since = min(run.next_look() for run in self.runs), now
+            else:
+                due = idle_since + self.idle_s
+                if now >= due:
+                    return
+            events = self.poll.poll(max(0.0, due - now) * 1000 + 1)
+            self.handle({descriptor for descriptor, _ in events})
+
+    def handle(self, ready: set[int]) -> None:
+        now = time.monotonic()
+        if self.spare is not None and self.spare.guard in ready:
+            self.drop_spare()  # The next one will tell the reason.
+        for run in list(self.runs):
+            if run.guard in ready or run.is_stuck(now):
+                self.end(run)
+                continue
+            if run.status_reader in ready:
+                self.stop_listening(run, run.status_reader)
+                run.hear()
+            if run.is_reported:
+                self.stop_listening(run, run.order_fd)
+            else:
+                run.look(now, told=run.order_fd in ready)
+                if run.reason:
+                    self.stop_listening(run, run.order_fd)
+        if self.control.fileno() in ready:
+            self.take()
+        elif not self.runs:
+            self.keep_spare()
+
+    def take(self) -> None:
+        """Take one run from the worker."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, HEAD_BYTES, MOST_DESCRIPTORS)
+        except ConnectionResetError:
+            data, descriptors = b"", []
+        if not data:
+            self.is_open = False
+            self.poll.unregister(self.control.fileno())
+            return
+        head = marshal.loads(data)  # noqa: S302 - from our own worker
+        run = self.spare or WarmRun(self.frame, self.interpreter)
+        if run is self.spare:
+            self.spare = None
+        else:
+            try:
+                run.prepare()
+            except OSError as error:
+                refuse(descriptors, error)
+                return
+            self.poll.register(run.guard, select.POLLIN)
+        run.hand_over(head, descriptors)
+        self.runs.add(run)
+        for descriptor in (run.order_fd, run.status_reader):
+            self.poll.register(descriptor, select.POLLIN)
+            self.heard.add((run, descriptor))
+
+    def keep_spare(self) -> None:
+        """Prepare the next run, so that it need not wait for what can be done before."""
+        if self.spare is not None or not self.is_open:
+            return
+        spare = WarmRun(self.frame, self.interpreter)
+        try:
+            spare.prepare()
+        except OSError:
+            return  # The next run will be told.
+        self.spare = spare
+        self.poll.register(spare.guard, select.POLLIN)
+
+    def drop_spare(self) -> None:
+        if self.spare is not None:
+            self.poll.unregister(self.spare.guard)
+            self.spare.abandon()
+            self.spare = None
+
+    def end(self, run: WarmRun) -> None:
+        self.stop_listening(run, run.order_fd)
+        self.stop_listening(run, run.status_reader)
+        self.poll.unregister(run.guard)
+        self.runs.discard(run)
+        run.end()
+
+    def stop_listening(self, run: WarmRun, descriptor: int) -> None:
+        if (run, descriptor) in self.heard:
+            self.heard.discard((run, descriptor))
+            self.poll.unregister(descriptor)
+
+
+def main(control_fd: int) -> None:
+    control = socket.socket(fileno=control_fd)
+    os.set_inheritable(control_fd, False)
+    settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
+    interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
+    build_filter()
+    # A script of the same user could otherwise reach our descriptors through /proc.
+    prctl(PR_SET_DUMPABLE, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    null = os.open("/dev/null", os.O_RDWR)
+    control.send(READY)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    os.close(null)
+    # What is here now is never looked at again, so that children share its pages for good.
+    gc.collect()
+    gc.freeze()
+    Zygote(control, interpreter, settings).serve()

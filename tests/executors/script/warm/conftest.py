@@ -1,0 +1,43 @@
+"""Executors with zygotes, and their cold twins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from executors.script.executor import ScriptExecutor
+from executors.script.warm.pool import Recycling
+from tests.executors.conftest import MakeFolder, Runner, executor_at
+
+MakeExecutor = Callable[..., ScriptExecutor]
+
+
+@pytest.fixture(scope="session")
+def executor(open_folder: Path) -> Iterator[ScriptExecutor]:
+    executor = executor_at("ns", open_folder, warm=True)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def run_cold(open_folder: Path, make_folder: MakeFolder, tmp_path: Path) -> Runner:
+    runner = Runner(executor_at("ns", open_folder, warm=False), make_folder, tmp_path)
+    runner.count = 1000
+    return runner
+
+
+@pytest.fixture
+def make_executor(executor: ScriptExecutor, open_folder: Path) -> Iterator[MakeExecutor]:
+    """Return a function that makes an executor with other bounds for its zygotes."""
+    made: list[ScriptExecutor] = []
+
+    def make(**bounds: float) -> ScriptExecutor:
+        recycling = Recycling(**bounds)  # type: ignore[arg-type]
+        made.append(ScriptExecutor(state_folder=open_folder / "state-ns", recycling=recycling))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
