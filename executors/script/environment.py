@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def _compile(environment: Path, python: Path) -> None:
     Not by uv, which would start the environment's interpreter, and with it code of the packages.
     What cannot be compiled, such as templates, is left to fail where it is imported.
     """
-    try:
+    with suppress(OSError, subprocess.TimeoutExpired):  # Slower to import, but whole.
         subprocess.run(
             [str(python), "-I", "-S", "-m", "compileall", "-q", "-q", str(environment / "lib")],
             env=library_environment(python),
@@ -157,8 +157,6 @@ def _compile(environment: Path, python: Path) -> None:
             umask=0o022,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        pass  # Slower to import, but whole.
 
 
 def _run(command: list[str], root: Path, python: Path) -> None:

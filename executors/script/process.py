@@ -26,6 +26,8 @@ SELECT_S = 0.05
 ALIVE_EVERY_S = 1.0
 PROGRESS_EVERY_S = 0.2
 DRAIN_S = 1.0
+BEGIN_PATIENCE_S = 10
+"""How long a stage that can be lost may take to build the sandbox."""
 STAGE_GRACE_S = KILL_PATIENCE_S + 20
 """How long after the time limit a stage that does not report is given up."""
 
@@ -108,7 +110,9 @@ class RunProcess:
             for descriptor in (report_r, *streams):
                 os.set_blocking(descriptor, False)
                 selector.register(descriptor, selectors.EVENT_READ)
-            give_up = time.monotonic() + self._limits.timeout_s + STAGE_GRACE_S
+            started = time.monotonic()
+            give_up = started + self._limits.timeout_s + STAGE_GRACE_S
+            begin_by = started + BEGIN_PATIENCE_S if self._starter.can_be_lost else give_up
             chores = _Chores(self._check_alive, self._tell_progress)
             while report_r in selector.get_map():
                 for key, _ in selector.select(SELECT_S):
@@ -116,7 +120,7 @@ class RunProcess:
                 now = time.monotonic()
                 self._log.tick(now)
                 chores.tick(now)
-                if now > give_up:
+                if now > give_up or (now > begin_by and not self._room.is_taken):
                     return
             # Everything is dead, so what is left in the pipes is all there will ever be.
             drained_by = time.monotonic() + DRAIN_S

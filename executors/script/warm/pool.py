@@ -282,29 +282,32 @@ class WarmStart(Starter):
             self._python = {"executable": str(python), "has_environment": has_environment}
 
     def start(self, theirs: Channels, commands: int) -> None:
-        head = {
-            "limits": self._limits.model_dump(),
-            "uid": self._launch.uid,
-            "gid": self._launch.gid,
-        }
-        # Inputs and secrets go past the zygote: only its children read this file, process 1 the
-        # first part and the script's process the second.
-        order = os.memfd_create("order")
         try:
-            plan = self._launch.sandbox or {}
-            own = {name: part for name, part in plan.items() if name not in FRAME}
-            rules = {"rules": own.pop("rules", {})}
-            first = marshal.dumps({**head, "sandbox": own}, MARSHAL_VERSION)
-            script = self._launch.order(self._limits, python=self._python, sandbox=rules)
-            os.write(order, b"".join((len(first).to_bytes(8, "big"), first, script)))
-            socket.send_fds(
-                self._zygote.control,
-                [marshal.dumps(head, MARSHAL_VERSION)],
-                [order, *theirs.all(), *self._launch.held],
-            )
+            with self._write_order() as order:
+                socket.send_fds(
+                    self._zygote.control,
+                    [marshal.dumps(self._head(), MARSHAL_VERSION)],
+                    [order.fileno(), *theirs.all(), *self._launch.held],
+                )
         finally:
-            os.close(order)
             theirs.close()
+
+    def _head(self) -> dict[str, Any]:
+        """Return the part of the order that the zygote itself may know."""
+        launch = self._launch
+        return {"limits": self._limits.model_dump(), "uid": launch.uid, "gid": launch.gid}
+
+    def _write_order(self) -> IO[bytes]:
+        """Return the order in a file that only the zygote's children read: process 1 its first
+        part, the script's process the second."""
+        plan = self._launch.sandbox or {}
+        own = {name: part for name, part in plan.items() if name not in FRAME}
+        rules = {"rules": own.pop("rules", {})}
+        first = marshal.dumps({**self._head(), "sandbox": own}, MARSHAL_VERSION)
+        script = self._launch.order(self._limits, python=self._python, sandbox=rules)
+        file = open(os.memfd_create("order"), "wb", buffering=0)  # noqa: PTH123, SIM115 - a number
+        file.write(b"".join((len(first).to_bytes(8, "big"), first, script)))
+        return file
 
     def end(self, room: Room, report: int, *, reported: bool) -> None:
         if not reported and not ends_in_time(report, KILL_PATIENCE_S + 5):

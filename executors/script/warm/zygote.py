@@ -38,6 +38,8 @@ class Zygote:
         self.idle_s = settings["idle_s"]
         self.frame = settings["frame"]
         self.spare: WarmRun | None = None
+        self.may_prepare = True
+        """False when the last spare ended at once; then the next run tells the reason."""
         self.runs: set[WarmRun] = set()
         self.heard: set[tuple[WarmRun, int]] = set()
         """What of runs is listened to."""
@@ -62,7 +64,7 @@ class Zygote:
     def handle(self, ready: set[int]) -> None:
         now = time.monotonic()
         if self.spare is not None and self.spare.guard in ready:
-            self.drop_spare()  # The next one will tell the reason.
+            self.drop_spare()
         for run in list(self.runs):
             if run.guard in ready or run.is_stuck(now):
                 self.end(run)
@@ -91,6 +93,7 @@ class Zygote:
             self.is_open = False
             self.poll.unregister(self.control.fileno())
             return
+        self.may_prepare = True
         head = marshal.loads(data)  # noqa: S302 - from our own worker
         run = self.spare or WarmRun(self.frame, self.interpreter)
         if run is self.spare:
@@ -110,13 +113,14 @@ class Zygote:
 
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
-        if self.spare is not None or not self.is_open:
+        if self.spare is not None or not (self.is_open and self.may_prepare):
             return
         spare = WarmRun(self.frame, self.interpreter)
         try:
             spare.prepare()
         except OSError:
-            return  # The next run will be told.
+            self.may_prepare = False
+            return
         self.spare = spare
         self.poll.register(spare.guard, select.POLLIN)
 
@@ -125,6 +129,7 @@ class Zygote:
             self.poll.unregister(self.spare.guard)
             self.spare.abandon()
             self.spare = None
+            self.may_prepare = False
 
     def end(self, run: WarmRun) -> None:
         self.stop_listening(run, run.order_fd)

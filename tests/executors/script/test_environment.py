@@ -70,6 +70,7 @@ def test_a_script_runs_with_its_own_dependencies(
     built = build_environment(folder, root=open_folder / "environments", python=python)
 
     assert built is not None
+    assert list(built.parents[1].rglob("greeting*.pyc"))
     result = run.folder(folder, python=built)
     assert (result.outcome, result.output) == (Outcome.SUCCEEDED, "hello"), result.error
     assert "greeting" in run.folder(folder).summary  # The bare interpreter does not have it.

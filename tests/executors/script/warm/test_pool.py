@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from executors.contract import ExecutionResult, Outcome, StopReason
+from executors.script import process
 from executors.script.executor import ScriptExecutor
+from executors.script.sandbox.level import NamespaceLevel
 from executors.script.warm import pool
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
 from tests.executors.script.test_limits import wait_until
@@ -147,20 +150,19 @@ def test_a_zygote_that_does_not_start_costs_only_time(
     ]
 
 
+@pytest.mark.usefixtures("may_start_cold")
 def test_a_zygote_that_hangs_is_given_up(
     make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process, "BEGIN_PATIENCE_S", 1)
     monkeypatch.setattr(pool, "KILL_PATIENCE_S", -4)
     executor = make_executor()
     run_for(executor, folder)
     (zygote,) = executor.zygotes()
     os.kill(zygote, signal.SIGSTOP)
-    workdir = folder.parent / "work"
-    workdir.mkdir()
 
-    result = executor.execute(request_for(folder), RecordingSink(cancel_after=1), workdir=workdir)
+    run_for(executor, folder)
 
-    assert result.stop_reason is StopReason.CANCEL_REQUESTED
     assert executor.zygotes() == []
     wait_until(lambda: is_gone(zygote))
 
@@ -223,3 +225,30 @@ def test_modules_named_like_the_librarys_are_the_scripts_own(
 
     assert run.folder(folder).outcome is Outcome.SUCCEEDED
     assert run.sink.text() == "my own\n"
+
+
+def test_a_view_that_cannot_be_built_is_not_tried_again_and_again(
+    make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_plan = NamespaceLevel.plan
+
+    def broken(*arguments: object) -> dict[str, object]:
+        return {**make_plan(*arguments), "root": "/nowhere"}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NamespaceLevel, "plan", broken)
+    executor = make_executor()
+    workdir = folder.parent / "work"
+    workdir.mkdir()
+    result = executor.execute(request_for(folder), RecordingSink(), workdir=workdir)
+    (zygote,) = executor.zygotes()
+    time.sleep(0.2)
+    before = cpu_ticks(zygote)
+    time.sleep(1)
+
+    assert result.stop_reason is StopReason.COULD_NOT_START
+    assert cpu_ticks(zygote) - before < 10
+
+
+def cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))
