@@ -261,6 +261,9 @@ class ScriptExecutor(Executor):
         base = python if resource.python is None else self._interpreter(None)
         if shadows_library(Path(resource.folder)) or not has_base(python, base):
             return None
+        # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
+        if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
+            return None
         return base
 
     def _gather(
@@ -308,9 +311,14 @@ class ScriptExecutor(Executor):
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
-            # In a sandbox it stands alone, so nobody has to pass the folders above it.
-            uid = None if self.level.hides_machine else self._uid
-            if not can_start(Path(python), uid):
+            # What an environment holds came with packages. Where runs are in a sandbox, it is
+            # started there and nowhere else.
+            usable = (
+                os.access(python, os.X_OK)
+                if self.level.hides_machine
+                else can_start(Path(python), self._uid)
+            )
+            if not usable:
                 raise NoInterpreter(
                     f"The user of a run cannot start {python}. Build environments where every "
                     "user may enter, on an interpreter that every user may start."

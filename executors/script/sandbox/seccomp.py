@@ -134,9 +134,9 @@ UNIX, INET, INET6 = 1, 2, 10
 NAMESPACES = NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 TERMINAL_AND_OWNER = (0x5412, 0x541C, 0x8901, 0x8902)
 """TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP: typing for others, signals to others."""
-PIPE_SIZE_AND_OWNER = (1031, 8, 10, 15, 1026)
-"""F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_SETOWN_EX, F_NOTIFY: memory uncounted, signals to others,
-watching folders."""
+PIPE_SIZE_AND_OWNER = (1031, 8, 10, 15, 1026, 1024, 1025)
+"""F_SETPIPE_SZ, F_SETOWN, F_SETSIG, F_SETOWN_EX, F_NOTIFY, F_SETLEASE, F_GETLEASE: memory
+uncounted, signals to others, watching folders, holding up whoever else opens a file."""
 SOL_SOCKET = 1
 BUFFER_SIZES = (7, 8, 32, 33)
 """SO_SNDBUF, SO_RCVBUF and their FORCE forms: memory uncounted."""

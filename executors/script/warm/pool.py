@@ -127,6 +127,8 @@ class Zygotes:
             with self._lock:
                 zygote.active -= 1
                 zygote.used_at = time.monotonic()
+                if zygote in self._leaving and not zygote.active:
+                    zygote.close()
 
     def drop(self, zygote: Zygote) -> None:
         """End a zygote that does not do its work, and every run it has."""
@@ -206,8 +208,10 @@ class Zygotes:
 
     def _retire(self, key: Key) -> None:
         zygote = self._zygotes.pop(key)
-        zygote.close()
         self._leaving.append(zygote)
+        # Not under a thread that is about to send: the number could be another socket's by then.
+        if not zygote.active:
+            zygote.close()
 
     def _reap(self) -> None:
         self._leaving = [gone for gone in self._leaving if gone.process.poll() is None]

@@ -161,8 +161,14 @@ def watch_what_others_do(lab):
     """The machine's /usr is everybody's: to see it used is to see others work."""
     watch = LIBC.inotify_init1(0)
     reached = ["inotify"] if LIBC.inotify_add_watch(watch, b"/usr/bin", 0x20) >= 0 else []
-    folder = os.open("/usr/bin", os.O_RDONLY)
-    return reached + that_work({"dnotify": lambda: fcntl.fcntl(folder, 1026, 1)})
+    folder, own = os.open("/usr/bin", os.O_RDONLY), os.open(__file__, os.O_RDONLY)
+    return reached + that_work(
+        {
+            "dnotify": lambda: fcntl.fcntl(folder, 1026, 1),
+            # Whoever else opens the file then waits.
+            "lease": lambda: fcntl.fcntl(own, 1024, fcntl.F_RDLCK),
+        }
+    )
 
 
 def find_secrets_in_the_environment(lab):
