@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from executors.script.level import MachineProblem
@@ -113,6 +114,11 @@ def _answers(python: str, uid: int | None) -> bool:
 
 def library_environment(python: Path) -> dict[str, str]:
     """Return what a copied interpreter needs to find its shared library; empty for others."""
+    return dict(_library_environment(python))
+
+
+@cache
+def _library_environment(python: Path) -> dict[str, str]:
     home = Path(os.path.realpath(python)).parent.parent
     is_copy = (home / ".execfabric-copy").exists()
     return {"LD_LIBRARY_PATH": str(home / "lib")} if is_copy else {}
