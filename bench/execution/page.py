@@ -28,7 +28,7 @@ machine, or of another day, mean little.
 MEANING = """\
 *Bare* starts the interpreter on the script and reads its output. *Celery* is a hand-written task
 that does the same in a worker: no login, no rights, no isolation, no record. *ExecFabric* is one
-HTTP request that submits and one that waits for the result, with token, rights, input check,
+HTTP request that submits and waits for the result, with token, rights, input check,
 audit trail, isolated run and stored result. All three start the same interpreter.
 """
 
