@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
-from tenants.postgresql.owner import OwnerSession
+from tenants.postgresql.owner import open_owner_session
 from tests.owner import owner_connection
 
 pytest_plugins = ["tests.live"]
@@ -107,7 +107,7 @@ def _enter(name: str) -> Iterator[Any]:
 def owner_session(db: None) -> Iterator[None]:
     """Everything the test does, opening tenants among it, is the owner's and is rolled back."""
     public = connections["default"]
-    session = OwnerSession({**public.settings_dict, **settings.DATABASE_OWNER}, "default")
+    session = open_owner_session(public)
     connections["default"] = session
     try:
         with transaction.atomic():

@@ -28,7 +28,6 @@ def log_cursor(text: str) -> int:
 
 def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
-
     if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
 

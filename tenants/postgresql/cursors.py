@@ -41,12 +41,16 @@ class FollowingCursor(CursorMixin, ClientCursor[Any]):
     before_each: Callable[[], None] | None = None
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        _prepare(self, query)
+        self._come_before(query)
         return super().execute(query, params, **options)
 
     def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
-        _prepare(self, query)
+        self._come_before(query)
         super().executemany(query, params_seq, **options)
+
+    def _come_before(self, query: Any) -> None:
+        if self.before_each is not None:
+            self.before_each()
 
 
 class OneStatementCursor(FollowingCursor):
@@ -60,6 +64,10 @@ class OneStatementCursor(FollowingCursor):
         """Refuse: a switch while rows still arrive would throw the rest of them away."""
         raise StatementRefused("Rows are not streamed in a session of the application.")
 
+    def _come_before(self, query: Any) -> None:
+        _require_plain(self, query)
+        super()._come_before(query)
+
     def _execute_send(self, query: Any, *, force_extended: bool = False, **options: Any) -> None:
         super()._execute_send(query, force_extended=True, **options)
 
@@ -70,16 +78,10 @@ class PlainServerCursor(ServerSideCursor):
     before_each: Callable[[], None] | None = None
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        _prepare(self, query)
+        _require_plain(self, query)
+        if self.before_each is not None:
+            self.before_each()
         return super().execute(query, params, **options)  # type: ignore[misc]  # untyped mixin
-
-
-def _prepare(cursor: FollowingCursor | PlainServerCursor, query: Any) -> None:
-    """Refuse what is not plain, where only that is sent; then go where the statement belongs."""
-    if not isinstance(cursor, FollowingCursor) or isinstance(cursor, OneStatementCursor):
-        _require_plain(cursor, query)
-    if cursor.before_each is not None:
-        cursor.before_each()
 
 
 def _require_plain(cursor: Any, query: Any) -> None:

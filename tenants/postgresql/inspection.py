@@ -92,8 +92,7 @@ def _only_problems(find: Callable[[Any, Scope], Iterator[tuple[str, str]]]) -> Q
 def _login(cursor: Any, scope: Scope) -> Iterator[str]:
     name = scope.login.name
     cursor.execute(
-        "SELECT rolcanlogin, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication "
-        "OR rolbypassrls FROM pg_roles WHERE rolname = %s",
+        f"SELECT rolcanlogin, {roles.POWERS} FROM pg_roles WHERE rolname = %s",  # noqa: S608
         [name],
     )
     found = cursor.fetchone()
@@ -137,8 +136,7 @@ def _role_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
     """Yield (schema, problem) for roles that are missing, have powers, or strange members."""
     wanted = {scope.role(schema): schema for schema in (roles.PUBLIC_SCHEMA, *scope.schemas)}
     cursor.execute(
-        "SELECT r.rolname, r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole "
-        "OR r.rolreplication OR r.rolbypassrls, "
+        f"SELECT r.rolname, rolcanlogin OR {roles.POWERS}, "  # noqa: S608
         "coalesce((SELECT array_agg(m.rolname::text ORDER BY 1) FROM pg_auth_members am "
         "JOIN pg_roles m ON m.oid = am.member WHERE am.roleid = r.oid "
         "AND (am.set_option OR am.inherit_option)), '{}'), "
@@ -165,8 +163,7 @@ def _role_problems(cursor: Any, scope: Scope) -> Iterator[tuple[str, str]]:
 
 def _group(cursor: Any, scope: Scope) -> Iterator[str]:
     cursor.execute(
-        "SELECT r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole "
-        "OR r.rolreplication OR r.rolbypassrls, "
+        f"SELECT rolcanlogin OR {roles.POWERS}, "  # noqa: S608
         "ARRAY(SELECT g.rolname::text FROM pg_auth_members am "
         "JOIN pg_roles g ON g.oid = am.roleid WHERE am.member = r.oid ORDER BY 1), "
         "ARRAY(SELECT m.rolname::text FROM pg_auth_members am "

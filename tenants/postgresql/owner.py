@@ -45,7 +45,7 @@ def as_owner() -> Iterator[None]:
         return
     if before.in_atomic_block:
         raise RuntimeError("The owner's session cannot join the transaction at hand.")
-    owner = _open_session(before)
+    owner = open_owner_session(before)
     connections[DEFAULT_DB_ALIAS] = owner
     try:
         yield
@@ -60,7 +60,11 @@ def require_owner() -> None:
         raise OwnerUnknown(UNKNOWN)
 
 
-def _open_session(before: Any) -> OwnerSession:
+def open_owner_session(before: Any) -> OwnerSession:
+    """Return a session of the owner, on the database and in the schema of before.
+
+    Raises OwnerUnknown.
+    """
     if settings.DATABASE_OWNER is None:
         raise OwnerUnknown(UNKNOWN)
     owner = OwnerSession({**before.settings_dict, **settings.DATABASE_OWNER}, DEFAULT_DB_ALIAS)

@@ -33,6 +33,8 @@ TEMPLATE = "tenant_template"
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A role's name is made of it and must fit PostgreSQL's 63 bytes."""
 NO_POWERS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+POWERS = "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
+"""SQL, over pg_roles, for having any of them."""
 
 
 class LoginNotOurs(Conflict):
@@ -183,8 +185,7 @@ def replace_policies(cursor: Any, *, database: str) -> None:
 def _ensure_role(cursor: Any, name: str, kind: str) -> None:
     """Create role name, or correct it. kind is what it is: LOGIN or NOLOGIN, and inheritance."""
     cursor.execute(
-        "SELECT rolcanlogin, rolinherit, rolsuper OR rolcreatedb OR rolcreaterole "
-        "OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = %s",
+        f"SELECT rolcanlogin, rolinherit, {POWERS} FROM pg_roles WHERE rolname = %s",  # noqa: S608
         [name],
     )
     found = cursor.fetchone()

@@ -22,7 +22,10 @@ def tenants_visible_to(actor: Actor) -> QuerySet[Tenant]:
 
 
 def customer_schemas() -> list[str]:
-    """Return the schema of every tenant but the platform, whatever its status, that is there."""
+    """Return the schema of every tenant but the platform, whatever its status, that is there.
+
+    Needs a session of the owner: nobody else reads the catalogue.
+    """
     names = set(
         Tenant.objects.exclude(kind=TenantKind.PLATFORM).values_list("schema_name", flat=True)
     )
