@@ -121,7 +121,8 @@ def lab(user: int, open_folder: Path) -> Iterator[dict[str, Any]]:
         "platform_pid": os.getpid(),
         "victim_pid": victim.pid,
         "victim_mark": mark,
-        "daemon_mark": str(10_000 + secrets.randbelow(1_000_000)),
+        # Seconds to sleep, and found by them: a short number stands in a browser's arguments, too.
+        "daemon_mark": f"{10_000 + secrets.randbelow(90_000)}.{secrets.randbelow(10**12):012}",
         "tcp_port": tcp.getsockname()[1],
         "udp_port": udp.getsockname()[1],
         "unix_path": str(folder / "socket"),
