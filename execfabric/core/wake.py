@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -20,6 +20,9 @@ from .redis import client
 logger = structlog.get_logger(__name__)
 Seen = TypeVar("Seen")
 
+LOG, PROGRESS = "log", "progress"
+"""Kinds of news that whoever waits for something else need not look at."""
+ANYTHING = "1"
 LONGEST_SILENCE_S = 10.0
 """A waiter looks again after this long even if nothing was announced (a lost message)."""
 
@@ -57,13 +60,16 @@ class _Seats:
 _seats = _Seats()
 
 
-def announce(topic: str) -> None:
-    """Wake those who wait for topic in this schema, once the transaction at hand has committed."""
+def announce(topic: str, news: str = ANYTHING) -> None:
+    """Wake those who wait for topic in this schema, once the transaction at hand has committed.
+
+    news is LOG or PROGRESS where no more than that changed.
+    """
     channel = _channel(topic)
 
     def publish() -> None:
         try:
-            client().publish(channel, "1")
+            client().publish(channel, news)
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
             logger.warning("wake.publish_failed", channel=channel, error=str(error))
@@ -78,31 +84,40 @@ def wait_until(
     enough: Callable[[Seen], bool],
     timeout_s: float,
     waiter: str,
+    unmoved_by: Container[str] = (),
 ) -> Seen:
     """Return ``look()`` as soon as ``enough`` says so, else what it is after timeout_s seconds.
 
-    waiter names the account in this schema that waits. Where too many wait already, it is answered
-    at once with what there is, and so without Redis. Must not be called in a transaction: the wait
-    would hold it open.
+    News of a kind in unmoved_by is no reason to look. waiter names the account in this schema that
+    waits. Where too many wait already, it is answered at once with what there is, and so without
+    Redis. Must not be called in a transaction: the wait would hold it open.
     """
     if timeout_s <= 0:
         return look()
     with _seats.seat(f"{current_schema()}:{waiter}") as seated:
-        return _wait(topic, look, enough, timeout_s) if seated else look()
+        return _wait(topic, look, enough, timeout_s, unmoved_by) if seated else look()
 
 
 def _wait(
-    topic: str, look: Callable[[], Seen], enough: Callable[[Seen], bool], timeout_s: float
+    topic: str,
+    look: Callable[[], Seen],
+    enough: Callable[[Seen], bool],
+    timeout_s: float,
+    unmoved_by: Container[str],
 ) -> Seen:
     # Subscribed before the first look, so a change between the two is not missed.
     deadline = time.monotonic() + timeout_s
     try:
         with client().pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(_channel(topic))
-            seen = look()
-            while not enough(seen) and (left := deadline - time.monotonic()) > 0:
-                subscription.get_message(timeout=min(left, LONGEST_SILENCE_S))
-                seen = look()
+            seen, look_by = look(), time.monotonic() + LONGEST_SILENCE_S
+            while not enough(seen) and (now := time.monotonic()) < deadline:
+                look_by = min(look_by, deadline)
+                message = subscription.get_message(timeout=max(0.0, look_by - now))
+                # None can also be what the server says about the subscription itself.
+                heard = message is not None and message["data"] not in unmoved_by
+                if heard or time.monotonic() >= look_by:
+                    seen, look_by = look(), time.monotonic() + LONGEST_SILENCE_S
             return seen
     except redis.RedisError as error:
         logger.warning("wake.wait_failed", topic=topic, error=str(error))

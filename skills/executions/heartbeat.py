@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,8 @@ logger = structlog.get_logger(__name__)
 
 BEAT_S = 1.0
 """How soon the worker hears of a cancel. The lease itself is written more rarely."""
+TICK_S = 0.2
+"""Between two turns of what is done beside the beats: the log becomes visible that often."""
 LAST_BEAT_S = 10.0
 """How long the end of a run waits for a beat in progress."""
 
@@ -31,7 +34,7 @@ class Heartbeat:
     renew returns whether the run should go on and raises StaleLease when the lease is lost, as
     ``lifecycle.renew_lease`` does. Anything else it raises is logged and tried again: while the
     database cannot be reached nobody else can take the run either. Connections the thread opened
-    are closed at its end.
+    are closed at its end. What ``beside`` is given is called every TICK_S in the same thread.
     """
 
     def __init__(self, renew: Callable[[], bool], *, every_s: float = BEAT_S) -> None:
@@ -39,6 +42,7 @@ class Heartbeat:
         self._every_s = every_s
         self._go_on = True
         self._over = threading.Event()
+        self._beside: Callable[[], None] = lambda: None
         context = contextvars.copy_context()  # Its log lines carry the request id, too.
         self._thread = threading.Thread(
             target=context.run, args=(self._beat_until_over,), name="heartbeat", daemon=True
@@ -61,10 +65,20 @@ class Heartbeat:
         """Return whether the run should go on: nobody asked to cancel it, and the lease is held."""
         return self._go_on
 
+    def beside(self, chore: Callable[[], None]) -> None:
+        """Call chore, which never raises, every TICK_S from now on."""
+        self._beside = chore
+
     def _beat_until_over(self) -> None:
+        beats_at = time.monotonic() + self._every_s
         try:
-            while not self._over.wait(self._every_s) and self._beat():
-                pass
+            while not self._over.wait(min(self._every_s, TICK_S)):
+                self._beside()
+                if time.monotonic() < beats_at:
+                    continue
+                if not self._beat():
+                    return
+                beats_at = time.monotonic() + self._every_s
         finally:
             connections.close_all()
 

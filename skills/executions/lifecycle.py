@@ -14,7 +14,6 @@ from django.db import connection
 from django.db.models import Exists, Q
 from django.utils import timezone
 
-from execfabric.core import wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import Conflict, InvalidTransition
@@ -24,6 +23,7 @@ from tenants.registry.models import OPEN_STATUSES, Tenant
 
 from .models import Artifact, Execution, LogChunk
 from .moves import advance_execution, move_execution, send_execution
+from .news import NO_NEWS, UnstoredNews
 from .states import WAITING, Status
 
 logger = structlog.get_logger(__name__)
@@ -98,9 +98,10 @@ def renew_lease(execution: Execution) -> bool:
 
 
 def append_log(execution: Execution, *, seq: int, stream: str, text: str) -> None:
-    """Store one piece of log, numbered by the worker that holds the run, and wake readers.
+    """Store one piece of log, numbered by the worker that holds the run.
 
-    Raises StaleLease, so that nothing is added to a run that is over.
+    The same again changes nothing. Raises StaleLease, so that nothing is added to a run that is
+    over. Waking readers is for the caller, who may have more.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -108,7 +109,6 @@ def append_log(execution: Execution, *, seq: int, stream: str, text: str) -> Non
         )
         if not cursor.rowcount:
             raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic)
 
 
 # One statement, so that the check costs no second way to the database. The lock makes it wait for
@@ -117,17 +117,17 @@ _INSERT_LOG = f"""
     INSERT INTO {LogChunk._meta.db_table} (seq, stream, text, at, execution_id)
     SELECT %s, %s, %s, %s, id FROM {Execution._meta.db_table}
     WHERE id = %s AND lease_token = %s FOR SHARE
+    ON CONFLICT (execution_id, seq) DO UPDATE SET seq = excluded.seq
 """  # noqa: S608 - names of our own tables
 
 
 def note_progress(execution: Execution, *, fraction: float, message: str) -> None:
-    """Store the newest progress of the run, and wake readers. Raises StaleLease."""
+    """Store the newest progress of the run; waking readers is for the caller. Raises StaleLease."""
     held = Execution.objects.filter(
         pk=execution.pk, status=Status.RUNNING, lease_token=execution.lease_token
     )
     if not held.update(progress_fraction=fraction, progress_message=message[:200]):
         raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic)
 
 
 @action(
@@ -139,16 +139,20 @@ def finish_execution(
     execution: Execution,
     result: ExecutionResult,
     artifacts: Sequence[Artifact],
+    news: UnstoredNews = NO_NEWS,
 ) -> Execution:
-    """Record how the run ended, with its artifacts, all or nothing. Raises StaleLease."""
+    """Record how the run ended, its artifacts and last news, all or nothing. Raises StaleLease."""
     held = Q(lease_token=execution.lease_token)
     outcome = Status(result.outcome.value)
     if execution.lease_token is None or execution.status != Status.RUNNING:
         raise StaleLease(GIVEN_UP)
-    if not advance_execution(execution, to=outcome, only_if=held, **_fields_of(result)):
+    if not advance_execution(execution, to=outcome, only_if=held, **_fields_of(result, news)):
         raise StaleLease(GIVEN_UP)
     if artifacts:
         Artifact.objects.bulk_create(artifacts)
+    if news.log:
+        # A piece whose storing was not answered may be there.
+        LogChunk.objects.bulk_create(news.log, ignore_conflicts=True, batch_size=100)
     return execution
 
 
@@ -211,9 +215,12 @@ def _on_its_own(execution: Execution) -> Iterator[None]:
         logger.exception("scan.execution_failed", execution=str(execution.pk))
 
 
-def _fields_of(result: ExecutionResult) -> dict[str, Any]:
+def _fields_of(result: ExecutionResult, news: UnstoredNews) -> dict[str, Any]:
     usage = result.usage
+    fraction, message = news.progress or (None, "")
+    progress = {"progress_fraction": fraction, "progress_message": message[:200]}
     return {
+        **(progress if news.progress else {}),
         "stop_reason": result.stop_reason.value,
         "exit_code": result.exit_code,
         "output": result.output,

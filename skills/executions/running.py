@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import structlog
-from django.db import Error as AnyDatabaseError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.connections import drop_dead_connections
 from execfabric.core.errors import Conflict, DomainError
 from execfabric.core.storage import open_file
-from executors.contract import ExecutionRequest, ExecutionResult, ExecutorError, Limits, Stream
+from executors.contract import ExecutionRequest, ExecutionResult, ExecutorError, Limits
 from executors.registry import EXECUTORS
 from skills.catalogue.models import SkillVersion
 from skills.catalogue.workspace import sync_script
@@ -24,6 +21,7 @@ from skills.catalogue.workspace import sync_script
 from . import lifecycle, outcomes
 from .heartbeat import Heartbeat, renewal_of
 from .inputs import files_of
+from .live_log import LiveSink
 from .models import Execution
 from .recording import record_result
 from .run_folders import make_run_folder
@@ -44,40 +42,13 @@ def run_execution(execution_id: str) -> None:
         return
     # The folder outlives the recording, which reads the artifacts in it.
     with Heartbeat(renewal_of(execution)) as heartbeat, ExitStack() as folders:
-        result = _result_of(execution, heartbeat.alive, folders)
-        record_result(actor, execution, result)
+        sink = LiveSink(execution, heartbeat.alive)
+        heartbeat.beside(sink.store)
+        result = _result_of(execution, sink, folders)
+        record_result(actor, execution, result, sink.rest())
 
 
-class LiveSink:
-    """Stores log and progress as they come. What cannot be stored is no reason to end the run."""
-
-    def __init__(self, execution: Execution, alive: Callable[[], bool]) -> None:
-        self.execution = execution
-        self.alive = alive
-        self.seq = 0
-
-    def log(self, stream: Stream, text: str) -> None:
-        self.seq += 1
-        self._store(lifecycle.append_log, seq=self.seq, stream=stream, text=text)
-
-    def progress(self, fraction: float, message: str) -> None:
-        self._store(lifecycle.note_progress, fraction=fraction, message=message)
-
-    def _store(self, service: Callable[..., None], **news: object) -> None:
-        try:
-            service(self.execution, **news)
-        except lifecycle.StaleLease:
-            pass  # The heartbeat hears of it too, and ends the run.
-        except AnyDatabaseError as error:
-            logger.warning(
-                "execution.news_lost", execution=str(self.execution.pk), error=str(error)
-            )
-            drop_dead_connections()
-
-
-def _result_of(
-    execution: Execution, alive: Callable[[], bool], folders: ExitStack
-) -> ExecutionResult:
+def _result_of(execution: Execution, sink: LiveSink, folders: ExitStack) -> ExecutionResult:
     """Run it; whatever keeps it from starting or ending is a result too, never a lost record."""
     was_started = False
     try:
@@ -87,10 +58,10 @@ def _result_of(
         executor.validate(request.resource)
         workdir = folder / "run"
         workdir.mkdir()
-        if not alive():
+        if not sink.alive():
             return outcomes.not_started_any_more()
         was_started = True
-        return executor.execute(request, LiveSink(execution, alive), workdir=workdir)
+        return executor.execute(request, sink, workdir=workdir)
     except Exception as error:  # A run that breaks us still ends in a record.
         if was_started:
             logger.exception("execution.broke", execution=str(execution.pk))
