@@ -48,6 +48,7 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 bench: venv ## Measure and write docs/benchmarks*.md (ten minutes)
 	$(PY) -m bench.execution --write docs/benchmarks.md
 	$(PY) -m bench.isolation --write docs/benchmarks-isolation.md
+	$(PY) -m bench.log --write docs/benchmarks-log.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist
