@@ -63,7 +63,8 @@ def prepare_for_runs(sender: Any, **_signal: Any) -> None:
     if "executions" not in sender.app.amqp.queues.consume_from:
         return
     try:
-        EXECUTORS.get("script").check()
+        for kind in EXECUTORS.kinds():
+            EXECUTORS.get(kind).check()
     except ExecutorError as error:
         sys.exit(f"The worker does not start: {error}")
     sweep_run_folders()

@@ -102,8 +102,8 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
 
 def _resource_of(version: SkillVersion) -> dict[str, JsonValue]:
     script = version.script_version
-    if script is None:
-        raise ExecutorError(f"Skill version {version} names no script.")
+    if script is None:  # The database sees to it: of another kind than script.
+        return dict(version.resource)
     synced = sync_script(script)
     return {
         "folder": str(synced.folder),
