@@ -19,6 +19,7 @@ from execfabric.core.errors import Conflict, InvalidTransition, Postponed
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import require_move
 from executors.contract import ExecutionResult
+from skills.catalogue.models import Skill
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
@@ -78,7 +79,9 @@ def claim_execution(
     )
     if not rows:
         raise _why_not_claimed(execution_id)
-    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, rows[0][: len(_FIELDS)])
+    *values, skill, _ = rows[0]
+    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
+    execution.skill = Skill(pk=execution.skill_id, name=skill)
     execution.version = known_version(execution.version_id)
     execution.is_limited = limits_are_kept
     wake.announce(execution.topic, execution.status)
@@ -95,7 +98,7 @@ _CLAIM = f"""
         AND tenant.schema_name = %s AND tenant.status = ANY(%s)
         AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
     RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
-        left(skill.name || ' ' || execution.id, 200) AS label
+        skill.name, left(skill.name || ' ' || execution.id, 200) AS label
 """  # noqa: S608 - names of our own columns
 
 
@@ -220,13 +223,7 @@ def _end(execution: Execution, outcome: Status, result: ExecutionResult) -> bool
     }
     held = {"id": execution.pk, "lease_token": execution.lease_token, "status": Status.RUNNING}
     update, values = statements.update_of(Execution, changes, where=held)
-    label = "left((SELECT name FROM catalogue_skill WHERE id = skill_id) || ' ' || id, 200)"
-    rows = write_recorded(
-        f"{update} RETURNING {label} AS label",
-        values,
-        about=Execution(pk=execution.pk),
-        taken={"target_label": "label"},
-    )
+    rows = write_recorded(f"{update} RETURNING id", values, about=execution)
     if rows:
         for name, value in changes.items():
             setattr(execution, name, value)

@@ -27,10 +27,10 @@ def tenant_is_open() -> bool:
 
 def lock() -> None:
     """Wait until nobody else counts the runs of this tenant; held until the transaction ends."""
-    statements.send(_PASS, [])
+    statements.send(_LOCK, [])
 
 
-_PASS = """
+_LOCK = """
     INSERT INTO executions_turnstile (id) VALUES (1)
     ON CONFLICT (id) DO UPDATE SET id = excluded.id
 """

@@ -111,8 +111,10 @@ def _result_of(
         request = _request_for(execution, folder)
         executor = EXECUTORS.get(execution.version.kind)
         executor.validate(request.resource)
-        workdir = folder / "run"
-        workdir.mkdir()
+        workdir = folder
+        if request.input_files:
+            workdir = folder / "run"
+            workdir.mkdir()
         if not alive():
             return outcomes.not_started_any_more()
         was_started = True
@@ -132,7 +134,6 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
     inputs: dict[str, Any] = dict(execution.inputs)
     input_files: dict[str, Path | list[Path]] = {}
     received = folder / "inputs"
-    received.mkdir()
     for name, stored in files_of(version, inputs).items():
         if not stored:
             continue

@@ -277,7 +277,15 @@ class TestRunFolders:
 
             assert used.is_dir()
             assert not left.exists()
-        assert not used.exists()
+
+    def test_a_folder_serves_one_run_after_another_and_is_empty_each_time(self):
+        with run_folders.make_run_folder() as first:
+            (first / "inputs" / "deep").mkdir(parents=True)
+            (first / "inputs" / "private.csv").write_text("private")
+
+        with run_folders.make_run_folder() as second, run_folders.make_run_folder() as third:
+            assert second == first != third
+            assert list(second.iterdir()) == []
 
     def test_runs_sweep_now_and_then(self, monkeypatch):
         with run_folders.make_run_folder() as used:
