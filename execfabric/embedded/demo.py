@@ -127,7 +127,7 @@ def plan_children(
     """Return web, beat and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
-    runs = {"--slots": str(WORKER_SLOTS), "--ready-file": str(ready_file)}
+    runs = {"--slots": str(WORKER_SLOTS), "--sign-of-life": str(ready_file)}
     # A worker of its own beside the clock: no scan waits behind a run.
     scans = {
         "--hostname": "beat@%h",

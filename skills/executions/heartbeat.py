@@ -60,6 +60,9 @@ class Heartbeat:
     def start(self) -> None:
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         self._over.set()
         self._thread.join(LAST_BEAT_S)

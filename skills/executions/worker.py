@@ -56,6 +56,10 @@ class Worker:
         for slot in self._slots:
             slot.start()
 
+    def is_well(self) -> bool:
+        """Return whether every slot still takes runs, and their leases are kept."""
+        return self.heartbeat.is_alive() and all(slot.is_alive() for slot in self._slots)
+
     def stop(self) -> None:
         """Take no more runs; end those that go on for longer than the grace, and return then."""
         self._stopping.set()

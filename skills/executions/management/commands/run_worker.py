@@ -13,6 +13,7 @@ from executors.contract import ExecutorError
 from skills.executions.queue import DEFAULT_QUEUE
 from skills.executions.worker import GRACE_S, Worker
 
+SIGN_EVERY_S = 5.0
 QUEUE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -40,7 +41,10 @@ class Command(BaseCommand):
             "(default: %(default)s).",
         )
         parser.add_argument(
-            "--ready-file", type=Path, help="A file to touch once executions are taken."
+            "--sign-of-life",
+            type=Path,
+            metavar="FILE",
+            help="A file to touch once executions are taken, and then every few seconds.",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -58,8 +62,10 @@ class Command(BaseCommand):
             worker.start()
         except ExecutorError as error:
             raise CommandError(f"The worker does not start: {error}") from None
-        if options["ready_file"] is not None:
-            options["ready_file"].parent.mkdir(parents=True, exist_ok=True)
-            options["ready_file"].touch()
-        asked_to_stop.wait()
+        while worker.is_well():
+            if options["sign_of_life"] is not None:
+                options["sign_of_life"].parent.mkdir(parents=True, exist_ok=True)
+                options["sign_of_life"].touch()
+            if asked_to_stop.wait(SIGN_EVERY_S):
+                break
         worker.stop()
