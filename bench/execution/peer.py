@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -67,7 +66,6 @@ class PrefectTarget(Target):
         self._processes: list[subprocess.Popen[bytes]] = []
         self._port = 0
         self._deployment = ""
-        self._local = threading.local()
 
     def start(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="execfabric-bench-prefect-"))
@@ -100,7 +98,6 @@ class PrefectTarget(Target):
 
     def run_one(self, job: Job, n: int) -> float:
         began_at = time.perf_counter()
-        self._local.connection = None  # Its server closes one that is idle for some seconds.
         asked = {"parameters": {"script": str(job.script), "n": n}}
         path = f"/api/deployments/{self._deployment}/create_flow_run"
         run = self._json("POST", path, asked)
@@ -179,25 +176,25 @@ class PrefectTarget(Target):
         while True:
             try:
                 self._json("GET", "/api/health")
-            except (OSError, http.client.HTTPException, BenchError):
-                self._local.connection = None
-            else:
                 return
+            except (OSError, http.client.HTTPException, BenchError):
+                pass  # Not yet.
             if self._processes[0].poll() is not None or time.monotonic() > give_up_at:
                 log = last_lines(self.folder / "server.log")
                 raise BenchError(f"{self.name} did not start:\n{log}")
             time.sleep(0.3)
 
     def _json(self, method: str, path: str, body: object = None) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-            self._local.connection = connection
         payload = None if body is None else json.dumps(body)
         while True:
-            connection.request(method, path, payload, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            raw = response.read()
+            # A connection each: its server closes one that is idle, and its runs take seconds.
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+            try:
+                connection.request(method, path, payload, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                raw = response.read()
+            finally:
+                connection.close()
             if response.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
                 break
             time.sleep(BUSY_S)

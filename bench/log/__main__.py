@@ -180,7 +180,7 @@ def _workers_peak(instance: Instance) -> float:
     peaks = [0]
     for pid in footprint.descendants(roots):
         try:
-            if b"celery" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"run_worker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                 continue
             lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
         except OSError:

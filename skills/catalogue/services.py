@@ -175,6 +175,8 @@ def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) 
         "network": described.network,
         "timeout_s": described.timeout_s,
         "memory_bytes": described.memory_mb * MEBIBYTE,
+        "queue": described.queue,
+        "concurrency": described.concurrency,
         "tags": list(described.tags),
         "examples": list(described.examples),
     }

@@ -26,6 +26,8 @@ from .news import UnstoredNews
 logger = structlog.get_logger(__name__)
 
 CHUNK_CHARS = 32 * 1024
+MOST_AT_ONCE = 16
+"""Chunks stored in one turn: the thread is that of all runs of the worker."""
 RETRY_S = 1.0
 """How long a database that failed is left in peace."""
 LAST_STORE_S = 2.0
@@ -127,14 +129,16 @@ class LiveSink:
         if progress is not None:
             lifecycle.note_progress(self.execution, fraction=progress[0], message=progress[1])
         has_log = bool(self._chunks)
-        while self._chunks and not self._is_closed:
+        for _ in range(min(len(self._chunks), MOST_AT_ONCE)):
+            if self._is_closed:
+                break
             chunk = self._chunks[0]
             lifecycle.append_log(
                 self.execution, seq=chunk.seq, stream=chunk.stream, text=chunk.text
             )
             with self._lock:
                 self._chunks.popleft()
-        wake.announce(self.execution.topic, wake.LOG if has_log else wake.PROGRESS)
+        wake.announce(self.execution.topic, lifecycle.LOG if has_log else lifecycle.PROGRESS)
 
     def _keep(self, progress: tuple[float, str] | None) -> None:
         with self._lock:

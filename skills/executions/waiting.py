@@ -7,9 +7,10 @@ from zlib import crc32
 from execfabric.core import wake
 from execfabric.core.actor import Actor
 
+from .lifecycle import PROGRESS
 from .models import Execution, LogChunk
-from .selectors import log_after
-from .states import FINAL, WAITING
+from .selectors import log_after, read_execution
+from .states import FINAL, WAITING, Status
 
 LONGEST_WAIT_S = 30.0
 LIVE_FIELDS = ("status", "cancel_requested_at", "progress_fraction", "progress_message")
@@ -17,6 +18,7 @@ CHUNKS_AT_ONCE = 60
 """Chunks of log per answer, 32 Ki characters at most each."""
 PIECES_AT_ONCE = 5_000
 """The same where a script's two streams take turns with every word."""
+SETTLED = FINAL | WAITING
 
 
 def seconds(text: str) -> float:
@@ -38,18 +40,15 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
 
-    def look() -> str:
-        return Execution.objects.values_list("status", flat=True).get(pk=execution.pk)
-
-    wake.wait_until(
+    seen = wake.wait_until(
         execution.topic,
-        look,
-        enough=lambda status: status in FINAL | WAITING,
+        lambda: read_execution(execution.pk, in_one_of=SETTLED),
+        enough=lambda seen: seen is not None,
         timeout_s=wait_s,
         waiter=actor.username,
-        unmoved_by={wake.LOG, wake.PROGRESS},
+        heeds=lambda news: news in SETTLED,
     )
-    return Execution.objects.select_related("skill", "version", "requested_by").get(pk=execution.pk)
+    return seen or read_execution(execution.pk, in_one_of=Status.values) or execution
 
 
 def new_log(
@@ -74,7 +73,7 @@ def new_log(
         enough=lambda seen: bool(seen[0]) or seen[1],
         timeout_s=wait_s,
         waiter=actor.username,
-        unmoved_by={wake.PROGRESS},
+        heeds=lambda news: news != PROGRESS,
     )
 
 

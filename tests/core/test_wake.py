@@ -109,17 +109,17 @@ def test_news_of_a_kind_a_waiter_does_not_wait_for_is_no_reason_to_look(settings
             enough=bool,
             timeout_s=LONG_S,
             waiter="oscar",
-            unmoved_by={wake.LOG, wake.PROGRESS},
+            heeds=lambda news: news != "log",
         )
 
     waiting = threading.Thread(target=wait)
     waiting.start()
     while not looks:
         time.sleep(0.01)
-    for news in [wake.LOG, wake.PROGRESS] * 10:
-        wake.announce("tests", news)
+    for _ in range(20):
+        wake.announce("tests", "log")
     over.set()
-    wake.announce("tests")
+    wake.announce("tests", "succeeded")
     waiting.join(5)
 
     assert not waiting.is_alive()

@@ -8,16 +8,15 @@ import sys
 import textwrap
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from execfabric.celery import prepare_for_runs
 from execfabric.core.models import AuditEvent
 from executors.registry import EXECUTORS, BrokenPlugin
 from skills.catalogue.models import Skill
 from skills.executions import running
+from skills.executions.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("acme")
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "04-add-an-executor-kind.md"
@@ -166,10 +165,6 @@ def test_a_worker_that_lacks_the_kind_ends_the_run_with_the_reason(
 
 def test_a_worker_does_not_start_with_a_package_that_cannot_be_loaded(install):
     install("import nothing_of_that_name\n")
-    queues = SimpleNamespace(consume_from={"executions": None})
-    worker = SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
 
-    with pytest.raises(SystemExit, match=r"'echo' .* cannot be loaded: ModuleNotFoundError"):
-        prepare_for_runs(sender=worker)
-    with pytest.raises(BrokenPlugin):
-        EXECUTORS.kinds()
+    with pytest.raises(BrokenPlugin, match=r"'echo' .* cannot be loaded: ModuleNotFoundError"):
+        Worker(["executions"], slots=1).start()

@@ -32,7 +32,7 @@ def oscar(person):
 @pytest.fixture
 def claimed(oscar):
     execution = services.request_execution(actor=oscar.actor, skill=make_skill(), inputs={})
-    return lifecycle.claim_execution(actor=Actor.system("worker"), execution=execution)
+    return lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def sink(claimed):
 def announced(monkeypatch):
     """What waiters are told from here on."""
     news = []
-    monkeypatch.setattr(wake, "announce", lambda _topic, kind=wake.ANYTHING: news.append(kind))
+    monkeypatch.setattr(wake, "announce", lambda _topic, kind: news.append(kind))
     return news
 
 
@@ -70,7 +70,7 @@ def test_a_short_run_tells_nobody_of_its_log_but_has_one(oscar, announced):
 
     running.run_execution(str(execution.pk))
 
-    assert wake.LOG not in announced
+    assert lifecycle.LOG not in announced
     assert "greeting" in text_of(execution)
 
 
@@ -81,7 +81,7 @@ def test_what_has_gathered_is_stored_at_once_and_told_once(sink, claimed, announ
     sink.store()
     sink.store()
 
-    assert announced == [wake.LOG]
+    assert announced == [lifecycle.LOG]
     assert text_of(claimed) == "".join(f"{number}\n" for number in range(100))
     assert claimed.log_chunks.count() == 1
     claimed.refresh_from_db()
