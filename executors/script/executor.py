@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -37,6 +37,7 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
+from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
@@ -52,7 +53,7 @@ from executors.script.run_folder import (
 )
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
-from executors.script.warm.fitness import has_base, shadows_library
+from executors.script.warm.fitness import can_be_zygote, has_base, shadows_library
 from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
@@ -91,8 +92,10 @@ class ScriptExecutor(Executor):
         uid_count: int = UID_COUNT,
         warm: bool = True,
         recycling: Recycling | None = None,
+        pythons: Sequence[str | Path] = (),
     ) -> None:
-        """warm: whether runs may start from zygotes where the level allows it."""
+        """warm: whether runs may start from zygotes where the level allows it. pythons: where to
+        look for interpreters beside the usual places, see ``find_interpreters``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -101,6 +104,8 @@ class ScriptExecutor(Executor):
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
+        self._pythons = tuple(pythons)
+        self._interpreters: list[Interpreter] | None = None
         self.starts_warm = warm
         self._zygotes = Zygotes(recycling)
 
@@ -127,6 +132,14 @@ class ScriptExecutor(Executor):
         """Return the interpreter that environments are built on. Raises ExecutorError."""
         self._make_state_folder()
         return self._interpreter(None)
+
+    def interpreters(self) -> list[Interpreter]:
+        """Return the Pythons a script may ask for, the platform's own first. They are looked for
+        once: another one is found after a restart. Raises ExecutorError."""
+        if self._interpreters is None:
+            uid = None if self.level.hides_machine else self._uid
+            self._interpreters = find_interpreters(self.base_python(), uid, self._pythons)
+        return self._interpreters
 
     def validate(self, spec: dict[str, Any]) -> None:
         self._parse(spec)
@@ -258,13 +271,23 @@ class ScriptExecutor(Executor):
             return None
         if python is None:
             return self._interpreter(None)  # It only starts the shell.
-        base = python if resource.python is None else self._interpreter(None)
-        if shadows_library(Path(resource.folder)) or not has_base(python, base):
+        base = python if resource.python is None else self._base_of(python)
+        if base is None or shadows_library(Path(resource.folder)) or not has_base(python, base):
             return None
         # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
         if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
             return None
         return base
+
+    def _base_of(self, python: Path) -> Path | None:
+        """Return the interpreter of this machine that an environment's is a link to."""
+        own = self._interpreter(None)
+        if has_base(python, own):
+            return own
+        for known in self.interpreters():
+            if has_base(python, known.path) and can_be_zygote(known.version):
+                return known.path
+        return None
 
     def _gather(
         self,

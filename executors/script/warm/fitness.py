@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 NEVER_PRELOADED = {"ensurepip", "idlelib", "lib2to3", "test", "tkinter", "turtledemo"}
+OLDEST = (3, 10)
+"""What a zygote is written for; scripts on an older Python start cold."""
 SHADOWABLE = frozenset(sys.stdlib_module_names) - NEVER_PRELOADED
+
+
+def can_be_zygote(version: tuple[int, ...]) -> bool:
+    return version >= OLDEST
 
 
 def has_base(python: Path, base: Path) -> bool:
