@@ -20,7 +20,6 @@ from executors.contract import (
     Executor,
     ExecutorError,
     InvalidResource,
-    Outcome,
     Sink,
     StopReason,
     Stream,
@@ -41,7 +40,7 @@ from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.outcome import Output, build_result, read_output
+from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -53,7 +52,7 @@ from executors.script.run_folder import (
 )
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
-from executors.script.warm.fitness import can_be_zygote, has_base, shadows_library
+from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
@@ -188,9 +187,9 @@ class ScriptExecutor(Executor):
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
-            return _could_not_start("This worker cannot run scripts. Its log says why.")
+            return could_not_start("This worker cannot run scripts. Its log says why.")
         except ExecutorError as error:
-            return _could_not_start(str(error))
+            return could_not_start(str(error))
 
     def _execute_in(
         self,
@@ -271,23 +270,14 @@ class ScriptExecutor(Executor):
             return None
         if python is None:
             return self._interpreter(None)  # It only starts the shell.
-        base = python if resource.python is None else self._base_of(python)
-        if base is None or shadows_library(Path(resource.folder)) or not has_base(python, base):
+        own = self._interpreter(None)
+        base = python if resource.python is None else base_of(python, own, self.interpreters)
+        if base is None or shadows_library(Path(resource.folder)):
             return None
         # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
         if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
             return None
         return base
-
-    def _base_of(self, python: Path) -> Path | None:
-        """Return the interpreter of this machine that an environment's is a link to."""
-        own = self._interpreter(None)
-        if has_base(python, own):
-            return own
-        for known in self.interpreters():
-            if has_base(python, known.path) and can_be_zygote(known.version):
-                return known.path
-        return None
 
     def _gather(
         self,
@@ -400,12 +390,3 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
-
-
-def _could_not_start(why: str) -> ExecutionResult:
-    return ExecutionResult(
-        outcome=Outcome.FAILED,
-        stop_reason=StopReason.COULD_NOT_START,
-        summary=why.splitlines()[0],
-        error=why,
-    )

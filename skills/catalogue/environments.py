@@ -111,8 +111,7 @@ def present_environment(digest: str) -> Path:
 
 
 def _interpreter_for(lock: Lock) -> Interpreter:
-    version = tuple(int(part) for part in lock.python.split("."))
-    return interpreter_for_tag(script_executor().interpreters(), lock.tag, version)
+    return interpreter_for_tag(script_executor().interpreters(), lock.tag, lock.version)
 
 
 def _store(digest: str, environment: Path) -> None:

@@ -93,8 +93,8 @@ def register_script(
 ) -> SkillVersion:
     """Register a stored and synced bundle, bind and authorise it; see ``onboard_script``.
 
-    manifest is None when the bundle cannot be used; problem says why. lock: its Python and packages,
-    None for the platform's own Python alone. Raises InvalidInput.
+    manifest is None when the bundle cannot be used; problem says why. lock: its Python and
+    packages, None for the platform's own Python alone. Raises InvalidInput.
     """
     if manifest is None:
         raise InvalidInput(problem)

@@ -19,9 +19,6 @@ MOST_FILES = 200_000
 MOST_BYTES = 8192 * MEBIBYTE
 PACKED = ("bin", "lib")
 COMPRESSION = 3
-NOT_PACKED = {"activate", "activate.bat", "activate.csh", "activate.fish", "activate.nu",
-              "activate.ps1", "activate_this.py", "deactivate.bat", "pydoc.bat"}  # fmt: skip
-"""What every environment has in its ``bin`` by itself."""
 
 
 def pack_environment(environment: Path, target: IO[bytes]) -> None:
@@ -35,7 +32,7 @@ def pack_environment(environment: Path, target: IO[bytes]) -> None:
                 for name in sorted(files):
                     path = Path(folder, name)
                     found = path.lstat()
-                    if not stat.S_ISREG(found.st_mode) or (top == "bin" and name in NOT_PACKED):
+                    if not stat.S_ISREG(found.st_mode):
                         continue
                     entry = tarfile.TarInfo(str(path.relative_to(environment)))
                     entry.size = found.st_size

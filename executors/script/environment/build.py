@@ -8,7 +8,7 @@ from executors.script.environment.errors import EnvironmentBuildError
 from executors.script.environment.lock import lock_script
 from executors.script.environment.store import Environments
 from executors.script.environment.wanted import read_wanted
-from executors.script.interpreters import find_interpreters, interpreter_for_tag
+from executors.script.interpreters import Interpreter, find_interpreters, interpreter_for_tag
 
 
 def read_requirements(folder: Path) -> str:
@@ -21,6 +21,7 @@ def build_environment(
     *,
     root: Path,
     python: Path,
+    interpreters: list[Interpreter] | None = None,
     requires_python: str = "",
     open_to_all: bool = True,
     index_url: str = "",
@@ -28,10 +29,10 @@ def build_environment(
     """Return the interpreter of the environment for a script folder; None when it needs none.
 
     The environment lies in ``root/<digest>/``. python: the platform's own interpreter, which runs
-    can start (see ``find_interpreter``); the script may ask for another one of the machine.
+    can start (see ``find_interpreter``). interpreters: those the script may ask for, its own first.
     Raises EnvironmentBuildError and NoFittingInterpreter.
     """
-    interpreters = find_interpreters(python, None)
+    interpreters = interpreters or find_interpreters(python, None)
     if not interpreters:
         raise EnvironmentBuildError(f"{python.name} cannot be started.")
     environments = Environments(root, index_url=index_url, open_to_all=open_to_all)
@@ -43,7 +44,5 @@ def build_environment(
     )
     if lock is None:
         return None
-    interpreter = interpreter_for_tag(
-        interpreters, lock.tag, tuple(map(int, lock.python.split(".")))
-    )
+    interpreter = interpreter_for_tag(interpreters, lock.tag, lock.version)
     return environments.find(lock.digest) or environments.build(lock, interpreter)

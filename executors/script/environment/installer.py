@@ -46,27 +46,21 @@ PASSED_VARIABLES = (
     "all_proxy",
     "no_proxy",
 )
-OTHER_INDEXES = (
-    "UV_INDEX",
-    "UV_INDEX_URL",
-    "UV_EXTRA_INDEX_URL",
-    "UV_DEFAULT_INDEX",
-    "UV_NO_INDEX",
-)
+INDEXES = ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX")
+OTHER_SOURCES = (*INDEXES, "UV_NO_INDEX", "UV_FIND_LINKS")
 """Left out where an index is configured, so that no other one can answer for it."""
-INDEX_VARIABLES = (*OTHER_INDEXES[:4], "UV_FIND_LINKS")
 
 UNREACHABLE = re.compile(
     r"error sending request|dns error|tcp connect error|[Cc]onnection refused|timed out"
-    r"|network was disabled|Failed to fetch|connection closed"
+    r"|Failed to fetch|connection closed"
 )
 NOT_ALLOWED = re.compile(r"\b(401 Unauthorized|403 Forbidden|407 Proxy)")
 ADDRESS = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s`'\")]+")
 PATH = re.compile(r"(?<![\w./-])(?:~|\.{1,2})?/[^\s`'\":,)]+")
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 OFFLINE_MESSAGE = (
-    "The package index cannot be reached from here, so the packages cannot be had. Try again later; "
-    "whoever operates the platform can name another index with EXECFABRIC_PACKAGE_INDEX_URL."
+    "The package index cannot be reached from here, so the packages cannot be had. Try again "
+    "later; whoever operates the platform can name another index with EXECFABRIC_PACKAGE_INDEX_URL."
 )
 NOT_ALLOWED_MESSAGE = (
     "The package index refused the platform's login. Whoever operates the platform has to correct "
@@ -129,8 +123,8 @@ class Installer:
                 return
             if time.monotonic() > deadline:
                 raise EnvironmentBuildError(
-                    f"Getting the packages took more than {timeout_s:.0f} s. Ask for fewer, or name "
-                    "their exact versions."
+                    f"Getting the packages took more than {timeout_s:.0f} s. Ask for fewer, or "
+                    "name their exact versions."
                 )
             if any(os.fstat(output.fileno()).st_size > OUTPUT_BYTES for output in outputs):
                 raise EnvironmentBuildError("There are too many packages to list. Ask for fewer.")
@@ -141,7 +135,7 @@ class Installer:
         environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("UV_")}
         if self.index_url:
-            for name in OTHER_INDEXES:
+            for name in OTHER_SOURCES:
                 environment.pop(name, None)
             environment["UV_DEFAULT_INDEX"] = self.index_url
         return environment | {
@@ -165,7 +159,7 @@ def readable(said: str, environment: Mapping[str, str]) -> str:
     """Return what uv said, shortened. environment names the indexes, whose hosts are left out."""
     text = COLOURS.sub("", said)
     text = ADDRESS.sub("the package index", text)
-    for name in INDEX_VARIABLES:
+    for name in (*INDEXES, "UV_FIND_LINKS"):
         for address in environment.get(name, "").split():
             host = urlsplit(address.partition("=")[2] or address).hostname
             if host:

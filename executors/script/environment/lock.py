@@ -49,6 +49,10 @@ class Lock:
     where only the Python is chosen."""
 
     @property
+    def version(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.python.split("."))
+
+    @property
     def digest(self) -> str:
         """What an environment of it is found by: sha256 in hex over tag and text."""
         return hashlib.sha256(f"{self.tag}\n{self.text}".encode()).hexdigest()

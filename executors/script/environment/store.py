@@ -83,10 +83,9 @@ class Environments:
         if not self.root.is_dir():
             return
         oldest = time.time() - max(keep_s, SHORTEST_KEEP_S)
-        for path in self.root.iterdir():
-            digest = path.name.removesuffix(".partial").removesuffix(".lock").lstrip(".")
-            if DIGEST.fullmatch(digest):
-                self._sweep_one(digest, oldest)
+        names = {path.name.lstrip(".").partition(".")[0] for path in self.root.iterdir()}
+        for digest in filter(DIGEST.fullmatch, names):
+            self._sweep_one(digest, oldest)
         cache = self.root / CACHE
         with suppress(OSError):
             if cache.stat().st_mtime < oldest:
@@ -125,11 +124,7 @@ class Environments:
         remove_tree(partial)
         self._remove(digest)
         try:
-            self.installer.run(
-                ["venv", "--quiet", "--no-project", "--relocatable",
-                 "--python", str(interpreter.path), str(partial)],
-                python=interpreter.path, doing="installed", timeout_s=BUILD_TIMEOUT_S,
-            )  # fmt: skip
+            make_empty(partial, interpreter)
             fill(partial)
             partial.rename(self.root / digest)
         except BaseException:
@@ -171,6 +166,28 @@ class Environments:
         """Hold the lock of one digest. Raises BlockingIOError where not to wait."""
         with lock_file(self._lock_path(digest), wait=wait) as lock:
             yield lock
+
+
+def make_empty(folder: Path, interpreter: Interpreter) -> None:
+    """Make a virtual environment without packages: what Python itself looks for and no more, so
+    that what is added later is all there is to pack."""
+    major, minor, _ = interpreter.version
+    folder.mkdir(mode=0o755)
+    (folder / "bin").mkdir(mode=0o755)
+    (folder / "lib" / f"python{major}.{minor}" / "site-packages").mkdir(mode=0o755, parents=True)
+    (folder / "lib64").symlink_to("lib")
+    (folder / "bin" / "python").symlink_to(interpreter.path)
+    for name in (f"python{major}", f"python{major}.{minor}"):
+        (folder / "bin" / name).symlink_to("python")
+    settings = {
+        "home": str(interpreter.path.parent),
+        "implementation": "CPython",
+        "version_info": interpreter.version_text,
+        "include-system-site-packages": "false",
+        "relocatable": "true",  # For uv: programs of packages find the interpreter beside them.
+    }
+    text = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    (folder / "pyvenv.cfg").write_text(text, encoding="utf-8")
 
 
 @contextmanager
