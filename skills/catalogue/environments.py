@@ -125,8 +125,9 @@ def _store(digest: str, environment: Path) -> None:
     with tempfile.TemporaryFile(dir=settings.DATA_DIR) as packed:
         packed.write(b"\0" * SEAL_BYTES)
         pack_environment(environment, packed)
+        seal = _seal(digest, packed)
         packed.seek(0)
-        packed.write(_seal(digest, packed).encode())
+        packed.write(seal.encode())
         packed.seek(0)
         name = _stored_name(digest)
         delete_file(name)  # One of the same size would be kept.
