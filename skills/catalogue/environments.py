@@ -33,6 +33,7 @@ from .models import ScriptEnvironment
 logger = structlog.get_logger(__name__)
 
 FOLDER = "environments"
+SALT = "skills.catalogue.environments"
 SEAL_BYTES = 64
 READ_BYTES = 1024 * 1024
 FETCHES = 2
@@ -125,9 +126,9 @@ def _store(digest: str, environment: Path) -> None:
     with tempfile.TemporaryFile(dir=settings.DATA_DIR) as packed:
         packed.write(b"\0" * SEAL_BYTES)
         pack_environment(environment, packed)
-        seal = _seal(digest, packed)
+        seal = _seal(digest, packed).encode()
         packed.seek(0)
-        packed.write(seal.encode())
+        packed.write(seal)
         packed.seek(0)
         name = _stored_name(digest)
         delete_file(name)  # One of the same size would be kept.
@@ -146,7 +147,8 @@ def _fetch(digest: str) -> IO[bytes]:
             while piece := stored.read(READ_BYTES):
                 copy.write(piece)
         copy.seek(0)
-        if constant_time_compare(copy.read(SEAL_BYTES), _seal(digest, copy).encode()):
+        found = copy.read(SEAL_BYTES).decode("ascii", "replace")
+        if constant_time_compare(found, _seal(digest, copy)):
             copy.seek(SEAL_BYTES)
             return copy
         copy.close()
@@ -165,8 +167,7 @@ def _seal(digest: str, archive: IO[bytes]) -> str:
     """Return what proves that this platform packed an archive. Reads it from behind its seal."""
     archive.seek(SEAL_BYTES)
     content = hashlib.file_digest(archive, "sha256").hexdigest()  # type: ignore[arg-type]
-    message = f"{digest}\n{content}"
-    return salted_hmac("skills.catalogue.environments", message, algorithm="sha256").hexdigest()
+    return salted_hmac(SALT, f"{digest}\n{content}", algorithm="sha256").hexdigest()
 
 
 def _sweep_now_and_then() -> None:

@@ -90,7 +90,12 @@ class ScriptVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["script", "number"], name="script_version_number"),
-            models.UniqueConstraint(fields=["script", "digest"], name="script_version_digest"),
+            # The same files with other packages are another version.
+            models.UniqueConstraint(
+                fields=["script", "digest", "environment"],
+                name="script_version_digest",
+                nulls_distinct=False,
+            ),
         ]
         triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
 

@@ -128,7 +128,8 @@ def authorise(skill: Skill) -> None:
 def _register_script(
     script: Script, bundle: Bundle, manifest: Manifest, lock: Lock | None, stored_as: str
 ) -> ScriptVersion:
-    same = script.versions.filter(digest=bundle.digest).first()
+    environment = _register_environment(lock)
+    same = script.versions.filter(digest=bundle.digest, environment=environment).first()
     if same is not None:
         return same
     return ScriptVersion.objects.create(
@@ -139,7 +140,7 @@ def _register_script(
         size_bytes=bundle.size_bytes,
         runtime=manifest.skill.runtime,
         entry=manifest.skill.entry,
-        environment=_register_environment(lock),
+        environment=environment,
     )
 
 

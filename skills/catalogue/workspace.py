@@ -119,7 +119,6 @@ def _refuse_unlocked(folder: Path) -> None:
         return
     if read_requirements(folder):
         raise ExecutorError(
-            "The packages of this version were never locked. Change a file of the script, such as "
-            "its README, and onboard it again."
+            "The packages of this version were never locked. Onboard the script again."
         )
     _checked.add(folder)

@@ -248,12 +248,19 @@ def test_a_damaged_bundle_is_refused(skill, second_worker, person):
     assert not list(second_worker.glob(f"workspace/{connection.schema_name}/*/main.py"))
 
 
-def test_a_version_from_before_packages_were_locked_says_what_to_do(skill):
-    version = version_of(skill)
-    version.environment_id = None
+def test_a_version_from_before_packages_were_locked_is_replaced_by_onboarding_again(
+    skill, monkeypatch
+):
+    with monkeypatch.context() as before:
+        before.setattr("skills.catalogue.services._lock", lambda *_: None)
+        old = make_skill("old", USES_GREETING, **{"requirements.txt": "greeting\n#\n"})
+    with pytest.raises(ExecutorError, match=r"never locked\. Onboard the script again"):
+        sync_script(version_of(old))
 
-    with pytest.raises(ExecutorError, match="never locked"):
-        sync_script(version)
+    new = make_skill("old", USES_GREETING, **{"requirements.txt": "greeting\n#\n"})
+
+    assert version_of(new).digest == version_of(old).digest
+    assert sync_script(version_of(new)).python.exists()
 
 
 def test_the_api_shows_the_python_and_the_locked_packages(skill, person):
