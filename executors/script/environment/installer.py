@@ -30,6 +30,7 @@ FILE_BYTES = 2048 * MEBIBYTE
 """Largest file uv may write; a wheel can hold more than it seems to."""
 DISK_BYTES = 8192 * MEBIBYTE
 """How much room on the disk may go while one environment is made."""
+LEAST_FREE_BYTES = 256 * MEBIBYTE
 SHOWN_LINES = 20
 SHOWN_CHARACTERS = 2000
 
@@ -115,7 +116,7 @@ class Installer:
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
         deadline = time.monotonic() + timeout_s
-        self.cache.mkdir(parents=True, exist_ok=True)
+        self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         room = shutil.disk_usage(self.cache).free
         while True:
             with suppress(subprocess.TimeoutExpired):
@@ -128,8 +129,11 @@ class Installer:
                 )
             if any(os.fstat(output.fileno()).st_size > OUTPUT_BYTES for output in outputs):
                 raise EnvironmentBuildError("There are too many packages to list. Ask for fewer.")
-            if room - shutil.disk_usage(self.cache).free > DISK_BYTES:
-                raise EnvironmentBuildError("The packages are too large. Ask for fewer.")
+            free = shutil.disk_usage(self.cache).free
+            if room - free > DISK_BYTES or free < LEAST_FREE_BYTES:
+                raise EnvironmentBuildError(
+                    "There is no room for the packages. Ask for fewer or smaller ones."
+                )
 
     def _environment(self, python: Path) -> dict[str, str]:
         environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}

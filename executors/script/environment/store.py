@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import resource
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from executors.contract import MEBIBYTE
 from executors.script.environment.archive import unpack_environment
 from executors.script.environment.errors import EnvironmentBuildError
 from executors.script.environment.installer import BUILD_TIMEOUT_S, Installer
@@ -30,6 +32,7 @@ SHORTEST_KEEP_S = 2 * 86_400
 """The longest run takes a day; what was used since then may be in use."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CACHE = ".cache"
+COMPILER_BYTES = 2048 * MEBIBYTE
 
 
 class Environments:
@@ -227,8 +230,9 @@ def compile_modules(environment: Path, python: Path) -> None:
     Not by uv, which would start the environment's interpreter, and with it code of the packages.
     What cannot be compiled, such as templates, is left to fail where it is imported.
     """
-    with suppress(OSError, subprocess.TimeoutExpired):  # Slower to import, but whole.
-        subprocess.run(
+    with (
+        suppress(OSError, subprocess.TimeoutExpired),  # Slower to import, but whole.
+        subprocess.Popen(
             [str(python), "-I", "-S", "-m", "compileall", "-q", "-q",
              # Nothing here changes any more, and times are not kept when it is stored.
              "--invalidation-mode", "unchecked-hash", str(environment / "lib")],
@@ -237,7 +241,13 @@ def compile_modules(environment: Path, python: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=BUILD_TIMEOUT_S,
             umask=0o022,
-            check=False,
-        )  # fmt: skip
+        ) as compiler,
+    ):  # fmt: skip
+        try:
+            # A source can be written to cost its compiler all memory.
+            limits = (COMPILER_BYTES, COMPILER_BYTES)
+            resource.prlimit(compiler.pid, resource.RLIMIT_AS, limits)
+            compiler.wait(BUILD_TIMEOUT_S)
+        finally:
+            compiler.kill()

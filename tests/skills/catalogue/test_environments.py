@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.files.storage import default_storage
@@ -40,8 +41,14 @@ def main() -> int:
 
 
 @pytest.fixture
-def skill(wheels) -> Skill:
-    return make_skill("hello", USES_GREETING, **{"requirements.txt": "greeting\n"})
+def listed() -> str:
+    """A requirements file that makes the bundle like no other test's."""
+    return f"greeting\n# {uuid4()}\n"
+
+
+@pytest.fixture
+def skill(wheels, listed) -> Skill:
+    return make_skill("hello", USES_GREETING, **{"requirements.txt": listed})
 
 
 @pytest.fixture
@@ -101,11 +108,11 @@ def test_a_script_that_asks_for_nothing_has_no_environment():
     assert version_of(make_skill()).environment is None
 
 
-def test_the_same_bundle_keeps_the_lock_that_was_reviewed(skill, wheels):
+def test_the_same_bundle_keeps_the_lock_that_was_reviewed(skill, wheels, listed):
     make_wheel(wheels, "greeting", "2.0", code="WORD = 'new'\n")
 
-    again = make_skill("hello", USES_GREETING, **{"requirements.txt": "greeting\n"})
-    other = make_skill("other", USES_GREETING, **{"requirements.txt": "greeting\n"})
+    again = make_skill("hello", USES_GREETING, **{"requirements.txt": listed})
+    other = make_skill("other", USES_GREETING, **{"requirements.txt": listed})
 
     reviewed = version_of(skill).environment_id
     assert {version_of(again).environment_id, version_of(other).environment_id} == {reviewed}
@@ -229,15 +236,15 @@ def test_an_archive_of_other_packages_is_refused(skill, wheels, request):
     assert sync_script(version_of(other)).python.exists()
 
 
-def test_onboarding_again_mends_what_is_damaged_in_storage(skill):
+def test_onboarding_again_mends_what_is_damaged_in_storage(skill, listed):
     for stored_as in (archive_of(skill), version_of(skill).stored_as):
         damage(stored_as)
 
-    make_skill("hello", USES_GREETING, **{"requirements.txt": "greeting\n"})
+    make_skill("hello", USES_GREETING, **{"requirements.txt": listed})
 
     environments._fetch(version_of(skill).environment_id).close()
     with default_storage.open(version_of(skill).stored_as) as stored:
-        bundle = bundle_of({"main.py": USES_GREETING, "requirements.txt": "greeting\n"})
+        bundle = bundle_of({"main.py": USES_GREETING, "requirements.txt": listed})
         assert stored.read() == bundle.pack()
 
 
@@ -249,15 +256,16 @@ def test_a_damaged_bundle_is_refused(skill, second_worker, person):
 
 
 def test_a_version_from_before_packages_were_locked_is_replaced_by_onboarding_again(
-    skill, monkeypatch
+    skill, listed, monkeypatch
 ):
+    listed += "# another\n"
     with monkeypatch.context() as before:
         before.setattr("skills.catalogue.services._lock", lambda *_: None)
-        old = make_skill("old", USES_GREETING, **{"requirements.txt": "greeting\n#\n"})
+        old = make_skill("old", USES_GREETING, **{"requirements.txt": listed})
     with pytest.raises(ExecutorError, match=r"never locked\. Onboard the script again"):
         sync_script(version_of(old))
 
-    new = make_skill("old", USES_GREETING, **{"requirements.txt": "greeting\n#\n"})
+    new = make_skill("old", USES_GREETING, **{"requirements.txt": listed})
 
     assert version_of(new).digest == version_of(old).digest
     assert sync_script(version_of(new)).python.exists()
