@@ -114,6 +114,11 @@ class Environment(BaseSettings):
         description="Installed packages that no run used for so many days are removed from a "
         "worker's disk; they are fetched from storage when they are needed again.",
     )
+    warm_starts: bool = Field(
+        default=True,
+        description="Whether runs fork from an interpreter kept ready for their tenant. False: "
+        "each starts one of its own, in the same sandbox, and takes longer.",
+    )
     email_url: str = Field(
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",
