@@ -37,6 +37,7 @@ ERROR_TEXTS: dict[int, tuple[str, str]] = {
     404: ("Page not found", "It does not exist, or it is not visible to your account."),
     405: ("This page works differently", "It cannot be used in the way it was called."),
     409: ("Not possible right now", "Somebody else may have changed it. Reload and try again."),
+    410: ("Not there any more", "It was removed."),
     413: ("Too much data", ""),
     429: ("Too many requests", "Wait a moment and try again."),
     500: ("Something went wrong", "The error is recorded. Try again in a moment."),

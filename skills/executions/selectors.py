@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet, Subquery
 
 from execfabric.core import permissions
 from execfabric.core.actor import Actor
@@ -8,7 +11,7 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
 from skills.catalogue.models import Right, SkillGrant
 
-from .models import Artifact, Execution, LogChunk, StoredFile
+from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
 from .states import Status
 
 permissions.grant("executions.execution.read", title="See own executions", roles=EVERYONE)
@@ -23,7 +26,7 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     Own ones; those that wait for an approval actor may give, or got one's decision; all with the
     right to read all.
     """
-    executions = Execution.objects.select_related("skill", "version", "requested_by")
+    executions = with_all(Execution.objects.all())
     if can(actor, "executions.execution.read_all"):
         return executions
     if not can(actor, "executions.execution.read"):
@@ -37,6 +40,32 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     return executions.filter(own | waiting | decided)
 
 
+def with_all(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Return executions with all that is shown of one, in the same statement."""
+    days = FileRetention.objects.values("days")[:1]
+    related = executions.select_related("skill", "version", "requested_by")
+    return related.annotate(days_chosen=Subquery(days))
+
+
+def days_kept() -> int:
+    """Return how many days files are kept in this schema after an execution ended."""
+    return _days(FileRetention.objects.values_list("days", flat=True).first())
+
+
+def files_kept_until(execution: Execution) -> datetime | None:
+    """Return when files and log of an execution may be removed; None until it has ended."""
+    if execution.finished_at is None:
+        return None
+    known = execution.__dict__
+    days = _days(known["days_chosen"]) if "days_chosen" in known else days_kept()
+    return execution.finished_at + timedelta(days=days)
+
+
+def _days(chosen: int | None) -> int:
+    wanted = settings.FILES_KEPT_DAYS if chosen is None else chosen
+    return min(wanted, settings.FILES_KEPT_DAYS_MOST)
+
+
 def log_after(execution: Execution, cursor: int, *, limit: int = 500) -> list[LogChunk]:
     """Return at most limit pieces of the log after the one numbered cursor, in order."""
     return list(execution.log_chunks.filter(seq__gt=cursor).order_by("seq")[:limit])
@@ -47,5 +76,5 @@ def artifacts_visible_to(actor: Actor) -> QuerySet[Artifact]:
 
 
 def files_usable_by(actor: Actor) -> QuerySet[StoredFile]:
-    """Return the uploads actor may use as inputs: the own ones."""
-    return StoredFile.objects.filter(uploaded_by_id=actor.user_id or -1)
+    """Return the uploads actor may use as inputs: the own ones that are still stored."""
+    return StoredFile.objects.filter(uploaded_by_id=actor.user_id or -1, content__isnull=False)

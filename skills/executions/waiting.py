@@ -6,7 +6,7 @@ from execfabric.core import wake
 from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
-from .selectors import log_after
+from .selectors import log_after, with_all
 from .states import FINAL, WAITING
 
 LONGEST_WAIT_S = 30.0
@@ -42,7 +42,7 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
         timeout_s=wait_s,
         waiter=actor.username,
     )
-    return Execution.objects.select_related("skill", "version", "requested_by").get(pk=execution.pk)
+    return with_all(Execution.objects.all()).get(pk=execution.pk)
 
 
 def new_log(
