@@ -31,8 +31,9 @@ class CheckedUpload(TemporaryUploadedFile):
 
     sha256: str = ""
 
-    def __init__(self, name: str, content_type: str, charset: str, extra: Any) -> None:
-        file: Any = NamedTemporaryFile(suffix=".upload", dir=incoming_folder())
+    def __init__(self, name: Any, content_type: Any, charset: Any, extra: Any) -> None:
+        # Closed, and with it deleted, by Django at the end of the request.
+        file: Any = NamedTemporaryFile(suffix=".upload", dir=incoming_folder())  # noqa: SIM115
         UploadedFile.__init__(self, file, name, content_type, 0, charset, extra)
 
 
@@ -84,8 +85,10 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         super().receive_data_chunk(raw_data, start)
 
     def file_complete(self, file_size: int) -> UploadedFile[Any] | None:
-        self.file.sha256 = self.digest.hexdigest()
-        return super().file_complete(file_size)
+        complete = super().file_complete(file_size)
+        if isinstance(complete, CheckedUpload):
+            complete.sha256 = self.digest.hexdigest()
+        return complete
 
 
 def incoming_folder() -> Path:

@@ -81,9 +81,10 @@ def sample_file(actor: Actor, version: SkillVersion, path: str) -> StoredFile:
 
 
 def note_use(execution: Execution, wanted: Collection[UUID]) -> None:
-    """Keep the files execution was given for as long as its own; inside the action that asks for it.
+    """Keep the files execution was given for as long as its own.
 
-    Raises InvalidInput when one of them was removed in the meantime.
+    For use inside the action that asks for it. Raises InvalidInput when one of them was removed in
+    the meantime.
     """
     ids = set(wanted)
     if not ids:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 from rest_framework import serializers
 
-from .models import Artifact, Execution
+from .files import UNUSED_FOR
+from .models import Artifact, Execution, StoredFile
+from .selectors import files_kept_until
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a version, as the database stores it."""
@@ -16,7 +19,9 @@ LARGEST_NUMBER = 2**31 - 1
 class ExecutionIn(serializers.Serializer):
     skill = serializers.SlugField(max_length=60)
     inputs = serializers.JSONField(
-        default=dict, help_text="Values by input name; a file input is the id of an uploaded file."
+        default=dict,
+        help_text="Values by input name; a file input is the id of an uploaded file, "
+        "or sample:<path> of a sample of the skill.",
     )
     version = serializers.IntegerField(
         required=False,
@@ -67,6 +72,10 @@ class ExecutionOut(serializers.Serializer):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+    files_kept_until = serializers.SerializerMethodField(
+        help_text="Artifacts, input files and log may be removed from then on."
+    )
+    files_removed_at = serializers.DateTimeField(allow_null=True)
     request_id = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The page of this execution.")
 
@@ -74,6 +83,9 @@ class ExecutionOut(serializers.Serializer):
         if execution.progress_fraction is None:
             return None
         return dict(ProgressOut(execution).data)
+
+    def get_files_kept_until(self, execution: Execution) -> datetime | None:
+        return files_kept_until(execution)
 
     def get_url(self, execution: Execution) -> str:
         path = reverse("executions:execution-detail", args=[execution.pk])
@@ -100,7 +112,7 @@ class ArtifactOut(serializers.Serializer):
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
     media_type = serializers.CharField()
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="Its content, for who sends a token.")
 
     def get_url(self, artifact: Artifact) -> str:
         request = self.context["request"]
@@ -116,3 +128,9 @@ class FileOut(serializers.Serializer):
     name = serializers.CharField()
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
+    expires_at = serializers.SerializerMethodField(
+        help_text="It is removed then unless an execution was given it."
+    )
+
+    def get_expires_at(self, file: StoredFile) -> datetime:
+        return file.created_at + UNUSED_FOR
