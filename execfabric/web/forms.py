@@ -135,12 +135,6 @@ class SchemaForm(forms.Form):
         field.kept = list(files)
         field.kept_name = kept_name(name)
 
-    def accepts(self, name: str, file_name: str) -> bool:
-        """Return whether a file input offers files of this name; types that are no endings do."""
-        accepted = str(self.fields[name].widget.attrs.get("accept", "")).lower().split(",")
-        endings = [one.strip() for one in accepted if one.strip().startswith(".")]
-        return not endings or file_name.lower().endswith(tuple(endings))
-
     def takes_several(self, name: str) -> bool:
         field = self.fields[name]
         return isinstance(field, UploadField) and field.multiple

@@ -153,7 +153,7 @@ def error_page(request: HttpRequest, status: int, *, message: str = "") -> HttpR
     Needs no database, session or tenant, so that it also works when those are what failed.
     """
     title, text = ERROR_TEXTS.get(status, ERROR_TEXTS[500 if status >= 500 else 400])
-    text = message or (_size_limits() if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else text)
+    text = message or (size_limits() if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else text)
     request_id = current_request_id() or getattr(request, "request_id", "")
     if request.path.startswith(API_PREFIX):
         code = HTTPStatus(status).name.lower()
@@ -205,7 +205,8 @@ def suspended(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
 
 
-def _size_limits() -> str:
+def size_limits() -> str:
+    """Return what a request may send, in words."""
     each, together = iec_size(settings.UPLOAD_BYTES), iec_size(settings.REQUEST_BYTES)
     typed = iec_size(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     return (

@@ -69,7 +69,6 @@ def _samples(version: SkillVersion, form: SchemaForm, name: str) -> list[KeptFil
             is_chosen=f"{SAMPLE}{sample.path}" in chosen,
         )
         for sample in samples_of(version)
-        if form.accepts(name, sample.path)
     ]
 
 
