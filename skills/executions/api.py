@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.http import Http404
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
@@ -10,7 +11,8 @@ from rest_framework.response import Response
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
 from execfabric.web.requests import ApiRequest
-from skills.catalogue.selectors import skills_visible_to
+from skills.catalogue.models import Skill
+from skills.catalogue.selectors import skill_to_run
 
 from . import services, waiting
 from .models import Execution
@@ -37,6 +39,13 @@ class WaitingView(ApiView):
     def settled(self, request: ApiRequest, execution: Execution) -> Execution:
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
         return waiting.settled(execution, actor=request.actor, wait_s=wait_s)
+
+
+def _skill_of(request: ApiRequest, name: str) -> Skill:
+    skill = skill_to_run(request.actor, name)
+    if skill is None:
+        raise Http404
+    return skill
 
 
 class ExecutionListView(WaitingView):
@@ -92,7 +101,7 @@ class ExecutionListView(WaitingView):
         wanted = body.validated_data
         execution = services.request_execution(
             actor=request.actor,
-            skill=self.find(skills_visible_to(request.actor), name=wanted["skill"]),
+            skill=_skill_of(request, wanted["skill"]),
             inputs=wanted["inputs"],
             version_number=wanted.get("version"),
             idempotency_key=request.headers.get("Idempotency-Key", ""),

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import IO
 from uuid import UUID
 
+from django.db import transaction
+
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import InvalidInput, NotFound
@@ -77,7 +79,8 @@ def sample_file(actor: Actor, version: SkillVersion, path: str) -> StoredFile:
     known = files_usable_by(actor).filter(name=name, sha256=sha256).order_by("pk").first()
     if known is not None:
         return known
-    return _keep(actor, name, io.BytesIO(content), sha256=sha256, size_bytes=len(content))
+    with transaction.atomic():  # Asking for a run is none.
+        return _keep(actor, name, io.BytesIO(content), sha256=sha256, size_bytes=len(content))
 
 
 def note_use(execution: Execution, wanted: Collection[UUID]) -> None:

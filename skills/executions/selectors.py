@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet, Subquery
 
-from execfabric.core import permissions
+from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
-from skills.catalogue.models import Right, SkillGrant
+from skills.catalogue.models import Right, Skill, SkillGrant
+from skills.catalogue.selectors import known_version
+from tenants.accounts.models import Account
 
 from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
 from .states import Status
@@ -64,6 +68,35 @@ def files_kept_until(execution: Execution) -> datetime | None:
 def _days(chosen: int | None) -> int:
     wanted = settings.FILES_KEPT_DAYS if chosen is None else chosen
     return min(wanted, settings.FILES_KEPT_DAYS_MOST)
+
+
+def read_execution(execution_id: UUID) -> Execution:
+    """Return an execution its reader may see, as it is now; with skill, version and requester.
+
+    One prepared statement, for those who wait for it. Raises Execution.DoesNotExist.
+    """
+    found = statements.send(_READ, [execution_id])
+    if not found:
+        raise Execution.DoesNotExist
+    *values, days, skill, username = found[0]
+    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
+    execution.version = known_version(execution.version_id)
+    execution.__dict__["days_chosen"] = days
+    execution.skill = Skill(pk=execution.skill_id, name=skill)
+    if execution.requested_by_id is not None:
+        execution.requested_by = Account(pk=execution.requested_by_id, username=username)
+    return execution
+
+
+_FIELDS = [field.attname for field in Execution._meta.concrete_fields]
+_READ = f"""
+    SELECT {", ".join(f"execution.{name}" for name in _FIELDS)},
+        (SELECT days FROM executions_fileretention), skill.name, requester.username
+    FROM executions_execution execution
+        JOIN catalogue_skill skill ON skill.id = execution.skill_id
+        LEFT JOIN accounts_account requester ON requester.id = execution.requested_by_id
+    WHERE execution.id = %s
+"""  # noqa: S608 - names of our own columns
 
 
 def log_after(execution: Execution, cursor: int, *, limit: int = 500) -> list[LogChunk]:

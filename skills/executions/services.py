@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from execfabric.core import wake
-from execfabric.core.actions import action
+from execfabric.core import statements, wake
+from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.permissions import can, target_rule
@@ -23,7 +24,7 @@ from . import policy
 from .files import note_use
 from .files import upload_file as upload_file  # The other thing people do on their way to a run.
 from .inputs import checked_inputs, digest_of, input_file_ids
-from .lifecycle import CONFIRM_WITHIN
+from .lifecycle import CANCEL, CONFIRM_WITHIN
 from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import FINAL, Status
@@ -31,7 +32,13 @@ from .states import FINAL, Status
 LONGEST_KEY = 100
 
 
-@action("executions.execution.request", title="Run a skill", roles=RUNNERS, target="skill")
+@action(
+    "executions.execution.request",
+    title="Run a skill",
+    roles=RUNNERS,
+    target="skill",
+    in_one_statement=True,
+)
 def request_execution(
     *,
     actor: Actor,
@@ -68,11 +75,11 @@ def request_execution(
         created_at=created_at,
         sent_at=created_at if status == Status.QUEUED else None,
     )
-    if execution.idempotency_key is None:
-        execution.save(force_insert=True)
-    elif (earlier := _inserted_once(execution)) is not execution:
-        return earlier
-    note_use(execution, input_file_ids(version, checked))
+    files = input_file_ids(version, checked)
+    with transaction.atomic() if files else nullcontext():
+        if not _insert(execution):
+            return _earlier(execution)
+        note_use(execution, files)
     if status == Status.QUEUED:
         enqueue_execution(execution)
     return execution
@@ -144,7 +151,7 @@ def cancel_execution(*, actor: Actor, execution: Execution) -> Execution:
         return move_execution(fresh, to=Status.CANCELLED, cancel_requested_at=now, finished_at=now)
     fresh.cancel_requested_at = fresh.cancel_requested_at or now
     fresh.save(update_fields=["cancel_requested_at"])
-    wake.announce(fresh.topic)
+    wake.announce(fresh.topic, CANCEL)
     return fresh
 
 
@@ -206,30 +213,21 @@ def _check_fresh(execution: Execution) -> None:
         raise Conflict("This request is too old to go on. Ask for the run again.")
 
 
-def _inserted_once(execution: Execution) -> Execution:
-    """Insert execution, or return the one that was asked for with the same key before."""
-    if (earlier := _earlier(execution)) is not None:
-        return earlier
-    try:
-        with transaction.atomic():
-            execution.save(force_insert=True)
-    except IntegrityError:
-        # Another request with the same key was first.
-        if (earlier := _earlier(execution)) is None:
-            raise
-        return earlier
-    return execution
+def _insert(execution: Execution) -> bool:
+    """Store a new execution; False where its idempotency key was used before."""
+    insert, values = statements.insert_of(execution)
+    once = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
+    if not write_recorded(f"{insert} {once}", values, about=execution):
+        return False
+    execution._state.adding = False
+    return True
 
 
-def _earlier(execution: Execution) -> Execution | None:
+def _earlier(execution: Execution) -> Execution:
     """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
-    if execution.idempotency_key is None:
-        return None
-    earlier = Execution.objects.filter(
+    earlier = Execution.objects.get(
         requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
-    ).first()
-    if earlier is None:
-        return None
+    )
     same = (earlier.skill_id, earlier.inputs_digest) == (
         execution.skill_id,
         execution.inputs_digest,

@@ -6,7 +6,7 @@ from execfabric.core import wake
 from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
-from .selectors import log_after, with_all
+from .selectors import log_after, read_execution
 from .states import FINAL, WAITING
 
 LONGEST_WAIT_S = 30.0
@@ -31,18 +31,14 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
 
-    def look() -> str:
-        # Log and progress wake it, too, so this is all that is read each time.
-        return Execution.objects.values_list("status", flat=True).get(pk=execution.pk)
-
-    wake.wait_until(
+    return wake.wait_until(
         execution.topic,
-        look,
-        enough=lambda status: status in FINAL | WAITING,
+        lambda: read_execution(execution.pk),
+        enough=lambda seen: seen.is_final or seen.awaits_a_person,
         timeout_s=wait_s,
         waiter=actor.username,
+        heeds=lambda news: news in FINAL | WAITING,
     )
-    return with_all(Execution.objects.all()).get(pk=execution.pk)
 
 
 def new_log(

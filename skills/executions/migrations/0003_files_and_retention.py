@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('catalogue', '0001_initial'),
-        ('executions', '0001_initial'),
+        ('executions', '0002_turnstile'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
