@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import tracemalloc
 import zipfile
 
 import pytest
@@ -68,7 +69,7 @@ class TestWorkbooks:
             ("<c><v>0.30000000000000004</v></c>", "0.3"),
             ("<c><v>1000000</v></c>", "1000000"),
             ('<c s="1"><v>45351</v></c>', "2024-02-29"),
-            ('<c s="1"><v>45351.5</v></c>', "2024-02-29 12:30:00"[:11] + "12:00:00"),
+            ('<c s="1"><v>45351.5</v></c>', "2024-02-29 12:00:00"),
             ('<c s="2"><v>0.25</v></c>', "06:00:00"),
             ('<c s="3"><v>45351</v></c>', "45351"),
             ("<c><f>1+1</f><v>2</v></c>", "2"),
@@ -119,8 +120,6 @@ class TestWorkbooks:
         ],
     )
     def test_a_bomb_costs_little_time_and_memory(self, sheet):
-        import tracemalloc
-
         file = workbook(sheet)
         tracemalloc.start()
         started = time.monotonic()
@@ -145,6 +144,7 @@ class TestWorkbooks:
             workbook(rows_of(), packing=zipfile.ZIP_LZMA).getvalue(),
             workbook(rows_of()).getvalue()[:-30],
         ],
+        ids=["empty", "a text", "only the end", "no sheet", "packed oddly", "cut off"],
     )
     def test_what_is_none_says_so(self, content):
         with pytest.raises(Unreadable):
@@ -177,7 +177,11 @@ def test_json_is_laid_out(file):
     assert not preview.is_cut
 
 
-@pytest.mark.parametrize("content", [b"{broken", b"[" * 100_000, b"1" * 10_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"{broken", b"[" * 100_000, b"1" * 10_000],
+    ids=["broken", "deep", "a long number"],
+)
 def test_json_that_is_none_is_shown_as_it_is_and_says_so(file, content):
     preview = preview_of(file("a.json", content))
 
