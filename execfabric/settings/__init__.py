@@ -22,6 +22,7 @@ REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who ha
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
 FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
 SANDBOX = ENVIRONMENT.sandbox
+WARM_STARTS = ENVIRONMENT.warm_starts
 REDIS_URL = ENVIRONMENT.redis_url
 WAITERS = 16  # Of the 32 threads of a web process; the others must be free for everybody.
 WAITERS_OF_ONE_ACCOUNT = 8

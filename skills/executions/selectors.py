@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -70,14 +71,14 @@ def _days(chosen: int | None) -> int:
     return min(wanted, settings.FILES_KEPT_DAYS_MOST)
 
 
-def read_execution(execution_id: UUID) -> Execution:
-    """Return an execution its reader may see, as it is now; with skill, version and requester.
+def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Execution | None:
+    """Return an execution its reader may see, with skill, version and requester.
 
-    One prepared statement, for those who wait for it. Raises Execution.DoesNotExist.
+    None while its status is none of those asked for. One prepared statement, for those who wait.
     """
-    found = statements.send(_READ, [execution_id])
+    found = statements.send(_READ, [execution_id, sorted(in_one_of)])
     if not found:
-        raise Execution.DoesNotExist
+        return None
     *values, days, skill, username = found[0]
     execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
     execution.version = known_version(execution.version_id)
@@ -95,7 +96,7 @@ _READ = f"""
     FROM executions_execution execution
         JOIN catalogue_skill skill ON skill.id = execution.skill_id
         LEFT JOIN accounts_account requester ON requester.id = execution.requested_by_id
-    WHERE execution.id = %s
+    WHERE execution.id = %s AND execution.status = ANY(%s)
 """  # noqa: S608 - names of our own columns
 
 

@@ -7,9 +7,10 @@ from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
 from .selectors import log_after, read_execution
-from .states import FINAL, WAITING
+from .states import FINAL, WAITING, Status
 
 LONGEST_WAIT_S = 30.0
+SETTLED = FINAL | WAITING
 
 
 def seconds(text: str) -> float:
@@ -31,14 +32,15 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
 
-    return wake.wait_until(
+    seen = wake.wait_until(
         execution.topic,
-        lambda: read_execution(execution.pk),
-        enough=lambda seen: seen.is_final or seen.awaits_a_person,
+        lambda: read_execution(execution.pk, in_one_of=SETTLED),
+        enough=lambda seen: seen is not None,
         timeout_s=wait_s,
         waiter=actor.username,
-        heeds=lambda news: news in FINAL | WAITING,
+        heeds=lambda news: news in SETTLED,
     )
+    return seen or read_execution(execution.pk, in_one_of=Status.values) or execution
 
 
 def new_log(
