@@ -88,8 +88,9 @@ class ExecutionOut(serializers.Serializer):
             return None
         return {"fraction": execution.progress_fraction, "message": execution.progress_message}
 
-    def get_files_kept_until(self, execution: Execution) -> datetime | None:
-        return files_kept_until(execution)
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_files_kept_until(self, execution: Execution) -> str | None:
+        return _written(files_kept_until(execution))
 
     def get_url(self, execution: Execution) -> str:
         path = reverse("executions:execution-detail", args=[execution.pk])
@@ -101,16 +102,20 @@ class ExecutionOut(serializers.Serializer):
         said = {name: read(execution) for name, read in _READ.items()}
         said["requested_by"] = requester.username if (requester := execution.requested_by) else None
         said["progress"] = self.get_progress(execution)
+        said["files_kept_until"] = self.get_files_kept_until(execution)
         said["url"] = self.get_url(execution)
         return said
 
 
 def _moment(name: str) -> Callable[[Execution], str | None]:
     def read(execution: Execution) -> str | None:
-        value = getattr(execution, name)
-        return None if value is None else value.isoformat().replace("+00:00", "Z")
+        return _written(getattr(execution, name))
 
     return read
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 _READ: dict[str, Callable[[Execution], Any]] = {

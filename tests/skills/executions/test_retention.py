@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.files.base import ContentFile
@@ -24,6 +25,8 @@ from tests.factories.skills import make_skill
 
 NOW = timezone.now()
 API = "/api/v1"
+OWN = uuid4().bytes
+"""Tests that run beside these store files under the same digests in the same folder."""
 CODE = """
 import os
 from pathlib import Path
@@ -64,7 +67,7 @@ def run(oscar, skill):
 
 
 def upload(who, content=b"a;b\n", name="orders.csv"):
-    return files.upload_file(actor=who.actor, name=name, content=io.BytesIO(content))
+    return files.upload_file(actor=who.actor, name=name, content=io.BytesIO(OWN + content))
 
 
 def sweep(now=NOW):
