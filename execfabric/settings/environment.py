@@ -91,6 +91,15 @@ class Environment(BaseSettings):
     upload_bytes: int = Field(
         default=100 * 1024 * 1024, ge=1, description="Largest file a user may upload, in bytes."
     )
+    files_kept_days: int = Field(
+        default=90,
+        ge=1,
+        description="Days that artifacts, input files and the log are kept after an execution "
+        "ended, in tenants that chose no number of their own.",
+    )
+    files_kept_days_most: int = Field(
+        default=730, ge=1, description="Most days a tenant may choose for the same."
+    )
     sandbox: str = Field(
         default="ns",
         pattern="^(ns|process)$",

@@ -291,7 +291,7 @@ class ScriptExecutor(Executor):
     ) -> ExecutionResult:
         """Read back what the run left; by now nothing of it is alive."""
         collector = Collector(
-            workdir / "artifacts", request.limits, identity.uid if identity else None
+            workdir / "artifacts", request.limits, identity.uid if identity else None, masker
         )
         output = Output()
         if folder.room.report is not None:
