@@ -20,6 +20,7 @@ TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 SANDBOX = ENVIRONMENT.sandbox
+NETWORK_ALLOW = ENVIRONMENT.network_allow
 REDIS_URL = ENVIRONMENT.redis_url
 WAITERS = 4  # Of the 8 threads of a web process; the others must be free for everybody.
 WAITERS_OF_ONE_ACCOUNT = 2

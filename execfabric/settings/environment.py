@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.script.network.policy import parse_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
@@ -96,6 +97,12 @@ class Environment(BaseSettings):
         description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
         "give it does not start.",
     )
+    network_allow: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Hosts that are not public and yet open to skills that name them in "
+        "network_hosts: names, addresses or ranges, each with :port if only one is meant, "
+        "separated by commas. Example: git.intra:443,10.1.0.0/16.",
+    )
     email_url: str = Field(
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",
@@ -126,7 +133,13 @@ class Environment(BaseSettings):
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
 
-    @field_validator("admin_usernames", "trusted_proxies", mode="before")
+    @field_validator("network_allow")
+    @classmethod
+    def _are_rules(cls, texts: frozenset[str]) -> frozenset[str]:
+        parse_rules(texts)
+        return texts
+
+    @field_validator("admin_usernames", "trusted_proxies", "network_allow", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

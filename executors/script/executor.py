@@ -6,8 +6,9 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -37,9 +38,10 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import Job, MachineProblem
+from executors.script.level import Job, MachineProblem, Network
 from executors.script.levels import level_named
 from executors.script.log import RunLog
+from executors.script.network.keeper import GateProcess, proxy_variables, start_gate
 from executors.script.outcome import Output, build_result, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
@@ -91,8 +93,10 @@ class ScriptExecutor(Executor):
         uid_count: int = UID_COUNT,
         warm: bool = True,
         recycling: Recycling | None = None,
+        network_allowed: tuple[str, ...] = (),
     ) -> None:
-        """warm: whether runs may start from zygotes where the level allows it."""
+        """warm: whether runs may start from zygotes where the level allows it. network_allowed:
+        what runs may reach beyond public addresses, see ``network/policy.py``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -103,6 +107,7 @@ class ScriptExecutor(Executor):
         self._bare_python: Path | None = None
         self.starts_warm = warm
         self._zygotes = Zygotes(recycling)
+        self._network_allowed = network_allowed
 
     def zygotes(self) -> list[int]:
         """Return the process ids of the zygotes that take runs."""
@@ -169,9 +174,11 @@ class ScriptExecutor(Executor):
                         level=self.level,
                         show_script=show,
                     )
-                    return self._execute_in(
-                        folder, job, who, resource, python, request, sink, workdir
-                    )
+                    job = replace(job, network=request.network)
+                    with self._gate_for(request) as gate:
+                        return self._execute_in(
+                            folder, job, who, resource, python, request, sink, workdir, gate
+                        )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
@@ -189,6 +196,7 @@ class ScriptExecutor(Executor):
         request: ExecutionRequest,
         sink: Sink,
         workdir: Path,
+        gate: GateProcess | None,
     ) -> ExecutionResult:
         launch = Launch(
             argv=build_command(
@@ -198,7 +206,8 @@ class ScriptExecutor(Executor):
                 python,
                 resource.python is None,
             ),
-            env=build_environment_variables(folder.places, request, job.inputs, python),
+            env=build_environment_variables(folder.places, request, job.inputs, python)
+            | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
             sandbox=self.level.plan(
                 job, self._state, python, request.limits, identity.uid if identity else None
@@ -221,12 +230,32 @@ class ScriptExecutor(Executor):
         progress = ProgressFile(folder.room, masker)
 
         def follow(starter: Starter) -> Ending:
-            return RunProcess(starter, request.limits, folder.room, log, progress, sink).run()
+            return RunProcess(starter, request.limits, folder.room, log, progress, sink, gate).run()
 
         ending = self._start(launch, resource, python, request, follow)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
+
+    @contextmanager
+    def _gate_for(self, request: ExecutionRequest) -> Iterator[GateProcess | None]:
+        """Yield the gate of a run; None where it needs none. Raises ExecutorError."""
+        if not request.network or self.level.network is Network.OPEN:
+            yield None
+            return
+        if self.level.network is Network.NONE:
+            raise ExecutorError(
+                f"This skill needs the network, which this worker's isolation {self.level.name!r} "
+                "gives to no script."
+            )
+        # A user id of its own: its threads would count for the limit of the run's.
+        identity = self._identities.take() if self._uid is not None else nullcontext(None)
+        with identity as who:
+            user = who.uid if who else None
+            with start_gate(
+                request, self._network_allowed, self.level.python_command, user
+            ) as gate:
+                yield gate
 
     def _start(
         self,

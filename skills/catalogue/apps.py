@@ -18,7 +18,12 @@ class CatalogueConfig(AppConfig):
         from . import services  # noqa: F401  # declares its acts, which the audit trail names
 
         state = Path(settings.DATA_DIR) / "sandbox"
-        EXECUTORS.configure("script", state_folder=state, level=settings.SANDBOX)
+        EXECUTORS.configure(
+            "script",
+            state_folder=state,
+            level=settings.SANDBOX,
+            network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
+        )
         register_page(
             FormalPage(
                 route="catalogue:skill-list",

@@ -1,4 +1,4 @@
-"""The level ``ns``: a run sees neither the machine nor the network.
+"""The level ``ns``: a run sees neither the machine nor, but through a gate, the network.
 
 This is the worker's part: it says what the stage shall build and checks that this machine can.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
-from executors.script.level import IsolationLevel, Job, Places
+from executors.script.level import IsolationLevel, Job, Network, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
 
@@ -38,6 +38,7 @@ class NamespaceLevel(IsolationLevel):
     name = "ns"
     hides_machine = True
     can_start_warm = True
+    network = Network.GATED
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,6 +109,7 @@ def build_plan(
         "readonly": [[path, path] for path in [*system, *_shared_settings()]],
         "hidden": [str(path) for path in hidden if _is_below(str(path), system)],
         "readonly_late": late,
+        "network": job.network,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,
         "rules": rules,

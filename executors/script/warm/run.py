@@ -115,6 +115,7 @@ class WarmRun(SandboxStage):
             socket.send_fds(inner, [b"o"], [order_file, *streams])
             self.order = read_order(order_file, of_script=False)
             complete_view(self.frame, self.order["sandbox"], *self.owner())
+            self.listen_for_gate(self.order["sandbox"])
             enter_root(self.frame["root"])
             self.hand_out_room()
             inner.send(b"go")
