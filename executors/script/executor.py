@@ -6,8 +6,8 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -38,10 +38,10 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
-from executors.script.level import Job, MachineProblem, Network
+from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.network.keeper import GateProcess, proxy_variables, start_gate
+from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
 from executors.script.outcome import Output, build_result, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
@@ -175,7 +175,8 @@ class ScriptExecutor(Executor):
                         show_script=show,
                     )
                     job = replace(job, network=request.network)
-                    with self._gate_for(request) as gate:
+                    ids = self._identities if self._uid is not None else None
+                    with gate_for(request, self.level, self._network_allowed, ids) as gate:
                         return self._execute_in(
                             folder, job, who, resource, python, request, sink, workdir, gate
                         )
@@ -236,26 +237,6 @@ class ScriptExecutor(Executor):
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
-
-    @contextmanager
-    def _gate_for(self, request: ExecutionRequest) -> Iterator[GateProcess | None]:
-        """Yield the gate of a run; None where it needs none. Raises ExecutorError."""
-        if not request.network or self.level.network is Network.OPEN:
-            yield None
-            return
-        if self.level.network is Network.NONE:
-            raise ExecutorError(
-                f"This skill needs the network, which this worker's isolation {self.level.name!r} "
-                "gives to no script."
-            )
-        # A user id of its own: its threads would count for the limit of the run's.
-        identity = self._identities.take() if self._uid is not None else nullcontext(None)
-        with identity as who:
-            user = who.uid if who else None
-            with start_gate(
-                request, self._network_allowed, self.level.python_command, user
-            ) as gate:
-                yield gate
 
     def _start(
         self,

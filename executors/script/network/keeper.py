@@ -6,11 +6,13 @@ import marshal
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-from executors.contract import ExecutionRequest
+from executors.contract import ExecutionRequest, ExecutorError
+from executors.script.identity import Identities
+from executors.script.level import IsolationLevel, MachineProblem, Network
 from executors.script.network.listener import ADDRESS, PORT
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.start import end_process, library_path
@@ -59,41 +61,64 @@ class GateProcess:
 
 
 @contextmanager
-def start_gate(
+def gate_for(
     request: ExecutionRequest,
+    level: IsolationLevel,
     allowed: tuple[str, ...],
-    command_of: Callable[[str], list[str]],
-    user: int | None,
-) -> Iterator[GateProcess]:
-    """Yield the gate of a run; it ends with the block. Raises OSError.
+    identities: Identities | None,
+) -> Iterator[GateProcess | None]:
+    """Yield the gate of a run, which ends with the block; None where it needs none.
 
-    allowed: the operator's rules, see ``policy.py``. command_of: returns the command that calls
-    main of a module of ours. user: whom the gate turns into, None to stay who the worker is.
+    allowed: the operator's rules, see ``policy.py``. identities: a root worker's, of which the gate
+    takes one. Raises ExecutorError.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    settings: dict[str, Any] = {
-        "hosts": list(request.network_hosts),
-        "allowed": list(allowed),
-        "connections": request.limits.network_connections,
-        "bytes": request.limits.network_bytes,
-        "uid": user,
-        "gid": user,
-    }
-    with ours, theirs:
-        process = subprocess.Popen(
-            [*command_of(GATE), str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            env={"PATH": os.defpath, **library_path()},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+    if not request.network or level.network is Network.OPEN:
+        yield None
+        return
+    if level.network is Network.NONE:
+        raise ExecutorError(
+            f"This skill needs the network, which this worker's isolation {level.name!r} gives to "
+            "no script."
         )
-        theirs.close()
-        gate = GateProcess(process, ours)
+    # A user id of its own: its threads would count for the limit of the run's.
+    with identities.take() if identities is not None else nullcontext(None) as who:
+        uid, gid = (who.uid, who.gid) if who else (None, None)
+        settings = {
+            "hosts": list(request.network_hosts),
+            "allowed": list(allowed),
+            "connections": request.limits.network_connections,
+            "bytes": request.limits.network_bytes,
+            "uid": uid,
+            "gid": gid,
+        }
         try:
-            ours.send(marshal.dumps(settings, MARSHAL_VERSION))
+            gate = _start(level.python_command(GATE), settings)
+        except OSError as error:
+            raise MachineProblem(
+                f"The gate to the network could not be started: {error}."
+            ) from error
+        try:
             yield gate
         finally:
             gate.close()
+
+
+def _start(command: list[str], settings: dict[str, Any]) -> GateProcess:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env={"PATH": os.defpath, **library_path()},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            ours.send(marshal.dumps(settings, MARSHAL_VERSION))
+        except OSError:
+            ours.close()
+            raise
+    return GateProcess(process, ours)
