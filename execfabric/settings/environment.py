@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.script.levels import LEVELS
 from executors.script.network.policy import parse_rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +94,8 @@ class Environment(BaseSettings):
     )
     sandbox: str = Field(
         default="ns",
-        pattern="^(ns|process)$",
-        description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
-        "give it does not start.",
+        description="Isolation every run must have: ns, bwrap or, weaker, ll or process; see "
+        "docs/isolation.md. A worker that cannot give it does not start.",
     )
     network_allow: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -132,6 +132,13 @@ class Environment(BaseSettings):
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("sandbox")
+    @classmethod
+    def _is_a_level(cls, name: str) -> str:
+        if name not in LEVELS:
+            raise ValueError(f"there are these levels: {', '.join(LEVELS)}")
+        return name
 
     @field_validator("network_allow")
     @classmethod

@@ -169,6 +169,7 @@ class RunProcess:
             self._room.take(folders)
             if self._gate is not None and self._room.listener is not None:
                 self._gate.open(self._room.listener)
+                self._room.listener = None
         return data
 
     def _hear_gate(self) -> None:

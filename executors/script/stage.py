@@ -280,11 +280,12 @@ def read_exactly(descriptor: int, size: int) -> bytes:
 
 
 def stage_for(order: dict[str, Any]) -> type[Stage]:
+    """Return the class that the order's sandbox names as ``module:class``."""
     if order["sandbox"] is None:
         return Stage
-    from executors.script.sandbox.stage import SandboxStage  # It imports this module.
-
-    return SandboxStage
+    module, _, name = order["sandbox"]["stage"].partition(":")
+    stage: type[Stage] = getattr(__import__(module, fromlist=(name,)), name)
+    return stage
 
 
 def main() -> None:

@@ -68,8 +68,8 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(
     scope="session",
-    params=[("ns", False), ("ns", True), ("process", False)],
-    ids=["ns cold", "ns warm", "process"],
+    params=[("ns", False), ("ns", True), ("ll", False), ("process", False)],
+    ids=["ns cold", "ns warm", "ll", "process"],
 )
 def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[ScriptExecutor]:
     """What scripts are promised holds at every level, and from a warm start as from a cold one."""

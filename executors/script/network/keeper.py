@@ -37,22 +37,27 @@ class GateProcess:
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self._process = process
         self._control = control
+        self._has_ended = False
         control.setblocking(False)
 
     def fileno(self) -> int:
         return self._control.fileno()
 
     def open(self, listener: int) -> None:
-        """Let the run out. listener: the socket that listens in its namespace."""
+        """Let the run out. Takes over listener, the socket that listens in its namespace."""
+        # With a copy of ours, a gate that has ended would let connections wait for ever.
         with suppress(OSError):
             socket.send_fds(self._control, [b"l"], [listener])
+        os.close(listener)
 
     def read(self) -> list[str]:
         """Return the lines that came since the last time, for the run's log."""
-        lines = []
+        lines: list[str] = []
         with suppress(OSError):
-            while line := self._control.recv(LINE_BYTES):
-                lines.append(line.decode("utf-8", "replace"))
+            while not self._has_ended:
+                line = self._control.recv(LINE_BYTES)
+                self._has_ended = not line
+                lines.append(line.decode("utf-8", "replace") or "The gate has ended.")
         return lines
 
     def close(self) -> None:
