@@ -32,6 +32,7 @@ TIMEOUT_S = 60
 NOBODY = 65_534
 SHELL = "/bin/sh"
 ANSWER_BYTES = 2000
+BUBBLEWRAP_STAGE = "executors.script.bubblewrap.stage:BubblewrapStage"
 UNSHARED_STAGE = "executors.script.sandbox.unshared:UnsharedStage"
 UNSHARED_OWN_USER, UNSHARED_SAME_USER = 3, 6
 """The least versions of Landlock where nothing else stands between runs: files can be cut from 3
@@ -112,6 +113,8 @@ def _attempts(plan: dict[str, Any]) -> list[Attempt]:
     processor = ("Processor", _processor, f"The sandbox knows x86_64 and aarch64. {WEAKER}")
     calls = ("seccomp", _seccomp, f"Use a kernel built with CONFIG_SECCOMP_FILTER. {WEAKER}")
     start = f"Start the kernel with landlock among lsm=. {kernel}"
+    if plan["stage"] == BUBBLEWRAP_STAGE:
+        return [processor, ("Landlock", _landlock, start), calls]
     if plan["stage"] == UNSHARED_STAGE:
         least = UNSHARED_OWN_USER if os.geteuid() == 0 else UNSHARED_SAME_USER
         start = f"Start the kernel with landlock among lsm=. {NEWER_LANDLOCK} {WEAKER}"
@@ -123,8 +126,8 @@ def _attempts(plan: dict[str, Any]) -> list[Attempt]:
         ]
     return [
         processor,
-        ("Process namespace", lambda: _enter(plan, 0), _namespace_remedy()),
-        ("Mounts, network, IPC, host name", lambda: _enter(plan, 1), _namespace_remedy()),
+        ("Process namespace", lambda: _enter(plan, 0), namespace_remedy()),
+        ("Mounts, network, IPC, host name", lambda: _enter(plan, 1), namespace_remedy()),
         ("View of the file system", lambda: _enter(plan, 2), f"{IN_CONTAINER} {WEAKER}"),
         ("View of the processes", lambda: _enter(plan, 3), f"{IN_CONTAINER} {WEAKER}"),
         ("Root of its own", lambda: _enter(plan, 4), f"{IN_CONTAINER} {WEAKER}"),
@@ -216,7 +219,7 @@ def own_users() -> Layer:
     )
 
 
-def _namespace_remedy() -> str:
+def namespace_remedy() -> str:
     if os.geteuid() == 0:
         return f"{IN_CONTAINER} Root also needs the capability SYS_ADMIN there. {WEAKER}"
     switched = [cure for name, value, cure in SWITCHES if _kernel_setting(name) == value]

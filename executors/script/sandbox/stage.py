@@ -178,11 +178,15 @@ class SandboxStage(Stage):
     def processes(self) -> list[int]:
         return descendants(self.pid)
 
+    def network_of(self) -> int:
+        """Return a process in the run's network namespace."""
+        return self.pid
+
     def unseen_bytes(self) -> int:
         """Count the sockets of the run; what each may hold is known, what it holds is not."""
         sockets = 0
         try:
-            with open(f"/proc/{self.pid}/net/protocols", "rb") as stream:
+            with open(f"/proc/{self.network_of()}/net/protocols", "rb") as stream:
                 for line in stream:
                     if line.startswith(COUNTED_SOCKETS):
                         sockets += int(line.split()[2])
