@@ -21,7 +21,6 @@ from executors.contract import (
     Executor,
     ExecutorError,
     InvalidResource,
-    Outcome,
     Sink,
     StopReason,
     Stream,
@@ -41,8 +40,9 @@ from executors.script.interpreter import NoInterpreter, can_start, find_interpre
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
+from executors.script.memory_group import MemoryGroup, make_memory_group
 from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
-from executors.script.outcome import Output, build_result, read_output
+from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -176,16 +176,19 @@ class ScriptExecutor(Executor):
                     )
                     job = replace(job, network=request.network)
                     ids = self._identities if self._uid is not None else None
-                    with gate_for(request, self.level, self._network_allowed, ids) as gate:
+                    with (
+                        gate_for(request, self.level, self._network_allowed, ids) as gate,
+                        make_memory_group(request.limits) as group,
+                    ):
                         return self._execute_in(
-                            folder, job, who, resource, python, request, sink, workdir, gate
+                            folder, job, who, resource, python, request, sink, workdir, gate, group
                         )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
-            return _could_not_start("This worker cannot run scripts. Its log says why.")
+            return could_not_start("This worker cannot run scripts. Its log says why.")
         except ExecutorError as error:
-            return _could_not_start(str(error))
+            return could_not_start(str(error))
 
     def _execute_in(
         self,
@@ -198,7 +201,13 @@ class ScriptExecutor(Executor):
         sink: Sink,
         workdir: Path,
         gate: GateProcess | None,
+        group: MemoryGroup | None,
     ) -> ExecutionResult:
+        plan = self.level.plan(
+            job, self._state, python, request.limits, identity.uid if identity else None
+        )
+        if plan is not None and group is not None:
+            plan["memory_group"] = str(group.path)
         launch = Launch(
             argv=build_command(
                 Path(resource.folder),
@@ -210,9 +219,7 @@ class ScriptExecutor(Executor):
             env=build_environment_variables(folder.places, request, job.inputs, python)
             | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
-            sandbox=self.level.plan(
-                job, self._state, python, request.limits, identity.uid if identity else None
-            ),
+            sandbox=plan,
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
@@ -234,6 +241,8 @@ class ScriptExecutor(Executor):
             return RunProcess(starter, request.limits, folder.room, log, progress, sink, gate).run()
 
         ending = self._start(launch, resource, python, request, follow)
+        if ending.stop_reason is StopReason.KILLED and group is not None and group.ran_out():
+            ending = replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
@@ -387,12 +396,3 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
-
-
-def _could_not_start(why: str) -> ExecutionResult:
-    return ExecutionResult(
-        outcome=Outcome.FAILED,
-        stop_reason=StopReason.COULD_NOT_START,
-        summary=why.splitlines()[0],
-        error=why,
-    )

@@ -114,6 +114,20 @@ class Stage:
         """What the forked child does. Never returns."""
         self.become_script(problem_fd)
 
+    def join_memory_group(self, *others: int) -> None:
+        """Move the calling process and others into the run's group. Raises OSError.
+
+        While it sees the machine's /sys and has its rights. See ``memory_group.py``.
+        """
+        group = self.order["sandbox"].get("memory_group")
+        if group is not None:
+            for pid in (os.getpid(), *others):
+                descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(descriptor, str(pid).encode())
+                finally:
+                    os.close(descriptor)
+
     def become_script(self, problem_fd: int) -> None:
         """Give up everything the script must not have, then turn into it. Never returns."""
         step = "prepare"

@@ -60,6 +60,7 @@ class BubblewrapStage(SandboxStage):
         try:
             os.close(self.lifeline_held)
             signal.set_wakeup_fd(-1)
+            self.join_memory_group()
             plan = self.order["sandbox"]
             code, order = (
                 write_file(pack_code()),

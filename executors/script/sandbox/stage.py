@@ -76,6 +76,7 @@ class SandboxStage(Stage):
             for number in (signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            self.join_memory_group()
             enter_namespaces()
             self.guard_script(problem_fd)
         except BaseException as error:

@@ -14,7 +14,7 @@ import os
 from executors.script.sandbox import landlock, seccomp
 from executors.script.sandbox.kernel import PR_SET_PDEATHSIG, prctl
 from executors.script.sandbox.lockdown import lock_down
-from executors.script.stage import START_FAILED, Stage
+from executors.script.stage import SANDBOX_FAILED, START_FAILED, Stage
 
 TYPE_CHECKING = False  # As in typing, whose import would cost every run.
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ OWN = ("work", "tmp", "output", "report")
 
 class UnsharedStage(Stage):
     """One run without namespaces; ``order["sandbox"]["rules"]`` are Landlock's for the machine."""
+
+    def become_child(self, problem_fd: int) -> None:
+        try:
+            self.join_memory_group()
+        except OSError as error:
+            os.write(problem_fd, f"{SANDBOX_FAILED}{error}"[:2000].encode())
+            os._exit(START_FAILED)
+        self.become_script(problem_fd)
 
     def drop_rights(self) -> None:
         """Last before the script's program. Whatever this raises, no script runs."""

@@ -114,6 +114,7 @@ class WarmRun(SandboxStage):
             order_file, self.report_fd, *streams = receive(door)
             socket.send_fds(inner, [b"o"], [order_file, *streams])
             self.order = read_order(order_file, of_script=False)
+            self.join_memory_group(script)
             complete_view(self.frame, self.order["sandbox"], *self.owner())
             self.listen_for_gate(self.order["sandbox"])
             enter_root(self.frame["root"])
