@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -20,8 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import ExecutorError
+from executors.script.confined import compile_confined
 from executors.script.interpreter import is_reachable, library_environment
+from executors.script.level import LevelUnavailable
 from executors.script.removal import remove_tree
+from executors.script.sandbox.level import NamespaceLevel
+
+logger = logging.getLogger(__name__)
 
 BUILD_TIMEOUT_S = 900
 SHOWN_LINES = 20
@@ -145,9 +151,21 @@ def _compile(environment: Path, python: Path) -> None:
     Not by uv, which would start the environment's interpreter, and with it code of the packages.
     What cannot be compiled, such as templates, is left to fail where it is imported.
     """
+    library = environment / "lib"
+    try:
+        level = NamespaceLevel()
+        level.check()
+        compile_confined(library, level=level, python=python)
+    except LevelUnavailable:
+        _compile_here(library, python)  # Where scripts have no sandbox either.
+    except (OSError, ExecutorError) as error:
+        logger.warning("The modules of an environment were not compiled: %s.", error)
+
+
+def _compile_here(library: Path, python: Path) -> None:
     with suppress(OSError, subprocess.TimeoutExpired):  # Slower to import, but whole.
         subprocess.run(
-            [str(python), "-I", "-S", "-m", "compileall", "-q", "-q", str(environment / "lib")],
+            [str(python), "-I", "-S", "-m", "compileall", "-q", "-q", str(library)],
             env=library_environment(python),
             cwd="/",
             stdin=subprocess.DEVNULL,
