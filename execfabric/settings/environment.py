@@ -103,6 +103,11 @@ class Environment(BaseSettings):
         "network_hosts: names, addresses or ranges, each with :port if only one is meant, "
         "separated by commas. Example: git.intra:443,10.1.0.0/16.",
     )
+    warm_starts: bool = Field(
+        default=True,
+        description="Whether runs fork from an interpreter kept ready for their tenant. False: "
+        "each starts one of its own, in the same sandbox, and takes longer.",
+    )
     email_url: str = Field(
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",

@@ -23,6 +23,7 @@ class CatalogueConfig(AppConfig):
             state_folder=state,
             level=settings.SANDBOX,
             network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
+            warm=settings.WARM_STARTS,
         )
         register_page(
             FormalPage(
