@@ -22,6 +22,7 @@ REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who ha
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
 FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
 SANDBOX = ENVIRONMENT.sandbox
+NETWORK_ALLOW = ENVIRONMENT.network_allow
 PACKAGE_INDEX_URL = ENVIRONMENT.package_index_url
 PYTHONS = ENVIRONMENT.pythons
 ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from executors.contract import ExecutorError
 from executors.inputs import FORMATS, InputValidator, PatternNotUsable, compile_pattern
 from executors.manifest.toml import to_toml
+from executors.script.network.policy import parse_rules
 
 MANIFEST_NAME = "skill.toml"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -65,6 +66,8 @@ class SkillTable(BaseModel):
     ai_callable: bool = False
     manual: bool = True
     network: bool = False
+    network_hosts: Annotated[list[str], pydantic.Field(max_length=50)] = []
+    """The only hosts it may reach, see ``executors/script/network/policy.py``."""
     timeout_s: Annotated[int, pydantic.Field(ge=1, le=86_400)] = 300
     requires_python: Line = ""
     """Versions of Python it runs on, such as ">=3.11"; empty for the platform's own."""
@@ -97,6 +100,16 @@ class SkillTable(BaseModel):
             raise ValueError('requires_python is for scripts with runtime = "python"')
         if not self.entry:
             self.entry = "main.py" if self.runtime == "python" else "main.sh"
+        return self
+
+    @model_validator(mode="after")
+    def _check_hosts(self) -> Self:
+        if self.network_hosts and not self.network:
+            raise ValueError("network_hosts needs network = true")
+        try:
+            parse_rules(self.network_hosts)
+        except ValueError as error:
+            raise ValueError(f"network_hosts: {error}") from None
         return self
 
 

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -40,6 +41,8 @@ from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
+from executors.script.memory_group import MemoryGroup, make_memory_group
+from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
 from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
@@ -92,9 +95,11 @@ class ScriptExecutor(Executor):
         warm: bool = True,
         recycling: Recycling | None = None,
         pythons: Sequence[str | Path] = (),
+        network_allowed: tuple[str, ...] = (),
     ) -> None:
         """warm: whether runs may start from zygotes where the level allows it. pythons: where to
-        look for interpreters beside the usual places, see ``find_interpreters``."""
+        look for interpreters beside the usual places, see ``find_interpreters``. network_allowed:
+        what runs may reach beyond public addresses, see ``network/policy.py``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -107,6 +112,7 @@ class ScriptExecutor(Executor):
         self._interpreters: list[Interpreter] | None = None
         self.starts_warm = warm
         self._zygotes = Zygotes(recycling)
+        self._network_allowed = network_allowed
 
     def zygotes(self) -> list[int]:
         """Return the process ids of the zygotes that take runs."""
@@ -181,9 +187,15 @@ class ScriptExecutor(Executor):
                         level=self.level,
                         show_script=show,
                     )
-                    return self._execute_in(
-                        folder, job, who, resource, python, request, sink, workdir
-                    )
+                    job = replace(job, network=request.network)
+                    ids = self._identities if self._uid is not None else None
+                    with (
+                        gate_for(request, self.level, self._network_allowed, ids) as gate,
+                        make_memory_group(request.limits) as group,
+                    ):
+                        return self._execute_in(
+                            folder, job, who, resource, python, request, sink, workdir, gate, group
+                        )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
@@ -201,7 +213,14 @@ class ScriptExecutor(Executor):
         request: ExecutionRequest,
         sink: Sink,
         workdir: Path,
+        gate: GateProcess | None,
+        group: MemoryGroup | None,
     ) -> ExecutionResult:
+        plan = self.level.plan(
+            job, self._state, python, request.limits, identity.uid if identity else None
+        )
+        if plan is not None and group is not None:
+            plan["memory_group"] = str(group.path)
         launch = Launch(
             argv=build_command(
                 Path(resource.folder),
@@ -210,11 +229,10 @@ class ScriptExecutor(Executor):
                 python,
                 resource.python is None,
             ),
-            env=build_environment_variables(folder.places, request, job.inputs, python),
+            env=build_environment_variables(folder.places, request, job.inputs, python)
+            | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
-            sandbox=self.level.plan(
-                job, self._state, python, request.limits, identity.uid if identity else None
-            ),
+            sandbox=plan,
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
@@ -233,9 +251,11 @@ class ScriptExecutor(Executor):
         progress = ProgressFile(folder.room, masker)
 
         def follow(starter: Starter) -> Ending:
-            return RunProcess(starter, request.limits, folder.room, log, progress, sink).run()
+            return RunProcess(starter, request.limits, folder.room, log, progress, sink, gate).run()
 
         ending = self._start(launch, resource, python, request, follow)
+        if ending.stop_reason is StopReason.KILLED and group is not None and group.ran_out():
+            ending = replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)

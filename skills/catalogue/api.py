@@ -53,6 +53,9 @@ class SkillDetailOut(SkillOut):
     manual = serializers.BooleanField(source="version.manual")
     ai_callable = serializers.BooleanField(source="version.ai_callable")
     network = serializers.BooleanField(source="version.network")
+    network_hosts = serializers.ListField(
+        child=serializers.CharField(), source="version.network_hosts"
+    )
     examples = serializers.ListField(child=serializers.CharField(), source="version.examples")
     environment = EnvironmentOut(source="version.script_version.environment", allow_null=True)
     """Null where the platform's own Python, without packages, is enough."""

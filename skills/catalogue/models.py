@@ -147,6 +147,8 @@ class SkillVersion(models.Model):
     ai_callable = models.BooleanField()
     manual = models.BooleanField()
     network = models.BooleanField()
+    network_hosts = models.JSONField(default=list)
+    """The only hosts it may reach, as the manifest has them; empty for all public ones."""
     timeout_s = models.PositiveIntegerField()
     memory_bytes = models.PositiveBigIntegerField()
     queue = models.SlugField(max_length=40, default="default")

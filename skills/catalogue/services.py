@@ -191,6 +191,7 @@ def _register_skill(
         ai_callable=described.ai_callable,
         manual=described.manual,
         network=described.network,
+        network_hosts=list(described.network_hosts),
         timeout_s=described.timeout_s,
         memory_bytes=described.memory_mb * MEBIBYTE,
         queue=described.queue,

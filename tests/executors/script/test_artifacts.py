@@ -23,7 +23,8 @@ def test_links_pipes_and_sockets_are_left_out(run: Runner) -> None:
 
     assert [file.name for file in result.artifacts] == ["fine.txt"]
     assert result.artifacts[0].sha256 == hashlib.sha256(b"fine").hexdigest()
-    assert len(result.skipped_artifacts) == 4
+    makes_sockets = run.executor.level.name != "ll"
+    assert len(result.skipped_artifacts) == (4 if makes_sockets else 3)
     assert "'link' is a link or another special file." in result.skipped_artifacts
 
 
