@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalogue', '0002_limits_and_queues'),
+        ('catalogue', '0004_version_network_hosts'),
     ]
 
     operations = [
