@@ -102,7 +102,8 @@ class ScriptExecutor(Executor):
         self._swept_at = 0.0
         self._bare_python: Path | None = None
         self.starts_warm = warm
-        self._zygotes = Zygotes(recycling)
+        self._compiled = self._state / "compiled"
+        self._zygotes = Zygotes(recycling, compiled=self._compiled)
 
     def zygotes(self) -> list[int]:
         """Return the process ids of the zygotes that take runs."""
@@ -250,7 +251,8 @@ class ScriptExecutor(Executor):
                     )  # fmt: skip
         except (NoZygote, StageLost, NoInterpreter) as error:
             logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
-        return follow(ColdStart(launch, request.limits, self.level.stage_command()))
+        command = self.level.stage_command(self._compiled)
+        return follow(ColdStart(launch, request.limits, command))
 
     def _base_of_zygote(self, resource: ScriptResource, python: Path | None) -> Path | None:
         """Return the interpreter whose zygote the run may come from; None when it must not."""
@@ -341,13 +343,15 @@ class ScriptExecutor(Executor):
         """Make sure the folders are there and ours. Raises MachineProblem."""
         mode = 0o711 if self._uid is not None else 0o700
         try:
-            for folder in (self._state, self._state / "runs"):
-                folder.mkdir(mode=mode, parents=True, exist_ok=True)
+            for folder, its_mode in (
+                (self._state, mode), (self._state / "runs", mode), (self._compiled, 0o700),
+            ):  # fmt: skip
+                folder.mkdir(mode=its_mode, parents=True, exist_ok=True)
                 # Below a temporary folder somebody else could have been first.
                 found = folder.lstat()
                 if folder.is_symlink() or found.st_uid != os.geteuid():
                     raise MachineProblem(f"The folder {folder} belongs to another user.")
-                folder.chmod(mode)
+                folder.chmod(its_mode)
         except OSError as error:
             raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
         closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]

@@ -4,7 +4,7 @@
       script/       copy of the script folder, not writable
       inputs/       copies of the input files, not writable
       input.json    the inputs
-      harness.py    starts a Python script
+      harness.py    starts a Python script, with harness.bin
       work/         current directory and HOME; belongs to the run, as do the next three
       tmp/
       output/       becomes the artifacts
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import marshal
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -39,6 +41,7 @@ from executors.script.bundle import BundleError, check_path
 from executors.script.identity import Identity
 from executors.script.level import IsolationLevel, Job, Places
 from executors.script.removal import remove_tree
+from executors.script.sandbox.probe import MARSHAL_VERSION
 
 RESULT_NAME = "result.json"
 PROGRESS_NAME = "progress"
@@ -196,7 +199,7 @@ def fill_run_folder(
             given[name] = paths if isinstance(source, list) else paths[0]
         texts = {
             "input.json": json.dumps(given, ensure_ascii=False).encode(),
-            "harness.py": _harness_source(),
+            **_harness(),
         }
         if len(shown) > 1:
             inputs_folder.chmod(0o555 if shared else 0o755)
@@ -267,8 +270,16 @@ def write(path: Path, data: bytes, read_only: bool) -> None:
 
 
 @cache
-def _harness_source() -> bytes:
-    return files("executors.script").joinpath("harness.py").read_bytes()
+def _harness() -> dict[str, bytes]:
+    """Return the files that start a Python script."""
+    own = files("executors.script")
+    text = own.joinpath("harness.py").read_bytes()
+    compiled = marshal.dumps(compile(text, "harness.py", "exec", dont_inherit=True))
+    parts = (MAGIC_NUMBER, compiled, text)
+    return {
+        "harness.py": own.joinpath("harness_start.py").read_bytes(),
+        "harness.bin": marshal.dumps(parts, MARSHAL_VERSION),
+    }
 
 
 def _file_name(name: str, source: Path, taken: set[str]) -> str:

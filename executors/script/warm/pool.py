@@ -31,10 +31,12 @@ from executors.script.stage import KILL_PATIENCE_S
 from executors.script.start import Channels, Launch, Starter, end_process
 
 BOOT = (
-    "import os, sys; sys.path.append(os.read(int(sys.argv[1]), 4096).decode()); "
+    "import os, sys; code, compiled = os.read(int(sys.argv[1]), 8192).decode().split('\\0'); "
+    "sys.path.append(code); sys.pycache_prefix = compiled or None; "
+    "sys.dont_write_bytecode = not compiled; "
     "from executors.script.warm.zygote import main; main(int(sys.argv[1]))"
 )
-"""The folder of the code comes through the socket: a run can read the command line."""
+"""The folders come through the socket: a run can read the command line."""
 CODE = Path(__file__).resolve().parents[3]
 START_PATIENCE_S = 20
 SEND_PATIENCE_S = 2
@@ -100,7 +102,11 @@ class Zygote:
 class Zygotes:
     """The zygotes of one worker process. Safe to use from several threads."""
 
-    def __init__(self, recycling: Recycling | None = None) -> None:
+    def __init__(
+        self, recycling: Recycling | None = None, *, compiled: Path | None = None
+    ) -> None:
+        """compiled: where the compiled form of a zygote's code is kept; None for nowhere."""
+        self._compiled = compiled
         self._recycling = recycling or Recycling()
         self._lock = threading.Lock()
         self._zygotes: dict[Key, Zygote] = {}
@@ -218,7 +224,7 @@ class Zygotes:
 
     def _start(self, python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
         try:
-            zygote = start_zygote(python, identity, settings)
+            zygote = start_zygote(python, identity, settings, self._compiled)
         except (OSError, NoZygote, subprocess.TimeoutExpired) as error:
             self._failed_at[python] = time.monotonic()
             raise NoZygote(str(error)) from error
@@ -227,7 +233,9 @@ class Zygotes:
         return zygote
 
 
-def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
+def start_zygote(
+    python: Path, identity: tuple[int, ...], settings: dict[str, Any], compiled: Path | None
+) -> Zygote:
     """Start a zygote and wait until it takes runs. Raises OSError and NoZygote."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the zygote
@@ -246,7 +254,7 @@ def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, An
         try:
             with suppress(ConnectionError):
                 ours.settimeout(START_PATIENCE_S)
-                ours.send(str(CODE).encode())
+                ours.send(f"{CODE}\0{compiled or ''}".encode())
                 ours.send(marshal.dumps(settings, MARSHAL_VERSION))
                 if ours.recv(READY_BYTES):
                     ours.settimeout(SEND_PATIENCE_S)

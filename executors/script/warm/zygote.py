@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from typing import Any
 
@@ -149,6 +150,7 @@ def main(control_fd: int) -> None:
     os.set_inheritable(control_fd, False)
     settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
     interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
+    sys.pycache_prefix, sys.dont_write_bytecode = None, True
     build_filter()
     # A script of the same user could otherwise reach our descriptors through /proc.
     prctl(PR_SET_DUMPABLE, 0)

@@ -1,0 +1,13 @@
+"""Starts the harness that lies beside this file: compiled, and as text for other Pythons.
+
+A run gets this file as ``harness.py``. To compile the harness takes as long as to start Python.
+"""
+
+# ruff: noqa: S102, S302, PTH123 - our own code; pathlib would cost every cold start its import
+
+import marshal
+from _frozen_importlib_external import MAGIC_NUMBER  # type: ignore[import-not-found]
+
+with open(__file__.removesuffix(".py") + ".bin", "rb") as stream:
+    magic, compiled, text = marshal.loads(stream.read())
+exec(marshal.loads(compiled) if magic == MAGIC_NUMBER else compile(text, __file__, "exec"))
