@@ -204,6 +204,7 @@ class ScriptExecutor(Executor):
             sandbox=self.level.plan(
                 job, self._state, python, request.limits, identity.uid if identity else None
             ),
+            limits=request.limits.model_dump(),
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
@@ -245,14 +246,14 @@ class ScriptExecutor(Executor):
                 with self._zygotes.use(request.tenant, base, preloaded, launch.frame()) as zygote:
                     return follow(
                         WarmStart(
-                            launch, request.limits, self._zygotes, zygote, python,
+                            launch, self._zygotes, zygote, python,
                             has_environment=resource.python is not None,
                         )
                     )  # fmt: skip
         except (NoZygote, StageLost, NoInterpreter) as error:
             logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
         command = self.level.stage_command(self._compiled)
-        return follow(ColdStart(launch, request.limits, command))
+        return follow(ColdStart(launch, command))
 
     def _base_of_zygote(self, resource: ScriptResource, python: Path | None) -> Path | None:
         """Return the interpreter whose zygote the run may come from; None when it must not."""

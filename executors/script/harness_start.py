@@ -6,7 +6,7 @@ A run gets this file as ``harness.py``. To compile the harness takes as long as 
 # ruff: noqa: S102, S302, PTH123 - our own code; pathlib would cost every cold start its import
 
 import marshal
-from _frozen_importlib_external import MAGIC_NUMBER  # type: ignore[import-not-found]
+from _frozen_importlib_external import MAGIC_NUMBER
 
 with open(__file__.removesuffix(".py") + ".bin", "rb") as stream:
     magic, compiled, text = marshal.loads(stream.read())

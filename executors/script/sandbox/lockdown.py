@@ -20,14 +20,21 @@ def lock_calls() -> None:
 
 
 def lock_down(
-    rules: dict[str, int], uid: int | None, gid: int | None, *, calls_are_locked: bool = False
+    rules: dict[str, int],
+    uid: int | None,
+    gid: int | None,
+    *,
+    calls_are_locked: bool = False,
+    is_bounded: bool = False,
 ) -> None:
     """Give up user, capabilities, files and calls of the kernel. Raises OSError when any stays.
 
     rules: see ``landlock.restrict_files``. uid and gid are None for an ordinary user, who keeps
-    its own. The caller must not run a script when this raises.
+    its own. is_bounded: whether the bounding set is empty already. The caller must not run a script
+    when this raises.
     """
-    empty_bounding_set()
+    if not is_bounded:
+        empty_bounding_set()
     if uid is not None and gid is not None:
         become_user(uid, gid)
     drop_capabilities()

@@ -51,6 +51,8 @@ class SandboxStage(Stage):
     lifeline_held = -1
     status_reader = -1
     status_writer = -1
+    is_bounded = False
+    """Whether no program can get a capability already."""
 
     def prepare(self) -> None:
         prepare_namespaces()
@@ -124,7 +126,8 @@ class SandboxStage(Stage):
         for kept in (*sorted((self.lifeline, self.status_writer)), 1 << 20):
             os.closerange(first, kept)
             first = kept + 1
-        empty_bounding_set()
+        if not self.is_bounded:
+            empty_bounding_set()
         drop_capabilities()
         forbid_new_privileges()
         prctl(PR_SET_DUMPABLE, 0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -19,9 +20,10 @@ import time
 from typing import Any
 
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter
-from executors.script.warm.interpreter import WarmInterpreter
-from executors.script.warm.run import WarmRun, refuse
+from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
+from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
 
 READY = b"ready"
 HEAD_BYTES = 64 * 1024
@@ -42,6 +44,8 @@ class Zygote:
         self.may_prepare = True
         """False when the last spare ended at once; then the next run tells the reason."""
         self.runs: set[WarmRun] = set()
+        self.stuck: set[WarmRun] = set()
+        """Those that were reported, though their process 1 does not end. They keep their locks."""
         self.heard: set[tuple[WarmRun, int]] = set()
         """What of runs is listened to."""
         self.poll = select.poll()
@@ -51,10 +55,12 @@ class Zygote:
     def serve(self) -> None:
         idle_since = time.monotonic()
         self.keep_spare()
-        while self.is_open or self.runs:
+        while self.is_open or self.runs or self.stuck:
             now = time.monotonic()
             if self.runs:
                 due, idle_since = min(run.next_look() for run in self.runs), now
+            elif self.stuck:
+                due = now + self.idle_s
             else:
                 due = idle_since + self.idle_s
                 if now >= due:
@@ -66,6 +72,9 @@ class Zygote:
         now = time.monotonic()
         if self.spare is not None and self.spare.guard in ready:
             self.drop_spare()
+        for run in list(self.stuck):
+            if run.guard in ready:
+                self.end(run)
         for run in list(self.runs):
             if run.guard in ready or run.is_stuck(now):
                 self.end(run)
@@ -87,12 +96,18 @@ class Zygote:
     def take(self) -> None:
         """Take one run from the worker."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.control, HEAD_BYTES, MOST_DESCRIPTORS)
+            data, descriptors, flags, _ = socket.recv_fds(
+                self.control, HEAD_BYTES, MOST_DESCRIPTORS
+            )
         except ConnectionResetError:
-            data, descriptors = b"", []
+            data, descriptors, flags = b"", [], 0
         if not data:
             self.is_open = False
             self.poll.unregister(self.control.fileno())
+            return
+        if flags & socket.MSG_CTRUNC:
+            # We have too many files open. The worker sees its channels end, and starts it cold.
+            close_all(tuple(descriptors))
             return
         self.may_prepare = True
         head = marshal.loads(data)  # noqa: S302 - from our own worker
@@ -133,16 +148,28 @@ class Zygote:
             self.may_prepare = False
 
     def end(self, run: WarmRun) -> None:
+        """End a run whose process 1 has ended, or does not."""
         self.stop_listening(run, run.order_fd)
         self.stop_listening(run, run.status_reader)
-        self.poll.unregister(run.guard)
+        guard = run.guard
         self.runs.discard(run)
-        run.end()
+        if run.end():
+            self.stuck.discard(run)
+            self.poll.unregister(guard)
+        else:
+            run.kill()
+            self.stuck.add(run)
 
     def stop_listening(self, run: WarmRun, descriptor: int) -> None:
         if (run, descriptor) in self.heard:
             self.heard.discard((run, descriptor))
             self.poll.unregister(descriptor)
+
+
+def raise_file_limit() -> None:
+    """Every run takes some files."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main(control_fd: int) -> None:
@@ -152,6 +179,9 @@ def main(control_fd: int) -> None:
     interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     sys.pycache_prefix, sys.dont_write_bytecode = None, True
     build_filter()
+    if os.geteuid() == 0:
+        empty_bounding_set()  # For all children; we start no program.
+    raise_file_limit()
     # A script of the same user could otherwise reach our descriptors through /proc.
     prctl(PR_SET_DUMPABLE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -163,4 +193,10 @@ def main(control_fd: int) -> None:
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
-    Zygote(control, interpreter, settings).serve()
+    zygote = Zygote(control, interpreter, settings)
+    try:
+        zygote.serve()
+    except ScriptProcess:
+        # It is freed nowhere: what it closed then would be files of the script.
+        keep_for_good(zygote)
+        raise
