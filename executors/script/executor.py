@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from executors.contract import (
 from executors.masking import Masker
 from executors.registry import EXECUTORS
 from executors.script.artifacts import Collector
+from executors.script.bundle import hold_bundle
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import (
     FIRST_UID,
@@ -100,6 +102,7 @@ class ScriptExecutor(Executor):
         self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
+        self._has_state = False
         self._bare_python: Path | None = None
         self.starts_warm = warm
         self._compiled = self._state / "compiled"
@@ -152,7 +155,8 @@ class ScriptExecutor(Executor):
         try:
             resource = self._parse(request.resource)
             self.level.check()
-            self._make_state_folder()
+            if not self._has_state:
+                self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
@@ -160,7 +164,11 @@ class ScriptExecutor(Executor):
             with identity as who:
                 show = can_be_shown(Path(resource.folder), who, self.level)
                 needed = not show or bool(request.input_files)
-                with make_run_folder(runs, who, self.level, needed=needed) as folder:
+                bundle = hold_bundle(Path(resource.folder)) if show else nullcontext(None)
+                with (
+                    bundle as in_use,
+                    make_run_folder(runs, who, self.level, needed=needed) as folder,
+                ):
                     job = fill_run_folder(
                         folder,
                         script=Path(resource.folder),
@@ -171,7 +179,7 @@ class ScriptExecutor(Executor):
                         show_script=show,
                     )
                     return self._execute_in(
-                        folder, job, who, resource, python, request, sink, workdir
+                        folder, job, who, in_use, resource, python, request, sink, workdir
                     )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
@@ -185,6 +193,7 @@ class ScriptExecutor(Executor):
         folder: RunFolder,
         job: Job,
         identity: Identity | None,
+        in_use: int | None,
         resource: ScriptResource,
         python: Path | None,
         request: ExecutionRequest,
@@ -210,7 +219,7 @@ class ScriptExecutor(Executor):
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
             held=tuple(
                 lock
-                for lock in (folder.lock, identity.lock if identity else None)
+                for lock in (folder.lock, identity.lock if identity else None, in_use)
                 if lock is not None
             ),
         )
@@ -226,6 +235,8 @@ class ScriptExecutor(Executor):
             return RunProcess(starter, request.limits, folder.room, log, progress, sink).run()
 
         ending = self._start(launch, resource, python, request, follow)
+        if identity is not None and ending.left:
+            self._identities.keep(identity)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
@@ -301,13 +312,13 @@ class ScriptExecutor(Executor):
             raise InvalidResource(
                 f"The script resource is wrong: {where}: {problem['msg']}."
             ) from error
-        folder = Path(resource.folder)
-        if not folder.is_absolute() or not folder.is_dir():
+        folder, entry = resource.folder, resource.entry
+        if not os.path.isabs(folder) or not os.path.isdir(folder):  # noqa: PTH112, PTH117
             raise InvalidResource("The script folder is not there.")
-        entry = folder / resource.entry
-        if Path(resource.entry).name != resource.entry or entry.is_symlink() or not entry.is_file():
-            raise InvalidResource(f"The script folder has no file {resource.entry!r}.")
-        if resource.python is not None and not Path(resource.python).is_absolute():
+        is_name = os.path.basename(entry) == entry and entry not in ("", ".", "..")  # noqa: PTH119
+        if not is_name or not _is_plain_file(f"{folder}/{entry}"):
+            raise InvalidResource(f"The script folder has no file {entry!r}.")
+        if resource.python is not None and not os.path.isabs(resource.python):  # noqa: PTH117
             raise InvalidResource("The interpreter of the environment must be an absolute path.")
         return resource
 
@@ -361,6 +372,7 @@ class ScriptExecutor(Executor):
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."
             )
+        self._has_state = True
 
     def _check_user_ids(self) -> None:
         """Raise MachineProblem where root is a container's and has no ids for runs."""
@@ -382,6 +394,14 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
+            self._identities.release_dead()
+
+
+def _is_plain_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _could_not_start(why: str) -> ExecutionResult:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import marshal
 import os
 import secrets
 import shutil
@@ -28,9 +27,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -38,10 +34,10 @@ from pydantic import JsonValue
 from executors.contract import ExecutorError
 from executors.script.artifacts import FOLDER_FLAGS
 from executors.script.bundle import BundleError, check_path
+from executors.script.harness_files import harness
 from executors.script.identity import Identity
 from executors.script.level import IsolationLevel, Job, Places
 from executors.script.removal import remove_tree
-from executors.script.sandbox.probe import MARSHAL_VERSION
 
 RESULT_NAME = "result.json"
 PROGRESS_NAME = "progress"
@@ -197,15 +193,12 @@ def fill_run_folder(
                 _copy(file, inputs_folder / file_name, read_only=shared)
                 paths.append(str(folder.places.given / "inputs" / file_name))
             given[name] = paths if isinstance(source, list) else paths[0]
-        texts = {
-            "input.json": json.dumps(given, ensure_ascii=False).encode(),
-            **_harness(),
-        }
+        texts = {"input.json": json.dumps(given, ensure_ascii=False).encode()}
         if len(shown) > 1:
             inputs_folder.chmod(0o555 if shared else 0o755)
         if level.hides_machine:
             return Job(given, shown, texts)
-        for name, data in texts.items():
+        for name, data in {**texts, **harness()}.items():
             write(folder.path / name, data, shared)
     except OSError as error:
         raise RunFolderError(f"The run could not be given its files: {error.strerror}.") from error
@@ -267,19 +260,6 @@ def _copy(source: Path, target: Path, *, read_only: bool) -> None:
 def write(path: Path, data: bytes, read_only: bool) -> None:
     path.write_bytes(data)
     path.chmod(0o444 if read_only else 0o644)
-
-
-@cache
-def _harness() -> dict[str, bytes]:
-    """Return the files that start a Python script."""
-    own = files("executors.script")
-    text = own.joinpath("harness.py").read_bytes()
-    compiled = marshal.dumps(compile(text, "harness.py", "exec", dont_inherit=True))
-    parts = (MAGIC_NUMBER, compiled, text)
-    return {
-        "harness.py": own.joinpath("harness_start.py").read_bytes(),
-        "harness.bin": marshal.dumps(parts, MARSHAL_VERSION),
-    }
 
 
 def _file_name(name: str, source: Path, taken: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -237,3 +238,22 @@ def test_user_ids_that_a_container_does_not_have_are_refused(
 
     with pytest.raises(ExecutorError, match="as an ordinary user"):
         executor.check()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")
+def test_a_user_id_is_not_given_again_before_its_processes_are_dead(tmp_path: Path) -> None:
+    identities = Identities(tmp_path, 1_879_200_000, count=1)
+    with identities.take() as identity:
+        left = subprocess.Popen(["sleep", "60"], user=identity.uid)
+        identities.keep(identity)
+    try:
+        identities.release_dead()
+        with pytest.raises(NoFreeIdentity), identities.take():
+            pass
+    finally:
+        left.kill()
+        left.wait()
+
+    identities.release_dead()
+    with identities.take():
+        pass

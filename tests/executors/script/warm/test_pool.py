@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from executors.contract import ExecutionResult, Outcome, StopReason
+from executors.contract import ExecutionResult, Outcome, StopReason, Stream
 from executors.script import process
+from executors.script.bundle import remove_bundle
 from executors.script.executor import ScriptExecutor
 from executors.script.sandbox.level import NamespaceLevel
 from executors.script.warm import pool
@@ -349,3 +350,28 @@ def test_a_zygote_with_too_many_files_open_lives_on(
 
     assert executor.zygotes() == [zygote]
     assert "starts cold" not in caplog.text
+
+
+def test_the_bundle_of_a_run_cannot_be_removed_meanwhile(
+    make_executor: MakeExecutor, make_folder: MakeFolder
+) -> None:
+    executor = make_executor()
+    bundle = make_folder(
+        "in-use", main__py="import time\nprint('begun', flush=True)\ntime.sleep(1)"
+    )
+    begun = threading.Event()
+
+    class Sink(RecordingSink):
+        def log(self, stream: Stream, text: str) -> None:
+            begun.set()
+
+    (bundle.parent / "of-the-run").mkdir()
+    with ThreadPoolExecutor(1) as threads:
+        run = threads.submit(
+            executor.execute, request_for(bundle), Sink(), workdir=bundle.parent / "of-the-run"
+        )
+        assert begun.wait(30)
+        assert not remove_bundle(bundle)
+        assert run.result().outcome is Outcome.SUCCEEDED
+
+    assert remove_bundle(bundle)
