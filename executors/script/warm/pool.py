@@ -31,7 +31,8 @@ from executors.script.start import Channels, Launch, Starter, end_process, write
 from executors.script.warm.claim import claim
 
 BOOT = """
-import os, sys
+import atexit, ctypes, gc, io, json, marshal, os, resource, select, signal, site, socket, struct
+import sys, threading, typing, weakref
 code, compiled = os.read(int(sys.argv[1]), 8192).decode().split("\\0")
 sys.path.append(code)
 sys.pycache_prefix, sys.dont_write_bytecode = compiled or None, not compiled
@@ -42,7 +43,10 @@ except ScriptProcess as process:
     script, end = process.become_script()
 else:
     sys.exit()
-del code, compiled, main, os, sys, ScriptProcess
+for name in [name for name in globals() if name[:2] != "__"]:
+    if name not in ("script", "end", "name"):
+        del globals()[name]
+del name
 try:
     script()
 except BaseException as error:
@@ -62,6 +66,7 @@ READ_BYTES = 64 * 1024
 MOST_ZYGOTES = 8
 MOST_RUNS = 500
 IDLE_S = 300
+SPARE_S = 15
 GROWTH_BYTES = 32 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
@@ -77,6 +82,8 @@ class Recycling:
     most_zygotes: int = MOST_ZYGOTES
     most_runs: int = MOST_RUNS
     idle_s: float = IDLE_S
+    spare_s: float = SPARE_S
+    """So long without a run it keeps the next one prepared, which takes twice its own memory."""
     growth_bytes: int = GROWTH_BYTES
 
 
@@ -268,6 +275,7 @@ class Zygotes:
             "code": str(CODE),
             "frame": frame,
             "idle_s": self._recycling.idle_s,
+            "spare_s": self._recycling.spare_s,
             "preloaded": preloaded,
         }
         try:

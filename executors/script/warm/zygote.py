@@ -27,6 +27,7 @@ from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
 
 READY = b"ready"
 HEAD_BYTES = 64 * 1024
+SETTINGS_BYTES = 256 * 1024
 MOST_DESCRIPTORS = 16
 
 
@@ -34,11 +35,14 @@ class Zygote:
     def __init__(
         self, control: socket.socket, interpreter: WarmInterpreter, settings: dict[str, Any]
     ) -> None:
-        """control: from the worker. settings: ``idle_s``, how long to wait for the next run, and
-        ``frame``, see ``build_frame``."""
+        """control: from the worker. settings: ``idle_s``, how long to wait for the next run;
+        ``spare_s``, how long to keep it prepared meanwhile; ``frame``, see ``build_frame``."""
         self.control = control
         self.interpreter = interpreter
         self.idle_s = settings["idle_s"]
+        self.spare_s = settings["spare_s"]
+        self.rests = False
+        """Whether no run came for so long that none is prepared: that takes memory."""
         self.frame = settings["frame"]
         self.spare: WarmRun | None = None
         self.may_prepare = True
@@ -65,6 +69,11 @@ class Zygote:
                 due = idle_since + self.idle_s
                 if now >= due:
                     return
+                if self.spare is not None and now >= idle_since + self.spare_s:
+                    self.drop_spare()
+                    self.rests = True
+                elif self.spare is not None:
+                    due = min(due, idle_since + self.spare_s)
             events = self.poll.poll(max(0.0, due - now) * 1000 + 1)
             self.handle({descriptor for descriptor, _ in events})
 
@@ -72,6 +81,7 @@ class Zygote:
         now = time.monotonic()
         if self.spare is not None and self.spare.guard in ready:
             self.drop_spare()
+            self.may_prepare = False
         for run in list(self.stuck):
             if run.guard in ready:
                 self.end(run)
@@ -109,7 +119,7 @@ class Zygote:
             # We have too many files open. The worker sees its channels end, and starts it cold.
             close_all(tuple(descriptors))
             return
-        self.may_prepare = True
+        self.may_prepare, self.rests = True, False
         head = marshal.loads(data)  # noqa: S302 - from our own worker
         run = self.spare or WarmRun(self.frame, self.interpreter)
         if run is self.spare:
@@ -129,7 +139,7 @@ class Zygote:
 
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
-        if self.spare is not None or not (self.is_open and self.may_prepare):
+        if self.spare is not None or self.rests or not (self.is_open and self.may_prepare):
             return
         spare = WarmRun(self.frame, self.interpreter)
         try:
@@ -145,7 +155,6 @@ class Zygote:
             self.poll.unregister(self.spare.guard)
             self.spare.abandon()
             self.spare = None
-            self.may_prepare = False
 
     def end(self, run: WarmRun) -> None:
         """End a run whose process 1 has ended, or does not."""
@@ -175,9 +184,9 @@ def raise_file_limit() -> None:
 def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     os.set_inheritable(control_fd, False)
-    settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
-    interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     sys.pycache_prefix, sys.dont_write_bytecode = None, True
+    settings = marshal.loads(control.recv(SETTINGS_BYTES))  # noqa: S302 - from our own worker
+    interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     build_filter()
     if os.geteuid() == 0:
         empty_bounding_set()  # For all children; we start no program.

@@ -22,6 +22,7 @@ from executors.script import process
 from executors.script.bundle import remove_bundle
 from executors.script.executor import ScriptExecutor
 from executors.script.sandbox.level import NamespaceLevel
+from executors.script.tree import descendants
 from executors.script.warm import pool
 from executors.script.warm.claim import claim
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
@@ -88,6 +89,16 @@ def test_a_zygote_ends_by_itself_when_nobody_needs_it(
 
     wait_until(lambda: is_gone(zygote))
     run_for(executor, folder)
+
+
+def test_an_idle_zygote_keeps_no_run_prepared(make_executor: MakeExecutor, folder: Path) -> None:
+    executor = make_executor(spare_s=0.3)
+    run_for(executor, folder)
+    (zygote,) = executor.zygotes()
+    wait_until(lambda: descendants(zygote) == [])
+    run_for(executor, folder)
+
+    assert executor.zygotes() == [zygote]
 
 
 def test_the_least_recently_used_gives_way(make_executor: MakeExecutor, folder: Path) -> None:

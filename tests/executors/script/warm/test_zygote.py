@@ -75,7 +75,7 @@ class Watched:
 
 def make_zygote() -> Zygote:
     control, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    zygote = Zygote(control, cast("Any", None), {"idle_s": 60, "frame": {}})
+    zygote = Zygote(control, cast("Any", None), {"idle_s": 60, "spare_s": 60, "frame": {}})
     zygote.may_prepare = False
     return zygote
 
