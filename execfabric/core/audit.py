@@ -33,8 +33,29 @@ def record(
     reason: str = "",
 ) -> AuditEvent:
     """Append one event in the current schema, inside the transaction at hand."""
+    event = event_of(
+        code, actor=actor, outcome=outcome, target=target, inputs=inputs, reason=reason
+    )
+    event.save(force_insert=True)
+    return event
+
+
+def event_of(
+    code: str,
+    *,
+    actor: Actor,
+    outcome: Outcome,
+    target: object = None,
+    inputs: Mapping[str, Any] | None = None,
+    reason: str = "",
+    is_labelled: bool = True,
+) -> AuditEvent:
+    """Return the event of an act in the current schema; it is not stored yet.
+
+    is_labelled: whether target is complete enough to be named.
+    """
     row = target if isinstance(target, models.Model) else None
-    return AuditEvent.objects.create(
+    return AuditEvent(
         code=code,
         outcome=outcome,
         schema=current_schema(),
@@ -44,7 +65,7 @@ def record(
         address=actor.address,
         target_type=row._meta.label_lower if row else "",
         target_id=str(row.pk)[:64] if row else "",
-        target_label=storable(str(row))[:LONGEST_TEXT] if row else "",
+        target_label=storable(str(row))[:LONGEST_TEXT] if row and is_labelled else "",
         request_id=current_request_id(),
         reason=storable(reason)[:2000],
         details={

@@ -96,6 +96,11 @@ class Environment(BaseSettings):
         description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
         "give it does not start.",
     )
+    warm_starts: bool = Field(
+        default=True,
+        description="Whether runs fork from an interpreter kept ready for their tenant. False: "
+        "each starts one of its own, in the same sandbox, and takes longer.",
+    )
     email_url: str = Field(
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",

@@ -66,6 +66,12 @@ class SkillTable(BaseModel):
     network: bool = False
     timeout_s: Annotated[int, pydantic.Field(ge=1, le=86_400)] = 300
     memory_mb: Annotated[int, pydantic.Field(ge=32, le=65_536)] = 512
+    queue: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)] = (
+        "default"
+    )
+    """Label of the workers that may run it."""
+    concurrency: Annotated[int, pydantic.Field(ge=1, le=10_000)] | None = None
+    """How many runs of the skill may go on at once in a tenant; None: any number."""
     tags: list[Tag] = []
     examples: list[Line] = []
     """Sentences a user might say."""

@@ -6,6 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from execfabric.core.actor import Actor
 from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
 from tenants.accounts.models import Account
@@ -79,6 +80,9 @@ class Skill(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
+    rights: tuple[Actor | None, frozenset[str]] = (None, frozenset())
+    """Whose rights by grants are known from the statement that read this, and which they are."""
+
     class Meta:
         ordering = ["name"]
         constraints = [models.CheckConstraint(name="skill_name_is_slug", condition=IS_SLUG)]
@@ -111,6 +115,10 @@ class SkillVersion(models.Model):
     network = models.BooleanField()
     timeout_s = models.PositiveIntegerField()
     memory_bytes = models.PositiveBigIntegerField()
+    queue = models.SlugField(max_length=40, default="default")
+    """Label of the workers that may run it."""
+    concurrency = models.PositiveIntegerField(null=True)
+    """How many runs of the skill may go on at once; None: any number."""
     tags = models.JSONField(default=list)
     examples = models.JSONField(default=list)
     """Sentences a user might say."""

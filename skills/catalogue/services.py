@@ -138,6 +138,8 @@ def _register_skill(
         network=described.network,
         timeout_s=described.timeout_s,
         memory_bytes=described.memory_mb * MEBIBYTE,
+        queue=described.queue,
+        concurrency=described.concurrency,
         tags=list(described.tags),
         examples=list(described.examples),
     )
