@@ -155,12 +155,12 @@ class ScriptExecutor(Executor):
         try:
             resource = self._parse(request.resource)
             self.level.check()
-            if not self._has_state:
+            runs = self._state / "runs"
+            if not (self._has_state and runs.is_dir()):  # Temporary folders get cleaned.
                 self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
-            runs = self._state / "runs"
             with identity as who:
                 show = can_be_shown(Path(resource.folder), who, self.level)
                 needed = not show or bool(request.input_files)

@@ -66,10 +66,10 @@ class NamespaceLevel(IsolationLevel):
     def plan(
         self, job: Job, state: Path, python: Path | None, limits: Limits, uid: int | None
     ) -> dict[str, Any]:
+        root = state / "view"
+        root.mkdir(mode=0o755, exist_ok=True)
         plan = self._plans.get((state, python))
         if plan is None:
-            root = state / "view"
-            root.mkdir(mode=0o755, exist_ok=True)
             interpreter = list(interpreter_folders(python)) if python else []
             plan = plan_view(root, interpreter, hidden=(CODE, state.parent))
             self._plans[state, python] = plan
