@@ -6,12 +6,10 @@ folder. A Bundle has passed all checks; ``unpack`` makes them again on the other
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import io
 import os
-import secrets
 import stat
 import tarfile
 import tempfile
@@ -19,14 +17,13 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, cast
 
 from executors.contract import MEBIBYTE, ExecutorError
-from executors.script.removal import FOLDER_FLAGS, remove_tree
+from executors.script.removal import remove_tree
 
 MAX_FILES = 500
 MAX_ENTRIES = 4 * MAX_FILES
@@ -353,48 +350,6 @@ def unpack(data: bytes, target: Path, *, digest: str | None = None) -> Path:
         if not target.is_dir():
             raise BundleError(f"The bundle cannot be stored: {error.strerror}.") from error
     return target
-
-
-@contextmanager
-def hold_bundle(folder: Path) -> Iterator[int]:
-    """Keep the bundle in folder from being removed. Yields the lock, which may be passed on: it
-    holds until all who have it closed it. Raises BundleError when the folder is gone."""
-    try:
-        lock = os.open(folder, FOLDER_FLAGS)
-    except OSError as error:
-        raise BundleError(f"The script folder cannot be used: {error.strerror}.") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BundleError("The script folder is being removed. Run the skill again.") from None
-        if not os.fstat(lock).st_nlink:
-            raise BundleError("The script folder was removed. Run the skill again.")
-        yield lock
-    finally:
-        os.close(lock)
-
-
-def remove_bundle(folder: Path) -> bool:
-    """Remove the bundle in folder, unless a run uses it. Returns whether it is gone.
-
-    Its files must never be changed in any other way. Raises OSError when it cannot be removed.
-    """
-    try:
-        lock = os.open(folder, FOLDER_FLAGS)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Out of the way first, so that no other bundle's place is ever half empty.
-        leaving = folder.with_name(f".removed-{secrets.token_hex(8)}")
-        folder.rename(leaving)
-        remove_tree(leaving)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(lock)
-    return True
 
 
 def write_files(bundle: Bundle, folder: Path) -> None:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from executors.contract import (
     ExecutionRequest,
     ExecutionResult,
     Executor,
     ExecutorError,
-    InvalidResource,
     Outcome,
     Sink,
     StopReason,
@@ -29,7 +26,7 @@ from executors.contract import (
 from executors.masking import Masker
 from executors.registry import EXECUTORS
 from executors.script.artifacts import Collector
-from executors.script.bundle import hold_bundle
+from executors.script.bundle_use import hold_bundle
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import (
     FIRST_UID,
@@ -45,6 +42,7 @@ from executors.script.log import RunLog
 from executors.script.outcome import Output, build_result, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
+from executors.script.resource import ScriptResource, parse_resource
 from executors.script.run_folder import (
     RunFolder,
     can_be_shown,
@@ -61,19 +59,6 @@ from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 SWEEP_EVERY_S = 600
 
 logger = logging.getLogger(__name__)
-
-
-class ScriptResource(BaseModel):
-    """The resource spec of kind ``script``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    folder: str
-    """Absolute path of the unpacked bundle."""
-    runtime: Literal["python", "shell"]
-    entry: str
-    python: str | None = None
-    """Absolute path of the interpreter of the script's environment; None for a bare one."""
 
 
 @EXECUTORS.register("script")
@@ -133,10 +118,10 @@ class ScriptExecutor(Executor):
         return self._interpreter(None)
 
     def validate(self, spec: dict[str, Any]) -> None:
-        self._parse(spec)
+        parse_resource(spec)
 
     def dry_run(self, request: ExecutionRequest) -> dict[str, JsonValue]:
-        resource = self._parse(request.resource)
+        resource = parse_resource(request.resource)
         masker = Masker(request.secrets.values())
         files: dict[str, JsonValue] = {
             name: [path.name for path in given] if isinstance(given, list) else given.name
@@ -153,7 +138,7 @@ class ScriptExecutor(Executor):
 
     def execute(self, request: ExecutionRequest, sink: Sink, *, workdir: Path) -> ExecutionResult:
         try:
-            resource = self._parse(request.resource)
+            resource = parse_resource(request.resource)
             self.level.check()
             runs = self._state / "runs"
             if not (self._has_state and runs.is_dir()):  # Temporary folders get cleaned.
@@ -303,25 +288,6 @@ class ScriptExecutor(Executor):
             collector.collect(folder.room.output)
         return build_result(ending, output, collector, log, masker)
 
-    def _parse(self, spec: dict[str, Any]) -> ScriptResource:
-        try:
-            resource = ScriptResource.model_validate(spec)
-        except pydantic.ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(map(str, problem["loc"])) or "resource"
-            raise InvalidResource(
-                f"The script resource is wrong: {where}: {problem['msg']}."
-            ) from error
-        folder, entry = resource.folder, resource.entry
-        if not os.path.isabs(folder) or not os.path.isdir(folder):  # noqa: PTH112, PTH117
-            raise InvalidResource("The script folder is not there.")
-        is_name = os.path.basename(entry) == entry and entry not in ("", ".", "..")  # noqa: PTH119
-        if not is_name or not _is_plain_file(f"{folder}/{entry}"):
-            raise InvalidResource(f"The script folder has no file {entry!r}.")
-        if resource.python is not None and not os.path.isabs(resource.python):  # noqa: PTH117
-            raise InvalidResource("The interpreter of the environment must be an absolute path.")
-        return resource
-
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
@@ -395,13 +361,6 @@ class ScriptExecutor(Executor):
             self._swept_at = now
             remove_stale(self._state / "runs")
             self._identities.release_dead()
-
-
-def _is_plain_file(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def _could_not_start(why: str) -> ExecutionResult:

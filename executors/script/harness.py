@@ -1,7 +1,8 @@
 """Runs a Python script inside its run: calls ``main`` with typed inputs and writes its result.
 
-The worker hands this file's text to the run, since the run's user may not be able to read the
-platform's code. So it imports the standard library only. Usage: harness.py SCRIPT_FOLDER ENTRY.
+The worker hands the text of this file and of ``harness_entry.py``, which is run first in the same
+module, to the run, since the run's user may not be able to read the platform's code. So they import
+the standard library only. Usage: harness.py SCRIPT_FOLDER ENTRY.
 """
 
 # Running a script means taking whatever it raises. What only few scripts need is imported when they
@@ -10,7 +11,6 @@ platform's code. So it imports the standard library only. Usage: harness.py SCRI
 
 from __future__ import annotations
 
-import _ast
 import builtins
 import collections.abc
 import enum
@@ -22,11 +22,11 @@ import types
 TYPE_CHECKING = False  # As in typing, whose import would cost every cold start.
 if TYPE_CHECKING:
     import traceback
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
-PARSE_ONLY = 0x400
-"""``ast.PyCF_ONLY_AST``."""
+    from executors.script.harness_entry import look_for_main
+
 KEYWORD_ARGUMENTS = 0x08
 """``inspect.CO_VARKEYWORDS``."""
 BAD_RESULT_NAME = "bad-result"
@@ -103,69 +103,6 @@ class Script:
         return path.removeprefix(f"{self.folder}{os.sep}")
 
 
-def look_for_main(source: bytes) -> tuple[bool, bool]:
-    """Return whether source defines ``main`` to be called with inputs, and if it gives exit codes.
-
-    A ``main`` of a command line library parses its own arguments, so such a file is run as it is.
-    Where the file itself says ``sys.exit(main())``, a number returned is an exit code.
-    """
-    if b"main" not in source:
-        return False, False
-    try:
-        tree = compile(source, "<script>", "exec", PARSE_ONLY, dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return False, False  # Running the file shows the error as Python does.
-    found = False
-    for node in tree.body:
-        if isinstance(node, _ast.FunctionDef | _ast.AsyncFunctionDef) and node.name == "main":
-            found = not any(last_name(mark).endswith("command") for mark in node.decorator_list)
-        if isinstance(node, _ast.ImportFrom):
-            found |= any((alias.asname or alias.name) == "main" for alias in node.names)
-    exits = any(
-        isinstance(node, _ast.Call) and is_exit(node.func) and any(map(starts_main, node.args))
-        for node in (nodes_below(tree) if b"xit" in source else ())
-    )
-    return found, exits
-
-
-def nodes_below(tree: _ast.AST) -> Iterator[_ast.AST]:
-    """Yield tree and every node in it."""
-    todo: list[Any] = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        for name in node._fields:
-            part = getattr(node, name, None)
-            parts = part if isinstance(part, list) else (part,)
-            todo += [inner for inner in parts if isinstance(inner, _ast.AST)]
-
-
-def last_name(node: _ast.AST) -> str:
-    """Return ``command`` for ``command``, ``app.command`` and calls of them."""
-    if isinstance(node, _ast.Call):
-        node = node.func
-    if isinstance(node, _ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, _ast.Name) else ""
-
-
-def is_exit(node: _ast.AST) -> bool:
-    if isinstance(node, _ast.Attribute):
-        return node.attr == "exit" and isinstance(node.value, _ast.Name) and node.value.id == "sys"
-    return isinstance(node, _ast.Name) and node.id in ("exit", "SystemExit")
-
-
-def starts_main(node: _ast.AST) -> bool:
-    """Return whether what is handed to exit begins with a call of ``main``."""
-    if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name):
-        return node.func.id == "main"
-    if isinstance(node, _ast.Constant | _ast.Name):
-        return False
-    import ast
-
-    return ast.unparse(node).startswith(("main(", "asyncio.run(main("))
-
-
 def typed_arguments(function: Callable[..., Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """Return inputs as the hints of function want them. Raises WrongInput."""
     known, needed = arguments_of(function)
@@ -187,9 +124,7 @@ def typed_arguments(function: Callable[..., Any], inputs: dict[str, Any]) -> dic
 
 def arguments_of(function: Any) -> tuple[tuple[str, ...] | None, list[str]]:
     """Return the names a function can be called with, None for any, and those it needs."""
-    if type(function) is not types.FunctionType or hasattr(function, "__wrapped__"):
-        return arguments_by_signature(function)
-    if hasattr(function, "__signature__"):
+    if not is_plain(function):
         return arguments_by_signature(function)
     code = function.__code__
     plain_count = code.co_argcount
@@ -199,6 +134,11 @@ def arguments_of(function: Any) -> tuple[tuple[str, ...] | None, list[str]]:
     needed = [*known[code.co_posonlyargcount : first_default],
               *(name for name in known[plain_count:] if name not in defaults)]  # fmt: skip
     return None if code.co_flags & KEYWORD_ARGUMENTS else known, needed
+
+
+def is_plain(function: Any) -> bool:
+    is_wrapped = hasattr(function, "__wrapped__") or hasattr(function, "__signature__")
+    return type(function) is types.FunctionType and not is_wrapped
 
 
 def arguments_by_signature(function: Any) -> tuple[tuple[str, ...] | None, list[str]]:
@@ -217,7 +157,7 @@ def arguments_by_signature(function: Any) -> tuple[tuple[str, ...] | None, list[
 
 def hints_of(function: Any) -> dict[str, Any]:
     """Return the type hints of the arguments, those that are texts as what they stand for."""
-    if type(function) is types.FunctionType and not hasattr(function, "__wrapped__"):
+    if is_plain(function):
         hints = {}
         for name, written in function.__annotations__.items():
             if name == "return":
@@ -316,7 +256,8 @@ def truth(value: Any) -> bool:
 
 def converter_of(hint: Any) -> Callable[[Any], Any] | None:
     if hint in CONVERTERS:
-        return CONVERTERS[hint]
+        simple: Callable[[Any], Any] | None = CONVERTERS[hint]
+        return simple
     for module, name, method in CONVERTERS_OF_MODULES:
         if is_class_of(hint, module, name):
             converter: Callable[[Any], Any] = getattr(hint, method) if method else hint
@@ -332,21 +273,14 @@ SEQUENCES: dict[Any, Callable[[Any], Any]] = {
     collections.abc.Sequence: list,
     collections.abc.Iterable: list,
 }
-CONVERTERS: dict[Any, Callable[[Any], Any] | None] = {
-    str: None,
-    int: whole_number,
-    float: float,
-    bool: truth,
-}
+CONVERTERS: dict[Any, Any] = {str: None, int: whole_number, float: float, bool: truth}
 CONVERTERS_OF_MODULES = (
     # A hint can be one of them only when the script has imported the module.
-    ("datetime", "date", "fromisoformat"),
-    ("datetime", "datetime", "fromisoformat"),
-    ("datetime", "time", "fromisoformat"),
+    *(("datetime", name, "fromisoformat") for name in ("date", "datetime", "time")),
+    *(("pathlib", name, "") for name in ("Path", "PurePath")),
     ("uuid", "UUID", ""),
-    ("pathlib", "Path", ""),
-    ("pathlib", "PurePath", ""),
 )
+WRITTEN_AS_TEXT = (("decimal", "Decimal"), ("uuid", "UUID"), ("datetime", "timedelta"))
 
 
 def is_class_of(hint: Any, module: str, name: str) -> bool:
@@ -383,11 +317,7 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if is_one_of(value, "pathlib", "PurePath"):
         return relative_to_output(value)
-    if (
-        is_one_of(value, "decimal", "Decimal")
-        or is_one_of(value, "uuid", "UUID")
-        or is_one_of(value, "datetime", "timedelta")
-    ):
+    if any(is_one_of(value, *known) for known in WRITTEN_AS_TEXT):
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value

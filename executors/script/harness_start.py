@@ -9,5 +9,6 @@ import marshal
 from _frozen_importlib_external import MAGIC_NUMBER
 
 with open(__file__.removesuffix(".py") + ".bin", "rb") as stream:
-    magic, compiled, text = marshal.loads(stream.read())
-exec(marshal.loads(compiled) if magic == MAGIC_NUMBER else compile(text, __file__, "exec"))
+    magic, compiled, texts = marshal.loads(stream.read())
+for part, text in zip(compiled, texts, strict=True):
+    exec(marshal.loads(part) if magic == MAGIC_NUMBER else compile(text, __file__, "exec"))

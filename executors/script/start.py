@@ -15,12 +15,14 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
+
+READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,26 @@ def is_over(process: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
+
+
+def ends_in_time(report: int, patience_s: float) -> bool:
+    """Wait until a channel ends; what still comes is dropped. Returns whether it did."""
+    deadline = time.monotonic() + patience_s
+    poll = select.poll()
+    poll.register(report, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        with suppress(BlockingIOError, ConnectionResetError):
+            if os.read(report, READ_BYTES):
+                continue
+        return True
+    return False
+
+
+def last_words(errors: IO[bytes]) -> str:
+    """Return the last line a zygote wrote to its standard error."""
+    errors.seek(0)
+    lines = errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
+    return lines[-1] if lines else "it ended"
 
 
 def library_path() -> dict[str, str]:

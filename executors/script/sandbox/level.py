@@ -42,7 +42,7 @@ class NamespaceLevel(IsolationLevel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plans: dict[tuple[Path, Path | None], dict[str, Any]] = {}
+        self._plans: dict[tuple[Path | None, ...], dict[str, Any]] = {}
 
     def layers(self) -> list[probe.Layer]:
         """Return, layer by layer, what this machine gives. Every layer is really tried."""
@@ -68,11 +68,11 @@ class NamespaceLevel(IsolationLevel):
     ) -> dict[str, Any]:
         root = state / "view"
         root.mkdir(mode=0o755, exist_ok=True)
-        plan = self._plans.get((state, python))
+        plan = self._plans.get((state, python, CODE))
         if plan is None:
             interpreter = list(interpreter_folders(python)) if python else []
             plan = plan_view(root, interpreter, hidden=(CODE, state.parent))
-            self._plans[state, python] = plan
+            self._plans[state, python, CODE] = plan
         return fill_plan(plan, job, limits, uid)
 
 

@@ -50,10 +50,11 @@ class WarmInterpreter:
         self.code = code
         self.harness = types.ModuleType("__main__")
         self.harness.__file__ = HARNESS
-        with open(f"{code}/executors/script/harness.py", "rb") as stream:
-            compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
         self.harness.__name__ = "harness"  # It starts itself only as the main module.
-        exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
+        for part in ("harness_entry.py", "harness.py"):
+            with open(f"{code}/executors/script/{part}", "rb") as stream:
+                compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
+            exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
         rehearse(self.harness.__dict__, REHEARSALS)
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}

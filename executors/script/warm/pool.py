@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import marshal
 import os
-import select
 import socket
 import subprocess
 import tempfile
@@ -27,7 +26,15 @@ from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
-from executors.script.start import Channels, Launch, Starter, end_process, write_all
+from executors.script.start import (
+    Channels,
+    Launch,
+    Starter,
+    end_process,
+    ends_in_time,
+    last_words,
+    write_all,
+)
 from executors.script.warm.claim import claim
 
 BOOT = """
@@ -61,7 +68,6 @@ SEND_PATIENCE_S = 2
 RETRY_AFTER_S = 60
 READY_BYTES = 64
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-READ_BYTES = 64 * 1024
 
 MOST_ZYGOTES = 8
 MOST_RUNS = 500
@@ -234,8 +240,7 @@ class Zygotes:
         return zygote
 
     def _check_may_start(self, key: Key) -> None:
-        failed_at = self._failed_at.get(key[1], -RETRY_AFTER_S)
-        if time.monotonic() - failed_at < RETRY_AFTER_S:
+        if time.monotonic() - self._failed_at.get(key[1], -RETRY_AFTER_S) < RETRY_AFTER_S:
             raise NoZygote("it did not start a short time ago")
         self._make_place()
 
@@ -324,13 +329,6 @@ def start_zygote(
             raise
 
 
-def last_words(errors: IO[bytes]) -> str:
-    """Return the last line a zygote wrote to its standard error."""
-    errors.seek(0)
-    lines = errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
-    return lines[-1] if lines else "it ended"
-
-
 class WarmStart(Starter):
     """Lets a zygote fork the run, which takes the place of the stage."""
 
@@ -380,19 +378,6 @@ class WarmStart(Starter):
             # It lives and does not answer. With it end the runs of others, but they would hang too.
             self._pool.drop(self._zygote)
         super().end(room, report, reported=reported)
-
-
-def ends_in_time(report: int, patience_s: float) -> bool:
-    """Wait until a channel ends; what still comes is dropped. Returns whether it did."""
-    deadline = time.monotonic() + patience_s
-    poll = select.poll()
-    poll.register(report, select.POLLIN)
-    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        with suppress(BlockingIOError, ConnectionResetError):
-            if os.read(report, READ_BYTES):
-                continue
-        return True
-    return False
 
 
 def _identity_of(python: Path) -> tuple[int, ...]:

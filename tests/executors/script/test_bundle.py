@@ -23,12 +23,11 @@ from executors.script.bundle import (
     BundleError,
     BundleFile,
     check_path,
-    hold_bundle,
     read_archive,
     read_bundle,
-    remove_bundle,
     unpack,
 )
+from executors.script.bundle_use import hold_bundle, remove_bundle
 from tests.executors.conftest import MakeFolder
 
 BASE = {"main.py": b"print(1)\n", "README.md": b"# x\n"}

@@ -19,7 +19,7 @@ import pytest
 
 from executors.contract import ExecutionResult, Outcome, StopReason, Stream
 from executors.script import process
-from executors.script.bundle import remove_bundle
+from executors.script.bundle_use import remove_bundle
 from executors.script.executor import ScriptExecutor
 from executors.script.sandbox.level import NamespaceLevel
 from executors.script.tree import descendants
