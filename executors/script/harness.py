@@ -2,12 +2,14 @@
 
 The worker hands the text of this file and of ``harness_entry.py``, which is run first in the same
 module, to the run, since the run's user may not be able to read the platform's code. So they import
-the standard library only. Usage: harness.py SCRIPT_FOLDER ENTRY.
+the standard library only, and since a script may choose its Python, they keep to what 3.8 has.
+Usage: harness.py SCRIPT_FOLDER ENTRY.
 """
 
 # Running a script means taking whatever it raises. What only few scripts need is imported when they
 # do, since each cold start would pay for it:
 # ruff: noqa: BLE001, S102, PTH120, PTH123
+# ruff: noqa: FURB188 - in words of Python 3.8.
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class Script:
         with open(self.path, "rb") as stream:
             source = stream.read()
         has_main, returns_exit_code = look_for_main(source)
-        module = types.ModuleType(self.entry.removesuffix(".py") if has_main else "__main__")
+        name = self.entry[:-3] if self.entry.endswith(".py") else self.entry
+        module = types.ModuleType(name if has_main else "__main__")
         module.__file__ = self.path
         sys.modules[module.__name__] = module
         sys.argv = [self.path]
@@ -100,7 +103,8 @@ class Script:
             part.filename = self.short(name)
 
     def short(self, path: str) -> str:
-        return path.removeprefix(f"{self.folder}{os.sep}")
+        top = f"{self.folder}{os.sep}"
+        return path[len(top) :] if path.startswith(top) else path
 
 
 def typed_arguments(function: Callable[..., Any], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +187,7 @@ def class_named(name: str, function: Any) -> Any:
 
 
 def is_class(hint: Any) -> bool:
-    return isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
+    return isinstance(hint, type) and not isinstance(hint, GENERIC_ALIAS)
 
 
 def convert(value: Any, hint: Any) -> Any:
@@ -194,9 +198,9 @@ def convert(value: Any, hint: Any) -> Any:
         import typing
 
         origin, parts = typing.get_origin(hint), typing.get_args(hint)
-        if origin is typing.Annotated:
+        if origin is not None and origin is getattr(typing, "Annotated", None):
             return convert(value, parts[0])
-        if origin is typing.Union or origin is types.UnionType:
+        if origin is not None and origin in (typing.Union, getattr(types, "UnionType", None)):
             return convert_union(value, parts)
         if origin is typing.Literal:
             if value is None:
@@ -273,6 +277,7 @@ SEQUENCES: dict[Any, Callable[[Any], Any]] = {
     collections.abc.Sequence: list,
     collections.abc.Iterable: list,
 }
+GENERIC_ALIAS: Any = getattr(types, "GenericAlias", ())
 CONVERTERS: dict[Any, Any] = {str: None, int: whole_number, float: float, bool: truth}
 CONVERTERS_OF_MODULES = (
     # A hint can be one of them only when the script has imported the module.
@@ -321,7 +326,7 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, set | frozenset):
+    if isinstance(value, (set, frozenset)):
         return sorted(value, key=lambda item: (type(item).__name__, str(item)))
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
         import dataclasses

@@ -27,12 +27,14 @@ def look_for_main(source: bytes) -> tuple[bool, bool]:
         return False, False  # Running the file shows the error as Python does.
     found = False
     for node in tree.body:
-        if isinstance(node, _ast.FunctionDef | _ast.AsyncFunctionDef) and node.name == "main":
+        if isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef)) and node.name == "main":
             found = not any(last_name(mark).endswith("command") for mark in node.decorator_list)
         if isinstance(node, _ast.ImportFrom):
             found |= any((alias.asname or alias.name) == "main" for alias in node.names)
     exits = any(
-        isinstance(node, _ast.Call) and is_exit(node.func) and any(map(starts_main, node.args))
+        isinstance(node, _ast.Call)
+        and is_exit(node.func)
+        and any(starts_main(argument, source) for argument in node.args)
         for node in (nodes_below(tree) if b"xit" in source else ())
     )
     return found, exits
@@ -65,12 +67,16 @@ def is_exit(node: _ast.AST) -> bool:
     return isinstance(node, _ast.Name) and node.id in ("exit", "SystemExit")
 
 
-def starts_main(node: _ast.AST) -> bool:
+def starts_main(node: _ast.AST, source: bytes) -> bool:
     """Return whether what is handed to exit begins with a call of ``main``."""
     if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name):
         return node.func.id == "main"
-    if isinstance(node, _ast.Constant | _ast.Name):
+    if isinstance(node, (_ast.Constant, _ast.Name)):
         return False
     import ast
 
-    return ast.unparse(node).startswith(("main(", "asyncio.run(main("))
+    if hasattr(ast, "unparse"):
+        written = ast.unparse(node)
+    else:
+        written = ast.get_source_segment(source.decode("utf-8", "replace"), node) or ""
+    return written.startswith(("main(", "asyncio.run(main("))

@@ -19,7 +19,11 @@ class CatalogueConfig(AppConfig):
 
         state = Path(settings.DATA_DIR) / "sandbox"
         EXECUTORS.configure(
-            "script", state_folder=state, level=settings.SANDBOX, warm=settings.WARM_STARTS
+            "script",
+            state_folder=state,
+            level=settings.SANDBOX,
+            warm=settings.WARM_STARTS,
+            pythons=settings.PYTHONS,
         )
         register_page(
             FormalPage(
