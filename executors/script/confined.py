@@ -51,6 +51,9 @@ class _Patience:
     def log(self, stream: str, text: str) -> None:
         """Kept elsewhere."""
 
+    def left_out(self, size_bytes: int) -> None:
+        """Not said."""
+
     def progress(self, fraction: float, message: str) -> None:
         """Not shown."""
 

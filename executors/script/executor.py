@@ -253,7 +253,7 @@ class ScriptExecutor(Executor):
         def write(stream: Stream, text: str) -> None:
             sink.log(stream, text)
 
-        log = RunLog(write, masker, keep_bytes=request.limits.log_bytes)
+        log = RunLog(write, masker, keep_bytes=request.limits.log_bytes, left_out=sink.left_out)
         progress = ProgressFile(folder.room, masker)
 
         def follow(starter: Starter) -> Ending:
