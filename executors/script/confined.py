@@ -87,6 +87,7 @@ def run_confined(
             if plan is not None and group is not None:
                 plan["memory_group"] = str(group.path)
             launch = Launch(
+                limits=limits.model_dump(),
                 argv=command,
                 env={"LANG": "C.UTF-8", **library_environment(python)},
                 cwd=f"{ROOM}/work",
@@ -96,7 +97,7 @@ def run_confined(
                 marker=None,
                 held=(who.lock,) if who else (),
             )
-            start = ColdStart(launch, limits, level.stage_command())
+            start = ColdStart(launch, level.stage_command(state / "compiled"))
             progress = ProgressFile(folder.room, Masker(()))
             ending = RunProcess(start, limits, folder.room, log, progress, _Patience()).run()
             said = "".join(lines) or ending.problem
