@@ -48,6 +48,19 @@ def advance(
     return True
 
 
+def advance_all(
+    rows: models.QuerySet[Any], *, since: Any, to: Any, table: Transitions, **fields: Any
+) -> int:
+    """Move those of rows that are in the state since, in one statement; return how many were.
+
+    Raises InvalidTransition where the table does not allow the move.
+    """
+    if to not in table[since]:
+        noun = rows.model._meta.verbose_name_plural
+        raise InvalidTransition(f"{_words(since)} {noun} cannot become {_words(to)}.")
+    return rows.filter(status=since).update(status=to, **fields)
+
+
 def _require_move(row: models.Model, to: Any, table: Transitions) -> None:
     current = row.status  # type: ignore[attr-defined]
     if to not in table[current]:

@@ -15,8 +15,9 @@ from execfabric.core import wake
 from execfabric.core.states import advance, move
 from execfabric.core.tasks import enqueue
 
+from . import hooks
 from .models import Execution
-from .states import EXECUTION_TRANSITIONS, Status
+from .states import EXECUTION_TRANSITIONS, FINAL, Status
 
 logger = structlog.get_logger(__name__)
 
@@ -27,6 +28,8 @@ def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execut
     """Move execution by the table and wake those who wait for it. Raises InvalidTransition."""
     moved = move(execution, to=to, table=EXECUTION_TRANSITIONS, **fields)
     wake.announce(moved.topic)
+    if to in FINAL:
+        hooks.tell_finished(moved.door, [moved.pk])
     return moved
 
 
@@ -38,6 +41,8 @@ def advance_execution(execution: Execution, *, to: Status, only_if: Q, **fields:
     moved = advance(execution, to=to, table=EXECUTION_TRANSITIONS, only_if=only_if, **fields)
     if moved:
         wake.announce(execution.topic)
+        if to in FINAL:
+            hooks.tell_finished(execution.door, [execution.pk])
     return moved
 
 

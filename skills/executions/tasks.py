@@ -9,7 +9,7 @@ from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask, TenantTask
 from tenants.registry.models import Tenant
 
-from . import lifecycle, moves, running
+from . import hooks, lifecycle, moves, running
 
 logger = structlog.get_logger(__name__)
 
@@ -32,6 +32,7 @@ def scan_all_tenants(**_newer: object) -> None:
         try:
             with schema_context(tenant.schema_name):
                 lifecycle.scan_executions(now, resend_after=patience if tenant.is_open else None)
+                hooks.scan_owners(now, is_open=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
             drop_dead_connections()

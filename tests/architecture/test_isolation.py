@@ -15,6 +15,7 @@ from tests.architecture.test_rules import ROOT, modules
 
 RAW_SQL = {
     "execfabric/web/health.py",
+    "skills/batches/lifecycle.py",
     "skills/executions/lifecycle.py",
     "tenants/postgresql/inspection.py",
     "tenants/postgresql/probing.py",
