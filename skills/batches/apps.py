@@ -28,7 +28,7 @@ class BatchesConfig(AppConfig):
                 label=_("Run many"),
                 icon="stack-2",
                 url_of=origins.new_batch_of,
-                shown_to=origins.may,
+                shown_to=origins.may_begin,
             )
         )
         register_page(

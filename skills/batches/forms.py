@@ -43,8 +43,10 @@ class FilesForm(forms.Form):
 class ColumnsForm(forms.Form):
     """Which column of the file fills which input."""
 
+    prefix = "column"
+
     def __init__(self, batch: Batch, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, prefix="column", **kwargs)
+        super().__init__(*args, **kwargs)
         version = batch.version
         required = set(version.input_schema.get("required") or ())
         choices = [("", _("No column")), *((column, column) for column in batch.columns)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from execfabric.core.errors import InvalidInput
 from execfabric.web.forms import options_of, without_null
-from skills.catalogue.models import SkillVersion, is_file
+from skills.catalogue.models import SkillVersion
 
 _WHOLE = re.compile(r"[+-]?\d{1,300}(\.0+)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
@@ -35,9 +35,9 @@ def match_columns(version: SkillVersion, columns: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for words_of in (lambda name, _field: name, lambda _name, field: str(field.get("title", ""))):
         for name, field in version.input_fields.items():
-            column = known.get(normalised(words_of(name, field)))
-            if name not in found and column is not None and column not in found.values():
-                found[name] = column
+            match = known.get(normalised(words_of(name, field)))
+            if name not in found and match is not None and match not in found.values():
+                found[name] = match
     return {name: found[name] for name in version.input_fields if name in found}
 
 
@@ -183,5 +183,4 @@ def file_input_of(version: SkillVersion) -> str | None:
 def file_value(version: SkillVersion, name: str, file_id: str) -> str | list[str]:
     """Return the value of a file input that holds one file."""
     plain, _nullable = without_null(version.input_fields[name])
-    is_single = plain.get("format") == "file" and is_file(plain)
-    return file_id if is_single else [file_id]
+    return file_id if plain.get("format") == "file" else [file_id]

@@ -26,6 +26,6 @@ def new_batch_of(skill: Skill) -> str:
     return reverse("batches:batch-new", args=[skill.name])
 
 
-def may(actor: Actor, skill: Skill) -> bool:
+def may_begin(actor: Actor, skill: Skill) -> bool:
     manual = skill.version is not None and skill.version.manual
     return manual and can(actor, "batches.batch.create", skill)

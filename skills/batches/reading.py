@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import IO, Any
 
+from defusedxml.ElementTree import fromstring
 from openpyxl import load_workbook
 
 from execfabric.core.audit import storable
@@ -31,7 +32,9 @@ XLSX_PARTS = 2000
 XLSX_BYTES = 300 * 1024 * 1024
 """What all parts of a workbook may unpack to together. It is read as a stream."""
 XLSX_TEXT_BYTES = 32 * 1024 * 1024
-"""What the shared texts of a workbook may unpack to; those are held in memory."""
+"""What all parts but the sheets may unpack to, shared texts above all; those are held in memory."""
+XLSX_CONTENTS_BYTES = 1024 * 1024
+SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 SEPARATORS = ",;\t|"
 BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -95,10 +98,7 @@ def _csv_table(file: IO[bytes]) -> Iterator[Table]:
         first = next(lines, "")
         separator = max(SEPARATORS, key=first.count)
         reader = csv.reader(chain([first], lines), delimiter=separator)
-        header = _csv_next(reader)
-        if header is None:
-            raise UnreadableTable("The file is empty. The first line must name the columns.")
-        columns = _columns(header)
+        columns = _columns(_csv_next(reader) or [])
         yield Table([name for name in columns if name], _csv_rows(reader, columns), is_typed=False)
 
 
@@ -204,13 +204,30 @@ def _check_parts(file: IO[bytes]) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
-        raise _no_workbook() from None
-    texts = sum(part.file_size for part in parts if "sharedstrings" in part.filename.lower())
+            sheets = _sheets(archive)
+    except UnreadableTable:
+        raise
+    except Exception as error:  # Whatever a made-up archive breaks in the library.
+        raise _no_workbook() from error
     if len(parts) > XLSX_PARTS or sum(part.file_size for part in parts) > XLSX_BYTES:
         raise UnreadableTable("The workbook is too large. Save its first sheet as CSV.")
-    if texts > XLSX_TEXT_BYTES:
+    if sum(part.file_size for part in parts if part.filename not in sheets) > XLSX_TEXT_BYTES:
         raise UnreadableTable("The workbook has too much text. Save its first sheet as CSV.")
+
+
+def _sheets(archive: zipfile.ZipFile) -> set[str]:
+    """Return the parts that are sheets and nothing else; all others are held in memory when read.
+
+    What a part is stands in the list of contents. Its name says nothing.
+    """
+    contents = archive.getinfo("[Content_Types].xml")
+    if contents.file_size > XLSX_CONTENTS_BYTES:
+        raise _no_workbook()
+    kinds: dict[str, set[str]] = {}
+    for entry in fromstring(archive.read(contents)):
+        name = str(entry.get("PartName", "")).lstrip("/")
+        kinds.setdefault(name, set()).add(str(entry.get("ContentType")))
+    return {name for name, those in kinds.items() if those == {SHEET}}
 
 
 def _no_workbook() -> UnreadableTable:
@@ -255,7 +272,7 @@ def _lines_of(file: IO[bytes]) -> Iterator[Iterator[str]]:
     start = file.read(4)
     file.seek(0)
     encoding = next((name for bom, name in BOMS.items() if start.startswith(bom)), "utf-8-sig")
-    text = io.TextIOWrapper(file, encoding=encoding, newline="")  # type: ignore[arg-type,type-var]
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
     try:
         yield _lines(text)
     finally:

@@ -59,7 +59,7 @@ class StartIn(serializers.Serializer):
 
 class RowErrorOut(serializers.Serializer):
     row = serializers.IntegerField(source="number")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.CharField(), help_text='By input name; "row" for the row as a whole.'
     )
 
@@ -111,7 +111,7 @@ class BatchOut(BatchSummaryOut):
     mapping = serializers.DictField(child=serializers.CharField())
     inputs = serializers.DictField()
     unused_columns = serializers.SerializerMethodField()
-    errors = serializers.SerializerMethodField(
+    errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {ERRORS_SHOWN} rows with errors; counts.invalid says how many."
     )
 
@@ -132,7 +132,9 @@ class BatchRowOut(serializers.Serializer):
         help_text="invalid, waiting, or the status of the execution."
     )
     inputs = serializers.DictField()
-    errors = serializers.DictField(child=serializers.CharField(), allow_null=True)
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.CharField(), allow_null=True
+    )
     execution = serializers.UUIDField(source="execution_id", allow_null=True)
     output = serializers.JSONField(source="execution.output", default=None)
     summary = serializers.CharField(source="execution.summary", default="")

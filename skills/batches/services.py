@@ -20,6 +20,7 @@ from execfabric.core.storage import open_file
 from skills.catalogue.models import Right, Skill, SkillVersion
 from skills.catalogue.selectors import has_right
 from skills.executions import policy
+from skills.executions.lifecycle import CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
@@ -401,7 +402,7 @@ def _check_version(batch: Batch) -> None:
 
 
 def _check_fresh(batch: Batch) -> None:
-    if batch.asked_at < timezone.now() - lifecycle.CONFIRM_WITHIN:
+    if batch.asked_at < timezone.now() - CONFIRM_WITHIN:
         raise Conflict("This request is too old to go on. Ask for the batch again.")
 
 

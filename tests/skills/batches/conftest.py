@@ -5,10 +5,9 @@ import io
 from types import SimpleNamespace
 
 import pytest
-from django.utils import timezone
 
 from execfabric.core.actor import Actor
-from skills.batches import services
+from skills.batches import dispatch, services
 from skills.executions import lifecycle
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import upload_file
@@ -16,6 +15,14 @@ from skills.executions.states import Status
 from tests.factories.skills import make_skill
 
 FOUR_EYES = 'risk = "high"\nconfirm = true\napproval = "four_eyes"\n'
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch):
+    """Releases happen with few rows, too."""
+    monkeypatch.setattr(dispatch, "FIRST_WINDOW", 4)
+    monkeypatch.setattr(dispatch, "SMALLEST_WINDOW", 2)
+    monkeypatch.setattr(dispatch, "LARGEST_WINDOW", 6)
 
 
 @pytest.fixture
@@ -102,7 +109,3 @@ def finish(execution: Execution, status: Status) -> None:
     lifecycle.finish_execution(
         actor=Actor.system("worker"), execution=execution, result=result, artifacts=[]
     )
-
-
-def moment():
-    return timezone.now()

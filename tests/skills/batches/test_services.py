@@ -5,17 +5,22 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from skills.batches import dispatch, lifecycle, services
 from skills.batches.models import Batch
 from skills.batches.states import BatchStatus, RowStatus
 from skills.catalogue.models import Skill, SkillGrant
+from skills.executions import lifecycle as executions
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
 
 from .conftest import FOUR_EYES, finish, table_of
+
+NAME = '[inputs.name]\ntype = "string"\n'
+TABLE = '[inputs.table]\ntype = "string"\nformat = "file"\n'
 
 
 def events_about(row) -> list[str]:
@@ -101,15 +106,15 @@ def test_a_file_whose_columns_fill_nothing_is_not_started(greet, draft, oscar):
 
 
 def test_all_rows_run_and_then_the_batch_is_finished(greet, draft, oscar, work):
-    batch = draft(greet, table_of(90))
+    batch = draft(greet, table_of(15))
 
     batch = services.start_batch(actor=oscar.actor, batch=batch)
     assert batch.sent_rows == dispatch.FIRST_WINDOW
     done = work(batch, outcomes=[Status.FAILED, Status.TIMED_OUT])
 
-    assert done.done == 90
+    assert done.done == 15
     assert done.batch.status == BatchStatus.FINISHED
-    assert (done.batch.succeeded_rows, done.batch.failed_rows, done.batch.sent_rows) == (88, 2, 0)
+    assert (done.batch.succeeded_rows, done.batch.failed_rows, done.batch.sent_rows) == (13, 2, 0)
     assert [row.status for row in batch.rows.all()[:3]] == ["failed", "timed_out", "succeeded"]
     assert {e.door for e in Execution.objects.all()} == {"batch"}
 
@@ -139,7 +144,7 @@ def test_every_execution_and_the_batch_have_a_trace(greet, draft, oscar, work):
 
 
 def test_a_high_risk_batch_is_confirmed_and_approved_once_as_a_whole(draft, oscar, anna, work):
-    skill = make_skill(manifest=FOUR_EYES, inputs='[inputs.name]\ntype = "string"\n')
+    skill = make_skill(manifest=FOUR_EYES, inputs=NAME)
     batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(3)))
     assert batch.status == BatchStatus.AWAITING_CONFIRMATION
 
@@ -157,7 +162,8 @@ def test_a_high_risk_batch_is_confirmed_and_approved_once_as_a_whole(draft, osca
 
 def test_nobody_approves_an_own_batch(draft, oscar, person):
     skill = make_skill(
-        manifest='approval = "four_eyes"\n', inputs='[inputs.name]\ntype = "string"\n'
+        manifest='approval = "four_eyes"\n',
+        inputs=NAME,
     )
     batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(1)))
     SkillGrant.objects.create(skill=skill, account=oscar.account, right="approve")
@@ -167,7 +173,7 @@ def test_nobody_approves_an_own_batch(draft, oscar, person):
 
 
 def test_rows_are_never_released_without_the_decisions_the_skill_demands(draft, oscar):
-    skill = make_skill(manifest=FOUR_EYES, inputs='[inputs.name]\ntype = "string"\n')
+    skill = make_skill(manifest=FOUR_EYES, inputs=NAME)
     batch = draft(skill, table_of(2))
     Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.RUNNING)  # As no service would.
 
@@ -179,7 +185,8 @@ def test_rows_are_never_released_without_the_decisions_the_skill_demands(draft, 
 
 def test_a_rejected_batch_says_why_and_never_runs(draft, oscar, anna):
     skill = make_skill(
-        manifest='approval = "four_eyes"\n', inputs='[inputs.name]\ntype = "string"\n'
+        manifest='approval = "four_eyes"\n',
+        inputs=NAME,
     )
     batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(2)))
 
@@ -190,7 +197,7 @@ def test_a_rejected_batch_says_why_and_never_runs(draft, oscar, anna):
 
 
 def test_a_paused_batch_hands_over_nothing_until_it_is_resumed(greet, draft, oscar, work):
-    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(80)))
+    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(9)))
     services.pause_batch(actor=oscar.actor, batch=batch)
 
     done = work(batch)
@@ -199,7 +206,7 @@ def test_a_paused_batch_hands_over_nothing_until_it_is_resumed(greet, draft, osc
 
     services.resume_batch(actor=oscar.actor, batch=batch)
     assert work(batch).batch.status == BatchStatus.FINISHED
-    assert batch.succeeded_rows == 80
+    assert batch.succeeded_rows == 9
 
 
 def test_a_batch_paused_at_its_last_rows_ends_with_them(greet, draft, oscar, work):
@@ -212,15 +219,15 @@ def test_a_batch_paused_at_its_last_rows_ends_with_them(greet, draft, oscar, wor
 def test_cancelling_drops_what_waits_and_stops_what_runs(
     greet, draft, oscar, work, django_capture_on_commit_callbacks
 ):
-    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(50)))
-    work(batch, most=5)
+    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(10)))
+    work(batch, most=3)
     running = Execution.objects.filter(status=Status.QUEUED).first()
-    running = lifecycle_of_execution().claim_execution(actor=worker(), execution=running)
+    running = executions.claim_execution(actor=Actor.system("worker"), execution=running)
 
     batch = services.cancel_batch(actor=oscar.actor, batch=batch)
 
     assert batch.status == BatchStatus.CANCELLING
-    assert (batch.sent_rows, batch.succeeded_rows, batch.cancelled_rows) == (1, 5, 44)
+    assert (batch.sent_rows, batch.succeeded_rows, batch.cancelled_rows) == (1, 3, 6)
     running.refresh_from_db()
     assert running.cancel_requested_at is not None
     with django_capture_on_commit_callbacks(execute=True):
@@ -245,7 +252,7 @@ def test_only_failed_rows_run_again(greet, draft, oscar, work):
 
 
 def test_a_retry_asks_for_the_decisions_again(draft, oscar, anna, work):
-    skill = make_skill(manifest=FOUR_EYES, inputs='[inputs.name]\ntype = "string"\n')
+    skill = make_skill(manifest=FOUR_EYES, inputs=NAME)
     batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(2)))
     services.confirm_batch(actor=oscar.actor, batch=batch)
     services.approve_batch(actor=anna.actor, batch=batch)
@@ -273,7 +280,7 @@ def test_another_version_of_the_skill_ends_the_draft(greet, draft, oscar):
 
 
 def test_a_batch_is_held_when_its_skill_is_disabled(greet, draft, oscar, work):
-    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(60)))
+    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(9)))
     Skill.objects.filter(pk=greet.pk).update(is_enabled=False)
 
     done = work(batch)
@@ -297,26 +304,27 @@ def test_an_execution_cancelled_by_itself_is_counted(
 
 
 def test_the_scan_makes_up_for_what_was_not_counted(greet, draft, oscar, work):
-    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(40)))
+    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(7)))
     for execution in Execution.objects.all():  # Their ends are told to nobody.
         finish(
-            lifecycle_of_execution().claim_execution(actor=worker(), execution=execution),
+            executions.claim_execution(actor=Actor.system("worker"), execution=execution),
             Status.SUCCEEDED,
         )
 
     lifecycle.scan_batches(timezone.now(), is_open=True)
     batch.refresh_from_db()
-    assert (batch.succeeded_rows, batch.sent_rows) == (dispatch.FIRST_WINDOW, 8)
+    assert (batch.succeeded_rows, batch.sent_rows) == (dispatch.FIRST_WINDOW, 3)
 
     lifecycle.scan_batches(timezone.now(), is_open=True)
     batch.refresh_from_db()
-    assert (batch.succeeded_rows, batch.sent_rows) == (dispatch.FIRST_WINDOW, 8)
+    assert (batch.succeeded_rows, batch.sent_rows) == (dispatch.FIRST_WINDOW, 3)
 
 
 @pytest.mark.parametrize(("age", "status"), [(23, "awaiting_confirmation"), (25, "expired")])
 def test_a_batch_nobody_decides_about_expires(draft, oscar, age, status):
     skill = make_skill(
-        manifest='risk = "high"\nconfirm = true\n', inputs='[inputs.name]\ntype = "string"\n'
+        manifest='risk = "high"\nconfirm = true\n',
+        inputs=NAME,
     )
     batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(2)))
 
@@ -330,7 +338,7 @@ def test_many_files_become_one_run_each(oscar, upload):
     skill = make_skill(
         code="def main(table, factor):\n    return 1\n",
         manifest='risk = "low"\n',
-        inputs='[inputs.table]\ntype = "string"\nformat = "file"\n[inputs.factor]\ntype = "integer"\n',
+        inputs=f'{TABLE}[inputs.factor]\ntype = "integer"\n',
     )
     files = [upload(f"{number}.csv", f"a;{number}") for number in range(3)]
 
@@ -355,7 +363,7 @@ def test_files_of_others_cannot_be_used(oscar, person, draft):
     skill = make_skill(
         code="def main(table):\n    return 1\n",
         manifest='risk = "low"\n',
-        inputs='[inputs.table]\ntype = "string"\nformat = "file"\n',
+        inputs=TABLE,
     )
     foreign = upload_file(actor=person("dana").actor, name="a.csv", content=BytesIO(b"a"))
 
@@ -380,19 +388,7 @@ def test_who_may_not_run_the_skill_makes_no_batch(greet, person, upload):
 
 
 def test_a_skill_that_is_not_open_for_manual_runs_is_not_open_for_batches(draft):
-    skill = make_skill(manifest="manual = false\n", inputs='[inputs.name]\ntype = "string"\n')
+    skill = make_skill(manifest="manual = false\n", inputs=NAME)
 
     with pytest.raises(NotPermitted):
         draft(skill, table_of(1))
-
-
-def lifecycle_of_execution():
-    from skills.executions import lifecycle as executions
-
-    return executions
-
-
-def worker():
-    from execfabric.core.actor import Actor
-
-    return Actor.system("worker")
