@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,19 +114,41 @@ def _save(
     *,
     overwrite: bool,
 ) -> None:
+    digest = hashlib.sha256()
+
+    def pieces() -> Iterator[bytes]:
+        with client.content(str(artifact.get("id", ""))) as received:
+            for piece in received:
+                digest.update(piece)
+                progress.advance(task, len(piece))
+                yield piece
+        _check(artifact, digest.hexdigest())
+
+    write_whole(target, pieces(), overwrite=overwrite)
+
+
+def save_stream(screen: Screen, pieces: Iterable[bytes], target: Path, *, overwrite: bool) -> None:
+    """Save a download whose size is not known before. Raises CliError."""
+    with _progress(screen) as progress:
+        task = progress.add_task(clean_line(target.name), total=None)
+
+        def counted() -> Iterator[bytes]:
+            for piece in pieces:
+                progress.advance(task, len(piece))
+                yield piece
+
+        write_whole(target, counted(), overwrite=overwrite)
+
+
+def write_whole(target: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
     """Write beside the target first, so a broken download never leaves half a file there."""
     temporary = None
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".execfabric-")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            digest = hashlib.sha256()
-            with client.content(str(artifact.get("id", ""))) as pieces:
-                for piece in pieces:
-                    file.write(piece)
-                    digest.update(piece)
-                    progress.advance(task, len(piece))
-        _check(artifact, digest.hexdigest())
+            for piece in pieces:
+                file.write(piece)
         temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
         if not overwrite:
             target.open("xb").close()  # takes the name, or fails if it appeared meanwhile

@@ -131,7 +131,9 @@ def test_a_workbook_that_unpacks_to_very_much_is_refused_before_it_is(part):
         rows_of("a.xlsx", padded)
 
 
-@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "[Content_Types].xml"])
+@pytest.mark.parametrize(
+    "part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "[Content_Types].xml"]
+)
 def test_entities_in_a_workbook_are_not_expanded(part):
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>'
 
