@@ -19,6 +19,7 @@ from django_tenants.utils import schema_context
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.writer.excel import save_workbook
 
 from execfabric.core.actor import current_schema
 from skills.executions.models import Execution
@@ -136,7 +137,7 @@ def as_xlsx(table: ResultTable) -> IO[bytes]:
     for row in table.rows():
         sheet.append([_xlsx_cell(sheet, cell) for cell in row])
     file = tempfile.TemporaryFile()  # noqa: SIM115  # whoever sends it closes it
-    book.save(file)
+    save_workbook(book, file)
     file.seek(0)
     return file
 

@@ -12,20 +12,18 @@ from execfabric.core import audit, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
-from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.states import advance_all
 from execfabric.core.storage import open_file
-from skills.catalogue.models import Right, Skill, SkillVersion
-from skills.catalogue.selectors import has_right
+from skills.catalogue.models import Skill, SkillVersion
 from skills.executions import policy
 from skills.executions.lifecycle import CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
 
-from . import lifecycle
+from . import lifecycle, rules  # noqa: F401  # the rules of who may act on which batch
 from .checking import CheckedRow, check_rows
 from .lifecycle import locked, move_batch
 from .mapping import checked_mapping, file_input_of, file_value, inputs_of
@@ -225,48 +223,6 @@ def retry_batch(*, actor: Actor, batch: Batch) -> Batch:
         approved_by_id=None,
         finished_at=None,
         released_at=None,
-    )
-
-
-@target_rule("batches.batch.create")
-def _may_run(actor: Actor, skill: object) -> bool:
-    return can(actor, "executions.execution.request", skill)
-
-
-@target_rule("batches.batch.map")
-@target_rule("batches.batch.start")
-@target_rule("batches.batch.retry")
-def _may_run_own(actor: Actor, batch: object) -> bool:
-    """What runs is asked for in the name of who made the batch, so nobody else can."""
-    return (
-        isinstance(batch, Batch)
-        and batch.requested_by_id == actor.user_id
-        and _may_run(actor, batch.skill)
-    )
-
-
-@target_rule("batches.batch.confirm")
-@target_rule("batches.batch.resume")
-def _may_run_it(actor: Actor, batch: object) -> bool:
-    return isinstance(batch, Batch) and _may_stop(actor, batch) and _may_run(actor, batch.skill)
-
-
-@target_rule("batches.batch.pause")
-@target_rule("batches.batch.cancel")
-def _may_stop(actor: Actor, batch: object) -> bool:
-    return isinstance(batch, Batch) and (
-        batch.requested_by_id == actor.user_id or can(actor, "batches.batch.read_all")
-    )
-
-
-@target_rule("batches.batch.approve")
-@target_rule("batches.batch.reject")
-def _may_decide(actor: Actor, batch: object) -> bool:
-    return (
-        isinstance(batch, Batch)
-        and batch.requested_by_id != actor.user_id
-        and batch.skill.is_enabled
-        and has_right(actor, batch.skill, Right.APPROVE)
     )
 
 

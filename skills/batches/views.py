@@ -169,8 +169,30 @@ class BatchTemplate(SkillPage):
 class BatchPage(ConsoleView):
     """Base of everything about one batch; 404 when the actor may not see it."""
 
+    template_name = "batches/batch_detail.html"
+
     def batch(self, batch_id: UUID) -> Batch:
         return get_object_or_404(batches_visible_to(self.request.actor), pk=batch_id)
+
+    def page(self, batch: Batch, *, status: int = 200, **forms: Any) -> HttpResponse:
+        acts = acts_open_to(self.request.actor, batch)
+        if "map" in acts:
+            forms = {"columns_form": ColumnsForm(batch), "same": same_form(batch), **forms}
+        wrong = rows_of(batch).filter(status=RowStatus.INVALID)[:ERRORS_SHOWN]
+        used = set(batch.mapping.values())
+        return self.render(
+            status=status,
+            acts=acts,
+            wrong=shown_rows(batch.version, wrong) if batch.invalid_rows else [],
+            unused=[column for column in batch.columns if column not in used],
+            confirms=policy.needs_confirmation(batch.version),
+            approves=policy.needs_approval(batch.version),
+            is_own=batch.requested_by_id == self.request.actor.user_id,
+            may_audit=can(self.request.actor, "core.audit.read"),
+            has_rows_file=batch.kind == BatchKind.ROWS,
+            **self.live_context(batch),
+            **forms,
+        )
 
     def live_context(self, batch: Batch) -> dict[str, Any]:
         """Return what the part of the page needs that changes while the batch runs."""
@@ -204,30 +226,8 @@ class BatchPage(ConsoleView):
 
 
 class BatchDetail(BatchPage):
-    template_name = "batches/batch_detail.html"
-
     def get(self, request: ConsoleRequest, batch_id: UUID) -> HttpResponse:
         return self.page(self.batch(batch_id))
-
-    def page(self, batch: Batch, *, status: int = 200, **forms: Any) -> HttpResponse:
-        acts = acts_open_to(self.request.actor, batch)
-        if "map" in acts:
-            forms = {"columns_form": ColumnsForm(batch), "same": same_form(batch), **forms}
-        wrong = rows_of(batch).filter(status=RowStatus.INVALID)[:ERRORS_SHOWN]
-        used = set(batch.mapping.values())
-        return self.render(
-            status=status,
-            acts=acts,
-            wrong=shown_rows(batch.version, wrong) if batch.invalid_rows else [],
-            unused=[column for column in batch.columns if column not in used],
-            confirms=policy.needs_confirmation(batch.version),
-            approves=policy.needs_approval(batch.version),
-            is_own=batch.requested_by_id == self.request.actor.user_id,
-            may_audit=can(self.request.actor, "core.audit.read"),
-            has_rows_file=batch.kind == BatchKind.ROWS,
-            **self.live_context(batch),
-            **forms,
-        )
 
 
 class BatchLive(BatchPage):
@@ -242,10 +242,9 @@ class BatchLive(BatchPage):
         return self.render(**self.live_context(batch))
 
 
-class ActView(BatchDetail):
+class ActView(BatchPage):
     """POST that does one thing to one batch and goes back to its page."""
 
-    http_method_names = ["post"]
     service: Callable[..., Batch]
     done: ClassVar[Any] = ""
 
