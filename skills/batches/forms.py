@@ -56,7 +56,8 @@ class ColumnsForm(forms.Form):
                 choices=choices,
                 required=False,
                 initial=batch.mapping.get(name, ""),
-                help_text=_("Needed by this skill.") if name in required else "",
+                help_text=_("needed") if name in required else "",
+                widget=forms.Select(attrs={"class": "form-select"}),
             )
 
 

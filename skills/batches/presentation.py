@@ -45,8 +45,13 @@ class BarPart:
     size: int
 
 
-def shown_rows(version: SkillVersion, rows: Iterable[BatchRow]) -> list[ShownRow]:
-    """Return rows as they are shown; asks once for the names of all their files."""
+def shown_rows(batch: Batch, rows: Iterable[BatchRow]) -> list[ShownRow]:
+    """Return rows as they are shown; asks once for the names of all their files.
+
+    Of the inputs only those that differ from row to row are shown.
+    """
+    version = batch.version
+    own = set(batch.mapping) or version.file_inputs or set(version.input_fields)
     found = list(rows)
     names = file_names(version, found)
     titles = {name: title_of(name, field) for name, field in version.input_fields.items()}
@@ -55,8 +60,9 @@ def shown_rows(version: SkillVersion, rows: Iterable[BatchRow]) -> list[ShownRow
             row,
             [
                 (titles.get(name, name), _short(_named(value, names), LONGEST_INPUT))
-                for name, value in list(row.inputs.items())[:MOST_INPUTS]
-            ],
+                for name, value in row.inputs.items()
+                if name in own
+            ][:MOST_INPUTS],
             [
                 ("" if name == "row" and name not in titles else titles.get(name, name), why)
                 for name, why in (row.errors or {}).items()

@@ -183,7 +183,7 @@ class BatchPage(ConsoleView):
         return self.render(
             status=status,
             acts=acts,
-            wrong=shown_rows(batch.version, wrong) if batch.invalid_rows else [],
+            wrong=shown_rows(batch, wrong) if batch.invalid_rows else [],
             unused=[column for column in batch.columns if column not in used],
             confirms=policy.needs_confirmation(batch.version),
             approves=policy.needs_approval(batch.version),
@@ -216,7 +216,7 @@ class BatchPage(ConsoleView):
             "version": batch.version,
             "state": BatchStatus(batch.status),
             "bar": bar_of(batch),
-            "rows": shown_rows(batch.version, page.object_list),
+            "rows": shown_rows(batch, page.object_list),
             "page": page,
             "tab": tab if tab in ROW_TABS else "",
             "tabs": [(key, ROW_TABS[key][0], count) for key, count in counts.items() if count],
