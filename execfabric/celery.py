@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 from celery.beat import PersistentScheduler
-from celery.signals import task_prerun, worker_init, worker_ready
+from celery.signals import task_prerun
 from tenant_schemas_celery.app import CeleryApp, switch_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
@@ -48,33 +46,3 @@ def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
 
     drop_dead_connections()
     switch_schema(task=task, kwargs=kwargs)
-
-
-@worker_init.connect
-def prepare_for_runs(sender: Any, **_signal: Any) -> None:
-    """In a worker that takes executions: check the isolation, remove what killed ones left.
-
-    Ends the worker when it cannot isolate runs as configured; it never runs them anyway.
-    """
-    from executors.contract import ExecutorError
-    from executors.registry import EXECUTORS
-    from skills.executions.run_folders import sweep_run_folders
-
-    if "executions" not in sender.app.amqp.queues.consume_from:
-        return
-    try:
-        EXECUTORS.get("script").check()
-    except ExecutorError as error:
-        sys.exit(f"The worker does not start: {error}")
-    sweep_run_folders()
-
-
-@worker_ready.connect
-def tell_supervisor(sender: Any, **_signal: Any) -> None:
-    """Touch the file the supervisor waits for: ``worker.ready`` of ``worker@host``."""
-    from django.conf import settings
-
-    name = sender.hostname.partition("@")[0]
-    ready = Path(settings.DATA_DIR) / "run" / f"{name}.ready"
-    ready.parent.mkdir(parents=True, exist_ok=True)
-    ready.touch()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import models, transaction
 
-from . import audit, permissions
+from . import audit, permissions, statements
 from .actor import Actor
-from .errors import DomainError
-from .models import Outcome
+from .errors import DomainError, Postponed
+from .models import AuditEvent, Outcome
 from .roles import Role
 
 P = ParamSpec("P")
@@ -23,20 +24,29 @@ ACTIONS: dict[str, Callable[..., Any]] = {}
 """Every action by its code, for the documentation and the architecture tests."""
 
 _depth: ContextVar[int] = ContextVar("execfabric_action_depth", default=0)
+_call: ContextVar[_Call] = ContextVar("execfabric_action_call")
 
 
 def action(
-    code: str, *, title: str, roles: frozenset[Role], target: str = "", open_to_all: bool = False
+    code: str,
+    *,
+    title: str,
+    roles: frozenset[Role],
+    target: str = "",
+    open_to_all: bool = False,
+    in_one_statement: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a service the one way to do ``code``.
 
     The wrapped service takes keyword arguments only, ``actor`` among them. ``target`` names the
     argument the permission is checked on; the audit event is about the returned row, or else about
     that argument. ``open_to_all`` skips the role check, for what anybody may try (logging in).
+    ``in_one_statement`` opens no transaction: the service writes by ``write_recorded`` alone, which
+    is one by itself, or opens one around that and more.
 
     Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
-    DomainError, ``failed`` for anything else, after the act's transaction is undone. What fails
-    after the commit is raised, but the act is done and stays recorded as such.
+    DomainError (but Postponed), ``failed`` for anything else, after the act's transaction is
+    undone. What fails after the commit is raised, but the act is done and stays recorded as such.
 
     An action called by another action leaves its refusal to the outer one, whose transaction would
     undo it. So an outer action must not go on after catching such a refusal: it would be recorded
@@ -57,14 +67,19 @@ def action(
                 raise TypeError(f"{service.__qualname__} takes keyword arguments only.")
             call = _Call(code, kwargs, target)
             depth = _depth.set(_depth.get() + 1)
+            outer = _call.set(call)
             try:
                 if not open_to_all:
                     permissions.require(call.actor, code, kwargs.get(target))
-                with transaction.atomic():
-                    transaction.on_commit(call.was_committed)
+                with nullcontext() if in_one_statement else transaction.atomic():
+                    if not in_one_statement:
+                        transaction.on_commit(call.was_committed)
                     result = service(**kwargs)  # type: ignore[call-arg]
-                    call.record(Outcome.DONE, about=result)
+                    if not call.is_recorded:
+                        call.record(Outcome.DONE, about=result)
                 return result
+            except Postponed:
+                raise
             except DomainError as error:
                 call.record_failure(Outcome.REFUSED, error.message)
                 raise
@@ -72,12 +87,40 @@ def action(
                 call.record_failure(Outcome.FAILED, f"{type(error).__name__}")
                 raise
             finally:
+                _call.reset(outer)
                 _depth.reset(depth)
 
         ACTIONS[code] = run
         return run
 
     return decorate
+
+
+def write_recorded(
+    statement: str,
+    values: list[Any],
+    *,
+    about: models.Model,
+    taken: Mapping[str, str] | None = None,
+) -> list[tuple[Any, ...]]:
+    """Send statement, which is the act at hand, together with its event; return its rows.
+
+    statement is an INSERT or UPDATE with RETURNING, written as for ``statements.send``. Where it
+    changes nothing there is no event either, and the action records what it comes to. about is the
+    row the event is about; taken names columns of the event whose value the statement returns, and
+    their names there.
+    """
+    call = _call.get()
+    event = call.event(Outcome.DONE, about=about, taken=taken or {})
+    written, event_values = statements.insert_of(event, source="act", taken=taken or {})
+    rows = statements.send(
+        f"WITH act AS ({statement}), recorded AS ({written}) SELECT * FROM act",  # noqa: S608
+        [*values, *event_values],
+    )
+    if rows:
+        call.is_recorded = True
+        transaction.on_commit(call.was_committed)
+    return rows
 
 
 class _Call:
@@ -89,6 +132,8 @@ class _Call:
         self.target = kwargs.get(target)
         self.inputs = {name: value for name, value in kwargs.items() if name != "actor"}
         self._committed = False
+        self.is_recorded = False
+        """Whether the act was written together with its event."""
 
     def was_committed(self) -> None:
         """Runs before every other callback of the act, any of which may fail."""
@@ -103,6 +148,18 @@ class _Call:
             target=about,
             inputs=self.inputs,
             reason=reason,
+        )
+
+    def event(
+        self, outcome: Outcome, *, about: models.Model, taken: Mapping[str, str]
+    ) -> AuditEvent:
+        return audit.event_of(
+            self.code,
+            actor=self.actor,
+            outcome=outcome,
+            target=about,
+            inputs=self.inputs,
+            is_labelled="target_label" not in taken,
         )
 
     def record_failure(self, outcome: Outcome, reason: str) -> None:

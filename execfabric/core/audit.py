@@ -33,7 +33,9 @@ def record(
     reason: str = "",
 ) -> AuditEvent:
     """Append one event in the current schema, inside the transaction at hand."""
-    event = _event(code, actor=actor, outcome=outcome, target=target, inputs=inputs, reason=reason)
+    event = event_of(
+        code, actor=actor, outcome=outcome, target=target, inputs=inputs, reason=reason
+    )
     event.save(force_insert=True)
     return event
 
@@ -48,23 +50,26 @@ def record_many(
     described = {name: describe(name, value) for name, value in inputs.items()}
     events = []
     for target in targets:
-        event = _event(
-            code, actor=actor, outcome=Outcome.DONE, target=target, inputs=None, reason=""
-        )
+        event = event_of(code, actor=actor, outcome=Outcome.DONE, target=target)
         event.details = described
         events.append(event)
     AuditEvent.objects.bulk_create(events, batch_size=1000)
 
 
-def _event(
+def event_of(
     code: str,
     *,
     actor: Actor,
     outcome: Outcome,
-    target: object,
-    inputs: Mapping[str, Any] | None,
-    reason: str,
+    target: object = None,
+    inputs: Mapping[str, Any] | None = None,
+    reason: str = "",
+    is_labelled: bool = True,
 ) -> AuditEvent:
+    """Return the event of an act in the current schema; it is not stored yet.
+
+    is_labelled: whether target is complete enough to be named.
+    """
     row = target if isinstance(target, models.Model) else None
     return AuditEvent(
         code=code,
@@ -76,7 +81,7 @@ def _event(
         address=actor.address,
         target_type=row._meta.label_lower if row else "",
         target_id=str(row.pk)[:64] if row else "",
-        target_label=storable(str(row))[:LONGEST_TEXT] if row else "",
+        target_label=storable(str(row))[:LONGEST_TEXT] if row and is_labelled else "",
         request_id=current_request_id(),
         reason=storable(reason)[:2000],
         details={

@@ -57,6 +57,13 @@ class Conflict(DomainError):
     status = 409
 
 
+class Postponed(DomainError):
+    """Nothing was decided: the act is asked for again in another way, or later. Not recorded."""
+
+    code = "postponed"
+    status = 409
+
+
 class InvalidTransition(Conflict):
     """The state table does not allow this move."""
 

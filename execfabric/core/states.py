@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import Q
 
 from .errors import InvalidTransition
 
@@ -21,7 +20,7 @@ def move(row: Row, *, to: Any, table: Transitions, **fields: Any) -> Row:
     InvalidTransition. Must run inside a transaction.
     """
     fresh = type(row)._default_manager.select_for_update().get(pk=row.pk)
-    _require_move(fresh, to, table)
+    require_move(fresh, to, table)
     fields["status"] = to
     for name, value in fields.items():
         setattr(fresh, name, value)
@@ -29,23 +28,15 @@ def move(row: Row, *, to: Any, table: Transitions, **fields: Any) -> Row:
     return fresh
 
 
-def advance(
-    row: Row, *, to: Any, table: Transitions, only_if: Q | None = None, **fields: Any
-) -> bool:
-    """Move row, in one statement, from the status it was read with; return whether that was right.
+def require_move(row: models.Model, to: Any, table: Transitions) -> None:
+    """Raise InvalidTransition unless the table allows the move from the status row has.
 
-    For the busiest moves: nothing is read, and nothing is changed where the stored row has another
-    status by now or does not fit only_if. Else row itself is brought up to date. Raises
-    InvalidTransition where the table does not allow the move.
+    For moves that one statement makes where the stored row still has that status.
     """
-    _require_move(row, to, table)
-    fields["status"] = to
-    found = type(row)._default_manager.filter(pk=row.pk, status=row.status)  # type: ignore[attr-defined]
-    if not (found.filter(only_if) if only_if else found).update(**fields):
-        return False
-    for name, value in fields.items():
-        setattr(row, name, value)
-    return True
+    current = row.status  # type: ignore[attr-defined]
+    if to not in table[current]:
+        noun = row._meta.verbose_name
+        raise InvalidTransition(f"This {noun} is {_words(current)}; it cannot become {_words(to)}.")
 
 
 def advance_all(
@@ -59,13 +50,6 @@ def advance_all(
         noun = rows.model._meta.verbose_name_plural
         raise InvalidTransition(f"{_words(since)} {noun} cannot become {_words(to)}.")
     return rows.filter(status=since).update(status=to, **fields)
-
-
-def _require_move(row: models.Model, to: Any, table: Transitions) -> None:
-    current = row.status  # type: ignore[attr-defined]
-    if to not in table[current]:
-        noun = row._meta.verbose_name
-        raise InvalidTransition(f"This {noun} is {_words(current)}; it cannot become {_words(to)}.")
 
 
 def _words(status: Any) -> str:

@@ -13,6 +13,7 @@ import redis
 import structlog
 from django.conf import settings
 from django.db import transaction
+from redis.client import PubSub
 
 from .actor import current_schema
 from .redis import client
@@ -22,6 +23,9 @@ Seen = TypeVar("Seen")
 
 LONGEST_SILENCE_S = 10.0
 """A waiter looks again after this long even if nothing was announced (a lost message)."""
+
+
+CONFIRMED_WITHIN_S = 5.0
 
 
 class _Seats:
@@ -57,13 +61,16 @@ class _Seats:
 _seats = _Seats()
 
 
-def announce(topic: str) -> None:
-    """Wake those who wait for topic in this schema, once the transaction at hand has committed."""
+def announce(topic: str, news: str) -> None:
+    """Wake those who wait for topic in this schema, once the transaction at hand has committed.
+
+    news says in a word what has changed, so that who waits for something else sleeps on.
+    """
     channel = _channel(topic)
 
     def publish() -> None:
         try:
-            client().publish(channel, "1")
+            client().publish(channel, news)
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
             logger.warning("wake.publish_failed", channel=channel, error=str(error))
@@ -78,35 +85,80 @@ def wait_until(
     enough: Callable[[Seen], bool],
     timeout_s: float,
     waiter: str,
+    heeds: Callable[[str], bool] = lambda _news: True,
 ) -> Seen:
     """Return ``look()`` as soon as ``enough`` says so, else what it is after timeout_s seconds.
 
-    waiter names the account in this schema that waits. Where too many wait already, it is answered
-    at once with what there is, and so without Redis. Must not be called in a transaction: the wait
-    would hold it open.
+    It is looked once, and then whenever there are news that ``heeds``. waiter names the account in
+    this schema that waits. Where too many wait already, it is answered at once with what there is,
+    and so without Redis. Must not be called in a transaction: the wait would hold it open.
     """
     if timeout_s <= 0:
         return look()
     with _seats.seat(f"{current_schema()}:{waiter}") as seated:
-        return _wait(topic, look, enough, timeout_s) if seated else look()
+        return _wait(topic, look, enough, timeout_s, heeds) if seated else look()
 
 
 def _wait(
-    topic: str, look: Callable[[], Seen], enough: Callable[[Seen], bool], timeout_s: float
+    topic: str,
+    look: Callable[[], Seen],
+    enough: Callable[[Seen], bool],
+    timeout_s: float,
+    heeds: Callable[[str], bool],
 ) -> Seen:
-    # Subscribed before the first look, so a change between the two is not missed.
     deadline = time.monotonic() + timeout_s
+    channel = _channel(topic)
     try:
-        with client().pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
-            subscription.subscribe(_channel(topic))
-            seen = look()
-            while not enough(seen) and (left := deadline - time.monotonic()) > 0:
-                subscription.get_message(timeout=min(left, LONGEST_SILENCE_S))
+        subscription = _subscription()
+        subscription.subscribe(channel)
+        # Subscribed before the first look, so a change between the two is not missed.
+        _await_start(subscription, channel)
+        seen = look()
+        while not enough(seen) and (left := deadline - time.monotonic()) > 0:
+            message = subscription.get_message(timeout=min(left, LONGEST_SILENCE_S))
+            if message is None or _is_news(message, channel, heeds):
                 seen = look()
-            return seen
+        subscription.unsubscribe(channel)  # type: ignore[no-untyped-call]
+        return seen
     except redis.RedisError as error:
+        _drop_subscription()
         logger.warning("wake.wait_failed", topic=topic, error=str(error))
         return look()
+    except BaseException:
+        _drop_subscription()  # Whatever is still to be read from it.
+        raise
+
+
+def _await_start(subscription: PubSub, channel: str) -> None:
+    """Wait until Redis has confirmed the subscription. Raises redis.RedisError."""
+    while True:
+        message = subscription.get_message(timeout=CONFIRMED_WITHIN_S)
+        if message is None:
+            raise redis.TimeoutError("The subscription was not confirmed.")
+        if message["type"] == "subscribe" and message["channel"] == channel:
+            return
+
+
+def _is_news(message: dict[str, str], channel: str, heeds: Callable[[str], bool]) -> bool:
+    is_ours = message["type"] == "message" and message["channel"] == channel
+    return is_ours and heeds(message["data"])
+
+
+_of_thread = threading.local()
+
+
+def _subscription() -> PubSub:
+    """Return the one of this thread; to open one for each wait would take longer than a look."""
+    kept: PubSub | None = getattr(_of_thread, "subscription", None)
+    if kept is None:
+        kept = _of_thread.subscription = client().pubsub()  # type: ignore[no-untyped-call]
+    return kept
+
+
+def _drop_subscription() -> None:
+    kept: PubSub | None = _of_thread.__dict__.pop("subscription", None)
+    if kept is not None:
+        kept.close()
 
 
 def _channel(topic: str) -> str:

@@ -19,8 +19,8 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 HEALTH_TIMEOUT_S = 5.0
 WEB_WORKERS = 2
-WEB_THREADS = 8
-WORKER_PROCESSES = 2
+WEB_THREADS = 32
+WORKER_SLOTS = 4
 # Saves the second in which a worker listens for others.
 WORKERS_ARE_FEW = ("--without-mingle", "--without-gossip")
 # Web opens tenants; what runs scripts and scans has no business with it.
@@ -127,12 +127,7 @@ def plan_children(
     """Return web, beat and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
-    runs = {
-        "--hostname": "worker@%h",
-        "--queues": "executions",
-        "--pool": "prefork",
-        "--concurrency": str(WORKER_PROCESSES),
-    }
+    runs = {"--slots": str(WORKER_SLOTS), "--sign-of-life": str(ready_file)}
     # A worker of its own beside the clock: no scan waits behind a run.
     scans = {
         "--hostname": "beat@%h",
@@ -144,14 +139,14 @@ def plan_children(
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
         ChildPlan(
             "beat",
-            (*_worker_command(scans), "--beat"),
+            _beat_command(scans),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
             withheld=OWNER_ONLY,
         ),
         ChildPlan(
             "worker",
-            _worker_command(runs),
+            (sys.executable, str(ROOT / "manage.py"), "run_worker", *arguments_of(runs)),
             ready_file.exists,
             ready_file,
             withheld=OWNER_ONLY,
@@ -173,8 +168,8 @@ def _web_command(port: int) -> tuple[str, ...]:
     return (*server, *arguments_of(options), "execfabric.wsgi:application")
 
 
-def _worker_command(options: Mapping[str, str]) -> tuple[str, ...]:
-    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker")
+def _beat_command(options: Mapping[str, str]) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker", "--beat")
     return (*celery, *arguments_of(options), "--loglevel", "info", *WORKERS_ARE_FEW)
 
 

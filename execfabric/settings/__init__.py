@@ -20,9 +20,13 @@ TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 SANDBOX = ENVIRONMENT.sandbox
+PACKAGE_INDEX_URL = ENVIRONMENT.package_index_url
+PYTHONS = ENVIRONMENT.pythons
+ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days
+WARM_STARTS = ENVIRONMENT.warm_starts
 REDIS_URL = ENVIRONMENT.redis_url
-WAITERS = 4  # Of the 8 threads of a web process; the others must be free for everybody.
-WAITERS_OF_ONE_ACCOUNT = 2
+WAITERS = 16  # Of the 32 threads of a web process; the others must be free for everybody.
+WAITERS_OF_ONE_ACCOUNT = 8
 PG_DUMP = services.pg_dump(ENVIRONMENT)
 
 SECRET_KEY = services.secret_key(ENVIRONMENT)
@@ -127,9 +131,8 @@ CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "execfabric:celery:",
     "socket_connect_timeout": 5,
-    # Twice the longest time limit: after it a message not acknowledged is delivered again. That
-    # one does nothing, since its execution is not queued any more.
-    "visibility_timeout": 172_800,
+    # After it a message not acknowledged is delivered again; no task takes nearly as long.
+    "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -138,7 +141,6 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Else Celery opens a database connection for every task; celery.py checks the one there is.
 CELERY_DB_REUSE_MAX = 100_000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_ROUTES = {"executions.run_execution": {"queue": "executions"}}
 CELERY_TASK_TENANT_CACHE_SECONDS = 60
 CELERY_BEAT_SCHEDULER = "execfabric.celery:SealingScheduler"
 CELERY_BEAT_SCHEDULE = {

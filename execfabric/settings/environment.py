@@ -23,6 +23,7 @@ SECRETS = (
     "redis_url",
     "storage_url",
     "email_url",
+    "package_index_url",
 )
 """Settings that ``…_FILE`` may stand for."""
 SHORTEST_KEY = 32
@@ -70,8 +71,8 @@ class Environment(BaseSettings):
     storage_url: str = Field(
         default="",
         description=(
-            "s3://key:secret@bucket?endpoint=https://host&region=name for object storage. "
-            "Empty: files below the data folder."
+            "s3://key:secret@bucket?endpoint=https://host&region=name for object storage, or "
+            "file:///folder for one that all hosts share. Empty: files below the data folder."
         ),
     )
     secret_key: str = Field(
@@ -95,6 +96,28 @@ class Environment(BaseSettings):
         pattern="^(ns|process)$",
         description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
         "give it does not start.",
+    )
+    package_index_url: str = Field(
+        default="",
+        description="https://user:password@host/simple of the index that packages of scripts come "
+        "from, and no other. Empty: uv's default, or what its own variables say. Only onboarding "
+        "needs it, runs never do.",
+    )
+    pythons: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Pythons that scripts may ask for by requires-python, beside those in PATH, "
+        "/usr, ~/.pyenv and of uv: programs, or folders of them, separated by colons.",
+    )
+    environments_keep_days: int = Field(
+        default=30,
+        ge=2,
+        description="Installed packages that no run used for so many days are removed from a "
+        "worker's disk; they are fetched from storage when they are needed again.",
+    )
+    warm_starts: bool = Field(
+        default=True,
+        description="Whether runs fork from an interpreter kept ready for their tenant. False: "
+        "each starts one of its own, in the same sandbox, and takes longer.",
     )
     email_url: str = Field(
         default="",
@@ -125,6 +148,20 @@ class Environment(BaseSettings):
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("package_index_url")
+    @classmethod
+    def _is_index(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://", "file:///")):
+            raise ValueError("give an address such as https://host/simple")
+        return url
+
+    @field_validator("pythons", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value
 
     @field_validator("admin_usernames", "trusted_proxies", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,7 +20,6 @@ from executors.contract import (
     Executor,
     ExecutorError,
     InvalidResource,
-    Outcome,
     Sink,
     StopReason,
     Stream,
@@ -37,10 +36,11 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
+from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.outcome import Output, build_result, read_output
+from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -52,7 +52,7 @@ from executors.script.run_folder import (
 )
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
-from executors.script.warm.fitness import has_base, shadows_library
+from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
@@ -91,8 +91,10 @@ class ScriptExecutor(Executor):
         uid_count: int = UID_COUNT,
         warm: bool = True,
         recycling: Recycling | None = None,
+        pythons: Sequence[str | Path] = (),
     ) -> None:
-        """warm: whether runs may start from zygotes where the level allows it."""
+        """warm: whether runs may start from zygotes where the level allows it. pythons: where to
+        look for interpreters beside the usual places, see ``find_interpreters``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -101,6 +103,8 @@ class ScriptExecutor(Executor):
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
+        self._pythons = tuple(pythons)
+        self._interpreters: list[Interpreter] | None = None
         self.starts_warm = warm
         self._zygotes = Zygotes(recycling)
 
@@ -127,6 +131,14 @@ class ScriptExecutor(Executor):
         """Return the interpreter that environments are built on. Raises ExecutorError."""
         self._make_state_folder()
         return self._interpreter(None)
+
+    def interpreters(self) -> list[Interpreter]:
+        """Return the Pythons a script may ask for, the platform's own first. They are looked for
+        once: another one is found after a restart. Raises ExecutorError."""
+        if self._interpreters is None:
+            uid = None if self.level.hides_machine else self._uid
+            self._interpreters = find_interpreters(self.base_python(), uid, self._pythons)
+        return self._interpreters
 
     def validate(self, spec: dict[str, Any]) -> None:
         self._parse(spec)
@@ -175,9 +187,9 @@ class ScriptExecutor(Executor):
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
-            return _could_not_start("This worker cannot run scripts. Its log says why.")
+            return could_not_start("This worker cannot run scripts. Its log says why.")
         except ExecutorError as error:
-            return _could_not_start(str(error))
+            return could_not_start(str(error))
 
     def _execute_in(
         self,
@@ -258,8 +270,9 @@ class ScriptExecutor(Executor):
             return None
         if python is None:
             return self._interpreter(None)  # It only starts the shell.
-        base = python if resource.python is None else self._interpreter(None)
-        if shadows_library(Path(resource.folder)) or not has_base(python, base):
+        own = self._interpreter(None)
+        base = python if resource.python is None else base_of(python, own, self.interpreters)
+        if base is None or shadows_library(Path(resource.folder)):
             return None
         # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
         if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
@@ -377,12 +390,3 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
-
-
-def _could_not_start(why: str) -> ExecutionResult:
-    return ExecutionResult(
-        outcome=Outcome.FAILED,
-        stop_reason=StopReason.COULD_NOT_START,
-        summary=why.splitlines()[0],
-        error=why,
-    )

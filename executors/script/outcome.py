@@ -186,3 +186,12 @@ def _short(value: JsonValue) -> str:
 
 def _line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else ""
+
+
+def could_not_start(why: str) -> ExecutionResult:
+    return ExecutionResult(
+        outcome=Outcome.FAILED,
+        stop_reason=StopReason.COULD_NOT_START,
+        summary=why.splitlines()[0],
+        error=why,
+    )

@@ -24,12 +24,17 @@ def remove_tree(folder: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        while names := os.listdir(top):
-            for name in names:
-                remove_entry(top, name)
+        empty_folder(top)
     finally:
         os.close(top)
     folder.rmdir()
+
+
+def empty_folder(top: int) -> None:
+    """Remove all that is in the open folder top, as ``remove_tree`` does."""
+    while names := os.listdir(top):
+        for name in names:
+            remove_entry(top, name)
 
 
 def remove_entry(top: int, name: str) -> None:

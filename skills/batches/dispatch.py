@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from execfabric.core.tasks import enqueue
-from skills.executions.moves import RUN_TASK
+from skills.catalogue.models import SkillVersion
+from skills.executions import queue
 
 from .models import Batch
 
@@ -18,10 +18,12 @@ WINDOW_S = 5.0
 """For so long the rows handed over should keep the workers busy."""
 
 
-def send_chunk(executions: Iterable[UUID]) -> None:
-    """Hand queued executions, stored as sent, to the workers once the transaction commits."""
-    for execution_id in executions:
-        enqueue(RUN_TASK, execution_id=str(execution_id))
+def send_chunk(version: SkillVersion, executions: Sequence[UUID]) -> None:
+    """Hand queued executions of version, stored as sent, to its workers in one message.
+
+    They are sent once the transaction at hand has committed.
+    """
+    queue.send([str(execution_id) for execution_id in executions], queue=version.queue)
 
 
 def next_window(batch: Batch, now: datetime) -> int:

@@ -46,7 +46,7 @@ def locked(batch_id: UUID) -> Batch:
 def move_batch(batch: Batch, *, to: BatchStatus, **fields: Any) -> Batch:
     """Move batch by the table and wake those who wait for it. Raises InvalidTransition."""
     moved = move(batch, to=to, table=BATCH_TRANSITIONS, **fields)
-    wake.announce(moved.topic)
+    wake.announce(moved.topic, moved.status)
     return moved
 
 
@@ -100,7 +100,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
         targets=executions,
         inputs={"batch": batch},
     )
-    dispatch.send_chunk([execution.pk for execution in executions])
+    dispatch.send_chunk(batch.version, [execution.pk for execution in executions])
     return batch
 
 

@@ -18,7 +18,7 @@ from execfabric.core.states import advance_all
 from execfabric.core.storage import open_file
 from skills.catalogue.models import Skill, SkillVersion
 from skills.executions import policy
-from skills.executions.lifecycle import CONFIRM_WITHIN
+from skills.executions.lifecycle import CANCEL, CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
@@ -260,7 +260,7 @@ def _stop(actor: Actor, executions: Any) -> None:
     stopped = list(executions.filter(cancel_requested_at=now).select_related("skill"))
     audit.record_many("executions.execution.cancel", actor=actor, targets=stopped, inputs={})
     for execution in stopped:
-        wake.announce(execution.topic)
+        wake.announce(execution.topic, CANCEL)
 
 
 def _fill(

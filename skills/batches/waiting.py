@@ -24,5 +24,6 @@ def settled(batch: Batch, *, actor: Actor, wait_s: float) -> Batch:
         enough=lambda status: status in STANDING,
         timeout_s=wait_s,
         waiter=actor.username,
+        heeds=lambda news: news in STANDING,
     )
     return Batch.objects.select_related("skill", "version", "requested_by").get(pk=batch.pk)

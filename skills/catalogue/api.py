@@ -23,6 +23,20 @@ class SkillOut(serializers.Serializer):
     approval = serializers.CharField(source="version.approval")
 
 
+class PackageOut(serializers.Serializer):
+    name = serializers.CharField()
+    version = serializers.CharField()
+
+
+class EnvironmentOut(serializers.Serializer):
+    """The Python of a script and its locked packages."""
+
+    python = serializers.CharField()
+    platform = serializers.CharField(source="python_tag")
+    packages = PackageOut(many=True)
+    lock = serializers.CharField()
+
+
 class SkillDetailOut(SkillOut):
     input_schema = serializers.JSONField(source="version.input_schema")
     output_schema = serializers.JSONField(source="version.output_schema")
@@ -32,6 +46,8 @@ class SkillDetailOut(SkillOut):
     ai_callable = serializers.BooleanField(source="version.ai_callable")
     network = serializers.BooleanField(source="version.network")
     examples = serializers.ListField(child=serializers.CharField(), source="version.examples")
+    environment = EnvironmentOut(source="version.script_version.environment", allow_null=True)
+    """Null where the platform's own Python, without packages, is enough."""
 
 
 class SkillListView(ApiView):

@@ -18,7 +18,13 @@ class CatalogueConfig(AppConfig):
         from . import services  # noqa: F401  # declares its acts, which the audit trail names
 
         state = Path(settings.DATA_DIR) / "sandbox"
-        EXECUTORS.configure("script", state_folder=state, level=settings.SANDBOX)
+        EXECUTORS.configure(
+            "script",
+            state_folder=state,
+            level=settings.SANDBOX,
+            warm=settings.WARM_STARTS,
+            pythons=settings.PYTHONS,
+        )
         register_page(
             FormalPage(
                 route="catalogue:skill-list",

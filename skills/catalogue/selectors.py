@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import functools
+
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
-from execfabric.core import permissions
-from execfabric.core.actor import Actor
+from execfabric.core import permissions, statements
+from execfabric.core.actor import Actor, current_schema
+from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
 
@@ -29,8 +33,58 @@ def skills_visible_to(actor: Actor) -> QuerySet[Skill]:
     return skills.filter(pk__in=_grants_of(actor).values("skill_id"))
 
 
+def skill_to_run(actor: Actor, name: str) -> Skill | None:
+    """Return the enabled skill of that name with its bound version, if actor may see it.
+
+    One statement for the skill and what grants give actor; the version, which never changes, is
+    known after its first run.
+    """
+    found = statements.send(
+        _SKILL_WITH_GRANTS, [sorted(actor.roles), actor.user_id or -1, storable(name)]
+    )
+    if not found:
+        return None
+    *values, rights = found[0]
+    skill = Skill.from_db(DEFAULT_DB_ALIAS, _SKILL_FIELDS, values)
+    skill.rights = (actor, frozenset(rights))
+    sees_all = can(actor, "catalogue.skill.read_all")
+    if not sees_all and not (rights and can(actor, "catalogue.skill.read")):
+        return None
+    skill.version = known_version(values[_SKILL_FIELDS.index("version_id")])
+    return skill
+
+
+_SKILL_FIELDS = [field.attname for field in Skill._meta.concrete_fields]
+_SKILL_WITH_GRANTS = f"""
+    SELECT {", ".join(_SKILL_FIELDS)},
+        ARRAY(
+            SELECT DISTINCT granted."right" FROM catalogue_skillgrant granted
+            WHERE granted.skill_id = skill.id
+                AND (granted.role = ANY(%s) OR granted.account_id = %s::bigint)
+        )
+    FROM catalogue_skill skill WHERE name = %s AND is_enabled AND version_id IS NOT NULL
+"""  # noqa: S608 - names of our own columns
+
+
+def known_version(version_id: int) -> SkillVersion:
+    """Return a version with its script version, from memory if it was asked for before.
+
+    A version never changes. What is returned is everybody's: change nothing on it, and ask it for
+    nothing that does change, such as its skill.
+    """
+    return _version(current_schema(), version_id)
+
+
+@functools.lru_cache(maxsize=1000)
+def _version(_schema: str, version_id: int) -> SkillVersion:
+    return SkillVersion.objects.select_related("script_version__script").get(pk=version_id)
+
+
 def has_right(actor: Actor, skill: Skill, right: Right) -> bool:
     """Return whether a grant gives actor the right; managing all skills gives none to run them."""
+    known_of, rights = skill.rights
+    if known_of == actor:
+        return right in rights
     return _grants_of(actor).filter(skill=skill, right=right).exists()
 
 

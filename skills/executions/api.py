@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import FileResponse
+from django.http import FileResponse, Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -15,7 +15,8 @@ from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
 from execfabric.web.downloads import send_file
 from execfabric.web.requests import ApiRequest
-from skills.catalogue.selectors import skills_visible_to
+from skills.catalogue.models import Skill
+from skills.catalogue.selectors import skill_to_run
 
 from . import services, waiting
 from .models import Execution
@@ -45,6 +46,13 @@ class WaitingView(ApiView):
     def settled(self, request: ApiRequest, execution: Execution) -> Execution:
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
         return waiting.settled(execution, actor=request.actor, wait_s=wait_s)
+
+
+def _skill_of(request: ApiRequest, name: str) -> Skill:
+    skill = skill_to_run(request.actor, name)
+    if skill is None:
+        raise Http404
+    return skill
 
 
 class ExecutionListView(WaitingView):
@@ -100,7 +108,7 @@ class ExecutionListView(WaitingView):
         wanted = body.validated_data
         execution = services.request_execution(
             actor=request.actor,
-            skill=self.find(skills_visible_to(request.actor), name=wanted["skill"]),
+            skill=_skill_of(request, wanted["skill"]),
             inputs=wanted["inputs"],
             version_number=wanted.get("version"),
             idempotency_key=request.headers.get("Idempotency-Key", ""),

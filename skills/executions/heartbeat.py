@@ -1,18 +1,17 @@
-"""Keeps the lease of a run in a thread of its own, whatever the run is busy with."""
+"""Keeps the leases of all runs of a worker, in a thread of its own, whatever the runs are at."""
 
 from __future__ import annotations
 
-import contextvars
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from django.db import connections
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import current_schema
+from execfabric.core.request_context import request_id_scope
 
 from . import lifecycle
 from .models import Execution
@@ -22,71 +21,90 @@ logger = structlog.get_logger(__name__)
 BEAT_S = 1.0
 """How soon the worker hears of a cancel. The lease itself is written more rarely."""
 LAST_BEAT_S = 10.0
-"""How long the end of a run waits for a beat in progress."""
+"""How long the end of the worker waits for a beat in progress."""
+Renew = Callable[[Execution], bool]
+
+
+class Pulse:
+    """One run whose lease is kept, as its slot sees it."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.schema = current_schema()
+        self.is_held = True
+        self.goes_on = True
+        self.was_stopped = False
+        """Whether it ends because the worker does."""
+
+    def alive(self) -> bool:
+        """Return whether the run should go on: nobody asked to end it, and the lease is held."""
+        return self.goes_on
 
 
 class Heartbeat:
-    """Calls renew every every_s seconds from entering to leaving, in a thread of its own.
+    """Calls renew for each kept run every every_s seconds, once it was started.
 
     renew returns whether the run should go on and raises StaleLease when the lease is lost, as
     ``lifecycle.renew_lease`` does. Anything else it raises is logged and tried again: while the
-    database cannot be reached nobody else can take the run either. Connections the thread opened
-    are closed at its end.
+    database cannot be reached nobody else can take the run either.
     """
 
-    def __init__(self, renew: Callable[[], bool], *, every_s: float = BEAT_S) -> None:
+    def __init__(self, renew: Renew = lifecycle.renew_lease, *, every_s: float = BEAT_S) -> None:
         self._renew = renew
         self._every_s = every_s
-        self._go_on = True
         self._over = threading.Event()
-        context = contextvars.copy_context()  # Its log lines carry the request id, too.
-        self._thread = threading.Thread(
-            target=context.run, args=(self._beat_until_over,), name="heartbeat", daemon=True
-        )
+        self._lock = threading.Lock()
+        self._pulses: set[Pulse] = set()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
         self._over.set()
         self._thread.join(LAST_BEAT_S)
 
-    def alive(self) -> bool:
-        """Return whether the run should go on: nobody asked to cancel it, and the lease is held."""
-        return self._go_on
+    def end_all(self) -> None:
+        """Ask every run that is kept now to end, since the worker does."""
+        for pulse in self._kept():
+            pulse.was_stopped, pulse.goes_on = True, False
 
-    def _beat_until_over(self) -> None:
+    @contextmanager
+    def keep(self, execution: Execution) -> Iterator[Pulse]:
+        """Keep the lease of a claimed execution of the schema at hand while the block runs."""
+        pulse = Pulse(execution)
+        with self._lock:
+            self._pulses.add(pulse)
         try:
-            while not self._over.wait(self._every_s) and self._beat():
-                pass
+            yield pulse
+        finally:
+            with self._lock:
+                self._pulses.discard(pulse)
+
+    def _kept(self) -> list[Pulse]:
+        with self._lock:
+            return list(self._pulses)
+
+    def _beat(self) -> None:
+        try:
+            while not self._over.wait(self._every_s):
+                for pulse in self._kept():
+                    if pulse.is_held:
+                        self._renew_one(pulse)
         finally:
             connections.close_all()
 
-    def _beat(self) -> bool:
-        """Renew once; return whether there is still a lease to keep, for a cancelled run too."""
-        try:
-            self._go_on = self._renew() and self._go_on
-        except lifecycle.StaleLease:
-            self._go_on = False
-            return False
-        except Exception:  # Whatever it was, the run needs its next beat.
-            logger.warning("heartbeat.failed", exc_info=True)
-            connections.close_all()
-        return True
-
-
-def renewal_of(execution: Execution) -> Callable[[], bool]:
-    """Return what renews the lease of execution of this schema, from any thread."""
-    schema = current_schema()
-
-    def renew() -> bool:
-        with schema_context(schema):
-            return lifecycle.renew_lease(execution)
-
-    return renew
+    def _renew_one(self, pulse: Pulse) -> None:
+        execution = pulse.execution
+        with request_id_scope(execution.request_id):
+            try:
+                with schema_context(pulse.schema):
+                    pulse.goes_on = self._renew(execution) and pulse.goes_on
+            except lifecycle.StaleLease:
+                pulse.goes_on = pulse.is_held = False
+            except Exception:  # Whatever it was, the run needs its next beat.
+                logger.warning("heartbeat.failed", exc_info=True)
+                connections.close_all()

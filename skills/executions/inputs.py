@@ -30,11 +30,11 @@ def checked_inputs(
         checked = check_inputs(version.input_schema, dict(inputs))
     except InvalidInputs as error:
         raise InvalidInput(NOT_RIGHT, fields=error.fields) from None
-    usable = files_usable_by(actor)
     fields = {}
     for name in version.file_inputs & checked.keys():
         wanted = file_ids(checked[name])
-        if wanted is None or usable.filter(pk__in=wanted).count() != len(set(wanted)):
+        found = None if wanted is None else files_usable_by(actor).filter(pk__in=wanted).count()
+        if wanted is None or found != len(set(wanted)):
             fields[name] = "is not the id of a file you uploaded. Send the file first (POST files)."
     if fields:
         raise InvalidInput(NOT_RIGHT, fields=fields)

@@ -6,36 +6,38 @@ import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
-from django.db import connection
-from django.db.models import Exists, Q
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
-from execfabric.core import wake
-from execfabric.core.actions import action
+from execfabric.core import statements, wake
+from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.errors import Conflict, InvalidTransition
+from execfabric.core.errors import Conflict, InvalidTransition, Postponed
 from execfabric.core.roles import SYSTEM
+from execfabric.core.states import require_move
 from executors.contract import ExecutionResult
-from tenants.registry.models import OPEN_STATUSES, Tenant
+from skills.catalogue.models import Skill
+from skills.catalogue.selectors import known_version
+from tenants.registry.models import OPEN_STATUSES
 
+from . import hooks, limits
 from .models import Artifact, Execution, LogChunk
-from .moves import advance_execution, move_execution, send_execution
-from .states import WAITING, Status
+from .moves import move_execution, resend_forgotten
+from .states import EXECUTION_TRANSITIONS, WAITING, Status
 
 logger = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=30)
 RENEW_EVERY = LEASE / 6
-RESEND_AFTER = timedelta(minutes=5)
-"""A queued run nobody claimed for this long is sent again; a second delivery does nothing."""
-RESEND_ANYWAY_AFTER = timedelta(hours=1)
-"""The same while messages wait in the queue: most likely its own is among them."""
 CONFIRM_WITHIN = timedelta(hours=24)
 HOST = socket.gethostname()[:100]
+LOG = "log"
+PROGRESS = "progress"
+CANCEL = "cancel"
+"""What is announced of an execution beside its new status."""
 GIVEN_UP = "This run was given up or taken over; nothing more of it is recorded."
 
 
@@ -51,30 +53,73 @@ class TenantClosed(Conflict):
     code = "tenant_closed"
 
 
-@action("executions.execution.claim", title="Claim an execution", roles=SYSTEM, target="execution")
-def claim_execution(*, actor: Actor, execution: Execution) -> Execution:
-    """Take a queued execution for this worker.
+@action(
+    "executions.execution.claim",
+    title="Claim an execution",
+    roles=SYSTEM,
+    in_one_statement=True,
+)
+def claim_execution(
+    *, actor: Actor, execution_id: UUID, limits_are_kept: bool = False
+) -> Execution:
+    """Take a queued execution for this worker; return it with its version.
 
-    Raises InvalidTransition when it is not queued, TenantClosed when its tenant is suspended or
-    closed.
+    limits_are_kept: whether the caller has seen to the concurrency limits. Raises Postponed where
+    there are limits and nobody has, InvalidTransition when the execution is not queued,
+    TenantClosed when its tenant is suspended or closed.
     """
-    # Not the tenant the task came with: a worker keeps that one for a while.
-    open_tenant = Tenant.objects.filter(schema_name=current_schema(), status__in=OPEN_STATUSES)
     now = timezone.now()
-    claimed = advance_execution(
-        execution,
-        to=Status.RUNNING,
-        only_if=Q(Exists(open_tenant)),
-        lease_token=uuid4(),
-        lease_expires_at=now + LEASE,
-        worker=HOST,
-        started_at=now,
+    changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
+    opened = [current_schema(), sorted(OPEN_STATUSES)]
+    rows = write_recorded(
+        _CLAIM,
+        [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept],
+        about=Execution(pk=execution_id),
+        taken={"target_label": "label", "request_id": "request_id"},
     )
-    if claimed:
-        return execution
-    if not open_tenant.exists():
-        raise TenantClosed("This tenant takes no work now. The execution stays queued.")
-    raise InvalidTransition("This execution is not queued any more; another worker has it.")
+    if not rows:
+        raise _why_not_claimed(execution_id)
+    *values, skill, _ = rows[0]
+    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
+    execution.skill = Skill(pk=execution.skill_id, name=skill)
+    execution.version = known_version(execution.version_id)
+    execution.is_limited = limits_are_kept
+    wake.announce(execution.topic, execution.status)
+    return execution
+
+
+_FIELDS = [field.attname for field in Execution._meta.concrete_fields]
+_CLAIM = f"""
+    UPDATE executions_execution execution
+    SET status = %s, lease_token = %s, lease_expires_at = %s, worker = %s, started_at = %s
+    FROM registry_tenant tenant, catalogue_skillversion version, catalogue_skill skill
+    WHERE execution.id = %s AND execution.status = %s
+        AND version.id = execution.version_id AND skill.id = execution.skill_id
+        AND tenant.schema_name = %s AND tenant.status = ANY(%s)
+        AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
+    RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
+        skill.name, left(skill.name || ' ' || execution.id, 200) AS label
+"""  # noqa: S608 - names of our own columns
+
+
+def _why_not_claimed(execution_id: UUID) -> Conflict | Postponed:
+    if not limits.tenant_is_open():
+        return TenantClosed("This tenant takes no work now. The execution stays queued.")
+    if Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists():
+        return Postponed("The concurrency limits have to be looked at first.")
+    return InvalidTransition("This execution is not queued any more; another worker has it.")
+
+
+def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
+    """Claim an execution that concurrency limits apply to; None if it has to wait for another one.
+
+    It is sent again when one of those that are in its way ends. Raises as claim_execution.
+    """
+    with transaction.atomic():
+        limits.lock()
+        if limits.hold_if_reached(execution_id):
+            return None
+        return claim_execution(actor=actor, execution_id=execution_id, limits_are_kept=True)
 
 
 def renew_lease(execution: Execution) -> bool:
@@ -102,21 +147,19 @@ def append_log(execution: Execution, *, seq: int, stream: str, text: str) -> Non
 
     Raises StaleLease, so that nothing is added to a run that is over.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT_LOG, [seq, stream, text, timezone.now(), execution.pk, execution.lease_token]
-        )
-        if not cursor.rowcount:
-            raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic)
+    values = [seq, stream, text, timezone.now(), execution.pk, execution.lease_token]
+    if not statements.send(_INSERT_LOG, values):
+        raise StaleLease(GIVEN_UP)
+    wake.announce(execution.topic, LOG)
 
 
 # One statement, so that the check costs no second way to the database. The lock makes it wait for
 # a transaction that ends the run at this moment, and then see its outcome.
 _INSERT_LOG = f"""
     INSERT INTO {LogChunk._meta.db_table} (seq, stream, text, at, execution_id)
-    SELECT %s, %s, %s, %s, id FROM {Execution._meta.db_table}
+    SELECT %s::integer, %s::text, %s::text, %s::timestamptz, id FROM {Execution._meta.db_table}
     WHERE id = %s AND lease_token = %s FOR SHARE
+    RETURNING id
 """  # noqa: S608 - names of our own tables
 
 
@@ -127,11 +170,15 @@ def note_progress(execution: Execution, *, fraction: float, message: str) -> Non
     )
     if not held.update(progress_fraction=fraction, progress_message=message[:200]):
         raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic)
+    wake.announce(execution.topic, PROGRESS)
 
 
 @action(
-    "executions.execution.finish", title="Finish an execution", roles=SYSTEM, target="execution"
+    "executions.execution.finish",
+    title="Finish an execution",
+    roles=SYSTEM,
+    target="execution",
+    in_one_statement=True,
 )
 def finish_execution(
     *,
@@ -141,15 +188,47 @@ def finish_execution(
     artifacts: Sequence[Artifact],
 ) -> Execution:
     """Record how the run ended, with its artifacts, all or nothing. Raises StaleLease."""
-    held = Q(lease_token=execution.lease_token)
     outcome = Status(result.outcome.value)
     if execution.lease_token is None or execution.status != Status.RUNNING:
         raise StaleLease(GIVEN_UP)
-    if not advance_execution(execution, to=outcome, only_if=held, **_fields_of(result)):
-        raise StaleLease(GIVEN_UP)
-    if artifacts:
+    require_move(execution, outcome, EXECUTION_TRANSITIONS)
+    with transaction.atomic() if artifacts else contextlib.nullcontext():
+        if not _end(execution, outcome, result):
+            raise StaleLease(GIVEN_UP)
         Artifact.objects.bulk_create(artifacts)
+    wake.announce(execution.topic, execution.status)
+    hooks.tell_finished(execution.door, [execution.pk])
+    if execution.is_limited:
+        limits.let_next_go(execution)
     return execution
+
+
+def _end(execution: Execution, outcome: Status, result: ExecutionResult) -> bool:
+    """Write how a held run ended, and bring execution up to date; False where it is not held."""
+    usage = result.usage
+    changes = {
+        "status": outcome,
+        "stop_reason": result.stop_reason.value,
+        "exit_code": result.exit_code,
+        "output": result.output,
+        "summary": result.summary,
+        "error": result.error,
+        "skipped_artifacts": result.skipped_artifacts,
+        "log_bytes_dropped": result.log_bytes_dropped,
+        "wall_s": usage.wall_s,
+        "cpu_s": usage.cpu_s,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "lease_token": None,
+        "lease_expires_at": None,
+        "finished_at": timezone.now(),
+    }
+    held = {"id": execution.pk, "lease_token": execution.lease_token, "status": Status.RUNNING}
+    update, values = statements.update_of(Execution, changes, where=held)
+    rows = write_recorded(f"{update} RETURNING id", values, about=execution)
+    if rows:
+        for name, value in changes.items():
+            setattr(execution, name, value)
+    return bool(rows)
 
 
 @action("executions.execution.lose", title="Give up a lost run", roles=SYSTEM, target="execution")
@@ -180,11 +259,11 @@ def expire_execution(*, actor: Actor, execution: Execution, expired_at: datetime
     )
 
 
-def scan_executions(now: datetime, *, resend_after: timedelta | None = RESEND_AFTER) -> None:
+def scan_executions(now: datetime, *, takes_work: bool = True) -> None:
     """In the current schema: end lost runs, expire old requests, send forgotten ones again.
 
-    Forgotten is what was sent longer than resend_after ago and is still queued; None sends nothing.
-    A row that fails is logged and keeps no other from its turn.
+    takes_work: whether anything may be sent. A row that fails is logged and keeps no other from its
+    turn.
     """
     scanner = Actor.system("scan")
     for execution in Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now):
@@ -194,11 +273,8 @@ def scan_executions(now: datetime, *, resend_after: timedelta | None = RESEND_AF
     for execution in old:
         with _on_its_own(execution):
             expire_execution(actor=scanner, execution=execution, expired_at=now)
-    if resend_after is None:
-        return
-    for execution in Execution.objects.filter(status=Status.QUEUED, sent_at__lt=now - resend_after):
-        with _on_its_own(execution):
-            send_execution(execution)
+    if takes_work:
+        resend_forgotten(now)
 
 
 @contextlib.contextmanager
@@ -209,22 +285,3 @@ def _on_its_own(execution: Execution) -> Iterator[None]:
         pass  # Its worker or a person was faster; the refusal is in the trail.
     except Exception:  # The scan is the one that helps all the others.
         logger.exception("scan.execution_failed", execution=str(execution.pk))
-
-
-def _fields_of(result: ExecutionResult) -> dict[str, Any]:
-    usage = result.usage
-    return {
-        "stop_reason": result.stop_reason.value,
-        "exit_code": result.exit_code,
-        "output": result.output,
-        "summary": result.summary,
-        "error": result.error,
-        "skipped_artifacts": result.skipped_artifacts,
-        "log_bytes_dropped": result.log_bytes_dropped,
-        "wall_s": usage.wall_s,
-        "cpu_s": usage.cpu_s,
-        "peak_memory_bytes": usage.peak_memory_bytes,
-        "lease_token": None,
-        "lease_expires_at": None,
-        "finished_at": timezone.now(),
-    }

@@ -62,9 +62,13 @@ class Execution(models.Model):
 
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
-    """When the run was last handed to the queue."""
+    """When the run was last handed to the queue; None while it waits for a person, or for another
+    run to end (limits.py)."""
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    is_limited = False
+    """Whether concurrency limits applied when a worker claimed it; known to that worker only."""
 
     class Meta:
         ordering = ["-id"]
@@ -128,6 +132,15 @@ class Execution(models.Model):
     def topic(self) -> str:
         """Where changes of this execution are announced (execfabric.core.wake)."""
         return f"execution:{self.pk}"
+
+
+class Turnstile(models.Model):
+    """One row, made at its first use. Who counts running executions holds its lock (limits.py)."""
+
+    id = models.SmallIntegerField(primary_key=True)
+
+    def __str__(self) -> str:
+        return "turnstile"
 
 
 class LogChunk(models.Model):

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 import structlog
-from celery import current_app
-from django.db.models import Q
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from execfabric.core import wake
-from execfabric.core.states import advance, move
-from execfabric.core.tasks import enqueue
+from execfabric.core.states import move
+from skills.catalogue.selectors import known_version
 
-from . import hooks
+from . import hooks, queue
 from .models import Execution
 from .states import EXECUTION_TRANSITIONS, FINAL, Status
 
 logger = structlog.get_logger(__name__)
 
-RUN_TASK = "executions.run_execution"
+FORGOTTEN_AFTER = timedelta(seconds=10)
+"""A queued run that was sent so long ago and waits in no queue has been forgotten there."""
+MOST_RESENT = 500
 
 
 def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execution:
     """Move execution by the table and wake those who wait for it. Raises InvalidTransition."""
     moved = move(execution, to=to, table=EXECUTION_TRANSITIONS, **fields)
-    wake.announce(moved.topic)
+    wake.announce(moved.topic, moved.status)
     if to in FINAL:
         hooks.tell_finished(moved.door, [moved.pk])
-    return moved
-
-
-def advance_execution(execution: Execution, *, to: Status, only_if: Q, **fields: Any) -> bool:
-    """Move execution in one statement where its status and only_if still hold; wake waiters.
-
-    Return whether they did. Raises InvalidTransition.
-    """
-    moved = advance(execution, to=to, table=EXECUTION_TRANSITIONS, only_if=only_if, **fields)
-    if moved:
-        wake.announce(execution.topic)
-        if to in FINAL:
-            hooks.tell_finished(execution.door, [execution.pk])
     return moved
 
 
@@ -54,16 +42,30 @@ def send_execution(execution: Execution) -> None:
 
 def enqueue_execution(execution: Execution) -> None:
     """Hand over an execution that is stored as sent."""
-    enqueue(RUN_TASK, execution_id=str(execution.pk))
+    version = known_version(execution.version_id)
+    queue.send([str(execution.pk)], queue=version.queue)
 
 
-def queue_is_empty() -> bool:
-    """Return whether every run that was sent has been taken by a worker; False if nobody knows."""
-    queue = current_app.amqp.router.route({}, RUN_TASK)["queue"].name
+def resend_forgotten(now: datetime) -> None:
+    """Send queued executions that no worker would hear of otherwise, oldest first.
+
+    Those whose message was lost, with the broker or with the worker that had taken it; and those
+    held by a concurrency limit, in case nobody was left to let them go. A second delivery does
+    nothing.
+    """
+    queued = Execution.objects.filter(status=Status.QUEUED).order_by("id")
+    held = list(queued.filter(sent_at=None)[:MOST_RESENT])
+    sent: dict[str, dict[str, Execution]] = defaultdict(dict)
+    for execution in queued.filter(sent_at__lt=now - FORGOTTEN_AFTER)[:MOST_RESENT]:
+        sent[known_version(execution.version_id).queue][str(execution.pk)] = execution
     try:
-        # Not the default channel: that one would wait for a broker that is away.
-        with current_app.connection_or_acquire() as broker, broker.channel() as channel:
-            return not channel.queue_declare(queue).message_count
-    except (OperationalError, redis.RedisError) as error:
+        lost = [
+            executions[missing]
+            for name, executions in sent.items()
+            for missing in queue.missing(executions, queue=name)
+        ]
+    except redis.RedisError as error:
         logger.warning("queue.not_reached", error=str(error))
-        return False
+        return
+    for execution in [*held, *lost]:
+        send_execution(execution)

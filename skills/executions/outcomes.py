@@ -26,6 +26,19 @@ def not_started_any_more() -> ExecutionResult:
     )
 
 
+def stopped_with_worker(result: ExecutionResult) -> ExecutionResult:
+    """Return how a run ended that was ended because its worker was stopped."""
+    why = "The worker was stopped while this ran. It may have run in part."
+    return result.model_copy(
+        update={
+            "outcome": Outcome.FAILED,
+            "stop_reason": StopReason.PLATFORM_FAILED,
+            "summary": why,
+            "error": why,
+        }
+    )
+
+
 def broke_in_the_middle() -> ExecutionResult:
     """It was started; what it did until the platform failed is not known."""
     return ExecutionResult(

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 
-from executors.script.removal import FOLDER_FLAGS, remove_tree
+from executors.script.removal import FOLDER_FLAGS, empty_folder, remove_tree
 
 logger = structlog.get_logger(__name__)
 
@@ -24,25 +24,44 @@ _swept_at = -SWEEP_EVERY_S
 
 @contextmanager
 def make_run_folder() -> Iterator[Path]:
-    """Yield a folder for one run, gone afterwards whatever the run left in it.
+    """Yield an empty folder for one run; whatever the run left in it is gone afterwards.
 
-    It is locked while it is in use, so that a sweep leaves it alone. Raises OSError when there is
-    no room for it.
+    It is locked while this process has it, so that a sweep leaves it alone, and serves one run
+    after another. Raises OSError when there is no room for it.
     """
     if time.monotonic() - _swept_at > SWEEP_EVERY_S:
         sweep_run_folders()
-    with _locked(_root()):
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=_root()))
-        lock = _lock(folder)
+    folder, lock = _take()
     try:
         yield folder
     finally:
-        try:
-            remove_tree(folder)
-        except OSError as error:  # The next sweep tries again; the run itself is over.
-            logger.warning("run_folder.not_removed", folder=str(folder), error=str(error))
-        finally:
-            os.close(lock)
+        _give_back(folder, lock)
+
+
+_free: list[tuple[Path, int]] = []
+"""Empty folders of this process that no run has now, each with its lock."""
+
+
+def _take() -> tuple[Path, int]:
+    root = _root()
+    while _free:
+        folder, lock = _free.pop()  # One step: several threads take.
+        if folder.parent == root and folder.is_dir():
+            return folder, lock
+        os.close(lock)
+    with _locked(root):
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))
+        return folder, _lock(folder)
+
+
+def _give_back(folder: Path, lock: int) -> None:
+    try:
+        empty_folder(lock)
+    except OSError as error:  # The next sweep tries again; the run itself is over.
+        logger.warning("run_folder.not_removed", folder=str(folder), error=str(error))
+        os.close(lock)
+    else:
+        _free.append((folder, lock))
 
 
 def sweep_run_folders() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import Error as AnyDatabaseError
@@ -14,38 +15,63 @@ from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.connections import drop_dead_connections
-from execfabric.core.errors import Conflict, DomainError
+from execfabric.core.errors import Conflict, DomainError, Postponed
+from execfabric.core.request_context import request_id_scope
 from execfabric.core.storage import open_file
-from executors.contract import ExecutionRequest, ExecutionResult, ExecutorError, Limits, Stream
+from executors.contract import (
+    ExecutionRequest,
+    ExecutionResult,
+    ExecutorError,
+    Limits,
+    StopReason,
+    Stream,
+)
 from executors.registry import EXECUTORS
 from skills.catalogue.models import SkillVersion
 from skills.catalogue.workspace import sync_script
 
 from . import lifecycle, outcomes
-from .heartbeat import Heartbeat, renewal_of
+from .heartbeat import Heartbeat
 from .inputs import files_of
 from .models import Execution
 from .recording import record_result
 from .run_folders import make_run_folder
-from .selectors import executions_visible_to
 
 logger = structlog.get_logger(__name__)
 
 
-def run_execution(execution_id: str) -> None:
-    """Run one queued execution. A second delivery does nothing."""
+def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) -> None:
+    """Run one queued execution of the schema at hand. A second delivery does nothing.
+
+    heartbeat keeps the run's lease; without one the run must be over before that runs out.
+    """
     actor = Actor.system("worker")
-    everything = executions_visible_to(actor).select_related("version__script_version")
-    execution = everything.get(pk=execution_id)
     try:
-        execution = lifecycle.claim_execution(actor=actor, execution=execution)
+        execution = _claim(actor, UUID(str(execution_id)))
     except Conflict as error:
-        logger.info("execution.not_claimed", execution=execution_id, reason=str(error))
+        logger.info("execution.not_claimed", execution=str(execution_id), reason=str(error))
         return
-    # The folder outlives the recording, which reads the artifacts in it.
-    with Heartbeat(renewal_of(execution)) as heartbeat, ExitStack() as folders:
-        result = _result_of(execution, heartbeat.alive, folders)
+    if execution is None:
+        logger.info("execution.waits_for_others", execution=str(execution_id))
+        return
+    with (
+        request_id_scope(execution.request_id),
+        (heartbeat or Heartbeat()).keep(execution) as pulse,
+        # The folder outlives the recording, which reads the artifacts in it.
+        ExitStack() as folders,
+    ):
+        result = _result_of(execution, pulse.alive, folders)
+        if pulse.was_stopped and result.stop_reason is StopReason.CANCEL_REQUESTED:
+            result = outcomes.stopped_with_worker(result)
         record_result(actor, execution, result)
+
+
+def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
+    """Return the execution, claimed; None where it has to wait for others to end."""
+    try:
+        return lifecycle.claim_execution(actor=actor, execution_id=execution_id)
+    except Postponed:
+        return lifecycle.claim_in_turn(actor, execution_id)
 
 
 class LiveSink:
@@ -85,8 +111,10 @@ def _result_of(
         request = _request_for(execution, folder)
         executor = EXECUTORS.get(execution.version.kind)
         executor.validate(request.resource)
-        workdir = folder / "run"
-        workdir.mkdir()
+        workdir = folder
+        if request.input_files:
+            workdir = folder / "run"
+            workdir.mkdir()
         if not alive():
             return outcomes.not_started_any_more()
         was_started = True
@@ -106,7 +134,6 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
     inputs: dict[str, Any] = dict(execution.inputs)
     input_files: dict[str, Path | list[Path]] = {}
     received = folder / "inputs"
-    received.mkdir()
     for name, stored in files_of(version, inputs).items():
         if not stored:
             continue

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
-from execfabric.core import permissions
+from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
-from skills.catalogue.models import Right, SkillGrant
+from skills.catalogue.models import Right, Skill, SkillGrant
+from skills.catalogue.selectors import known_version
+from tenants.accounts.models import Account
 
 from .models import Artifact, Execution, LogChunk, StoredFile
 from .states import Status
@@ -35,6 +41,33 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     waiting = Q(status=Status.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
     decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
     return executions.filter(own | waiting | decided)
+
+
+def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Execution | None:
+    """Return an execution its reader may see, with skill, version and requester.
+
+    None while its status is none of those asked for. One prepared statement, for those who wait.
+    """
+    found = statements.send(_READ, [execution_id, sorted(in_one_of)])
+    if not found:
+        return None
+    *values, skill, username = found[0]
+    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
+    execution.version = known_version(execution.version_id)
+    execution.skill = Skill(pk=execution.skill_id, name=skill)
+    if execution.requested_by_id is not None:
+        execution.requested_by = Account(pk=execution.requested_by_id, username=username)
+    return execution
+
+
+_FIELDS = [field.attname for field in Execution._meta.concrete_fields]
+_READ = f"""
+    SELECT {", ".join(f"execution.{name}" for name in _FIELDS)}, skill.name, requester.username
+    FROM executions_execution execution
+        JOIN catalogue_skill skill ON skill.id = execution.skill_id
+        LEFT JOIN accounts_account requester ON requester.id = execution.requested_by_id
+    WHERE execution.id = %s AND execution.status = ANY(%s)
+"""  # noqa: S608 - names of our own columns
 
 
 def log_after(execution: Execution, cursor: int, *, limit: int = 500) -> list[LogChunk]:

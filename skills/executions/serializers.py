@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from .models import Artifact, Execution
@@ -70,15 +73,42 @@ class ExecutionOut(serializers.Serializer):
     request_id = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The page of this execution.")
 
+    @extend_schema_field(ProgressOut(allow_null=True))
     def get_progress(self, execution: Execution) -> dict[str, Any] | None:
         if execution.progress_fraction is None:
             return None
-        return dict(ProgressOut(execution).data)
+        return {"fraction": execution.progress_fraction, "message": execution.progress_message}
 
     def get_url(self, execution: Execution) -> str:
         path = reverse("executions:execution-detail", args=[execution.pk])
         request = self.context.get("request")
         return str(request.build_absolute_uri(path)) if request else path
+
+    def to_representation(self, execution: Execution) -> dict[str, Any]:
+        """Say the same as the fields above would, in a tenth of their time: every run waits."""
+        said = {name: read(execution) for name, read in _READ.items()}
+        said["requested_by"] = requester.username if (requester := execution.requested_by) else None
+        said["progress"] = self.get_progress(execution)
+        said["url"] = self.get_url(execution)
+        return said
+
+
+def _moment(name: str) -> Callable[[Execution], str | None]:
+    def read(execution: Execution) -> str | None:
+        value = getattr(execution, name)
+        return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+    return read
+
+
+_READ: dict[str, Callable[[Execution], Any]] = {
+    name: _moment(name)
+    if isinstance(field, serializers.DateTimeField)
+    else operator.attrgetter(field.source or name)
+    for name, field in ExecutionOut().fields.items()
+    if not isinstance(field, serializers.SerializerMethodField)
+}
+"""How each plain field is read off an execution, in the order of the contract."""
 
 
 class LogChunkOut(serializers.Serializer):

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, Any
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from execfabric.core import wake
-from execfabric.core.actions import action
+from execfabric.core import statements, wake
+from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.ids import uuid7
@@ -25,7 +24,7 @@ from skills.catalogue.selectors import has_right
 
 from . import policy
 from .inputs import checked_inputs, digest_of
-from .lifecycle import CONFIRM_WITHIN
+from .lifecycle import CANCEL, CONFIRM_WITHIN
 from .models import Execution, StoredFile
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import FINAL, Status
@@ -33,7 +32,13 @@ from .states import FINAL, Status
 LONGEST_KEY = 100
 
 
-@action("executions.execution.request", title="Run a skill", roles=RUNNERS, target="skill")
+@action(
+    "executions.execution.request",
+    title="Run a skill",
+    roles=RUNNERS,
+    target="skill",
+    in_one_statement=True,
+)
 def request_execution(
     *,
     actor: Actor,
@@ -70,10 +75,8 @@ def request_execution(
         created_at=created_at,
         sent_at=created_at if status == Status.QUEUED else None,
     )
-    if execution.idempotency_key is None:
-        execution.save(force_insert=True)
-    elif (earlier := _inserted_once(execution)) is not execution:
-        return earlier
+    if not _insert(execution):
+        return _earlier(execution)
     if status == Status.QUEUED:
         enqueue_execution(execution)
     return execution
@@ -145,7 +148,7 @@ def cancel_execution(*, actor: Actor, execution: Execution) -> Execution:
         return move_execution(fresh, to=Status.CANCELLED, cancel_requested_at=now, finished_at=now)
     fresh.cancel_requested_at = fresh.cancel_requested_at or now
     fresh.save(update_fields=["cancel_requested_at"])
-    wake.announce(fresh.topic)
+    wake.announce(fresh.topic, CANCEL)
     return fresh
 
 
@@ -232,30 +235,21 @@ def _check_fresh(execution: Execution) -> None:
         raise Conflict("This request is too old to go on. Ask for the run again.")
 
 
-def _inserted_once(execution: Execution) -> Execution:
-    """Insert execution, or return the one that was asked for with the same key before."""
-    if (earlier := _earlier(execution)) is not None:
-        return earlier
-    try:
-        with transaction.atomic():
-            execution.save(force_insert=True)
-    except IntegrityError:
-        # Another request with the same key was first.
-        if (earlier := _earlier(execution)) is None:
-            raise
-        return earlier
-    return execution
+def _insert(execution: Execution) -> bool:
+    """Store a new execution; False where its idempotency key was used before."""
+    insert, values = statements.insert_of(execution)
+    once = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
+    if not write_recorded(f"{insert} {once}", values, about=execution):
+        return False
+    execution._state.adding = False
+    return True
 
 
-def _earlier(execution: Execution) -> Execution | None:
+def _earlier(execution: Execution) -> Execution:
     """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
-    if execution.idempotency_key is None:
-        return None
-    earlier = Execution.objects.filter(
+    earlier = Execution.objects.get(
         requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
-    ).first()
-    if earlier is None:
-        return None
+    )
     same = (earlier.skill_id, earlier.inputs_digest) == (
         execution.skill_id,
         execution.inputs_digest,

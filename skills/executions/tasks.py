@@ -6,18 +6,12 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.connections import drop_dead_connections
-from execfabric.core.tasks import PlatformTask, TenantTask
+from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import hooks, lifecycle, moves, running
+from . import hooks, lifecycle
 
 logger = structlog.get_logger(__name__)
-
-
-@shared_task(name=moves.RUN_TASK, base=TenantTask)
-def run_execution(*, execution_id: str, **_newer: object) -> None:
-    """Run one queued execution. A second delivery does nothing."""
-    running.run_execution(execution_id)
 
 
 @shared_task(name="executions.scan_all_tenants", base=PlatformTask)
@@ -27,11 +21,10 @@ def scan_all_tenants(**_newer: object) -> None:
     Tenants that are not open take no work: nothing of theirs is sent again.
     """
     now = timezone.now()
-    patience = lifecycle.RESEND_AFTER if moves.queue_is_empty() else lifecycle.RESEND_ANYWAY_AFTER
     for tenant in list(Tenant.objects.order_by("schema_name")):
         try:
             with schema_context(tenant.schema_name):
-                lifecycle.scan_executions(now, resend_after=patience if tenant.is_open else None)
+                lifecycle.scan_executions(now, takes_work=tenant.is_open)
                 hooks.scan_owners(now, is_open=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)

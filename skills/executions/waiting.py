@@ -6,10 +6,11 @@ from execfabric.core import wake
 from execfabric.core.actor import Actor
 
 from .models import Execution, LogChunk
-from .selectors import log_after
-from .states import FINAL, WAITING
+from .selectors import log_after, read_execution
+from .states import FINAL, WAITING, Status
 
 LONGEST_WAIT_S = 30.0
+SETTLED = FINAL | WAITING
 
 
 def seconds(text: str) -> float:
@@ -31,18 +32,15 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
         return execution
 
-    def look() -> str:
-        # Log and progress wake it, too, so this is all that is read each time.
-        return Execution.objects.values_list("status", flat=True).get(pk=execution.pk)
-
-    wake.wait_until(
+    seen = wake.wait_until(
         execution.topic,
-        look,
-        enough=lambda status: status in FINAL | WAITING,
+        lambda: read_execution(execution.pk, in_one_of=SETTLED),
+        enough=lambda seen: seen is not None,
         timeout_s=wait_s,
         waiter=actor.username,
+        heeds=lambda news: news in SETTLED,
     )
-    return Execution.objects.select_related("skill", "version", "requested_by").get(pk=execution.pk)
+    return seen or read_execution(execution.pk, in_one_of=Status.values) or execution
 
 
 def new_log(

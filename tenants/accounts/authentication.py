@@ -3,8 +3,7 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -14,11 +13,13 @@ from knox.crypto import hash_token
 from knox.settings import CONSTANTS
 from rest_framework.exceptions import AuthenticationFailed
 
+from execfabric.core import statements
 from execfabric.core.actor import Door
+from execfabric.core.audit import storable
 from execfabric.web.requests import ApiRequest
 
 from .actors import actor_for_account, client_address
-from .models import Account, ApiToken, RoleAssignment
+from .models import Account, ApiToken
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -43,26 +44,34 @@ class BearerAuthentication(TokenAuthentication):
         The base class asks for all tokens of the account as well, to delete the expired ones.
         """
         text = token.decode("utf-8", "replace")
-        assigned = RoleAssignment.objects.filter(account=OuterRef("user_id")).values("role")
-        candidates = (
-            ApiToken.objects.filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
-            .select_related("user")
-            .annotate(assigned=ArraySubquery(assigned))
-        )
         try:
             digest = hash_token(text)
         except (TypeError, binascii.Error):
             raise AuthenticationFailed from None
-        for candidate in candidates:
-            if not constant_time_compare(digest, candidate.digest):
+        found = statements.send(_TOKENS, [storable(text[: CONSTANTS.TOKEN_KEY_LENGTH])])
+        for stored, expires_at, roles, *values in found:
+            if not constant_time_compare(digest, stored):
                 continue
-            if candidate.expiry is not None and candidate.expiry < timezone.now():
-                candidate.delete()
+            account = Account.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, values)
+            known = ApiToken(digest=stored, expiry=expires_at, user=account)
+            known.assigned = roles
+            if expires_at is not None and expires_at < timezone.now():
+                known.delete()
                 raise AuthenticationFailed
-            if not candidate.user.is_active:
+            if not account.is_active:
                 raise AuthenticationFailed
-            return candidate.user, candidate
+            return account, known
         raise AuthenticationFailed
+
+
+_ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]
+_TOKENS = f"""
+    SELECT token.digest, token.expiry,
+        ARRAY(SELECT role FROM accounts_roleassignment WHERE account_id = account.id),
+        {", ".join(f"account.{name}" for name in _ACCOUNT_FIELDS)}
+    FROM accounts_apitoken token JOIN accounts_account account ON account.id = token.user_id
+    WHERE token.token_key = %s
+"""  # noqa: S608 - names of our own columns
 
 
 def api_door(request: HttpRequest | ApiRequest) -> Door:

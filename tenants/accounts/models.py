@@ -70,6 +70,8 @@ class RoleAssignment(models.Model):
 class ApiToken(AbstractAuthToken):
     """A bearer token of one account. Only its digest is stored."""
 
+    assigned: list[str]
+    """Roles of its account as stored; set on a token somebody came with."""
     plain: str = ""
     """The token's text; set on a token that was just issued, never read back."""
 

@@ -20,9 +20,11 @@ from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
 from psycopg import pq
 
-from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor
+from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor, PreparedCursor
 from .roles import role_of
 
+NEVER_BY_ITSELF = 1 << 30
+"""How often psycopg lets a statement come before it prepares it unasked."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 """Names that PostgreSQL reports back without quotes."""
 
@@ -59,6 +61,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except (ImproperlyConfigured, OperationalError):
             connection.close()
             raise
+        connection.prepare_threshold = NEVER_BY_ITSELF
         return connection
 
     def is_usable(self) -> bool:
@@ -80,6 +83,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         cursor = super().create_cursor() if name is None else self._create_server_cursor(name)
         cursor.before_each = self.enter_schema
         return cursor
+
+    def prepared_cursor(self) -> Any:
+        """Return a cursor whose statements are prepared; see ``execfabric.core.statements``."""
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            cursor = PreparedCursor(self.connection)
+            cursor.before_each = self.enter_schema
+            return self._prepare_cursor(cursor)
 
     def _create_server_cursor(self, name: str) -> Any:
         """Return what Django's create_cursor(name) would, but of our own kind."""

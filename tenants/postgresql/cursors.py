@@ -8,13 +8,14 @@ statement, so none can be appended; ``set_config()`` and the like, which the rol
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.backends.postgresql.base import CursorMixin, ServerSideCursor
 from django.db.utils import ProgrammingError
-from psycopg import ClientCursor
+from psycopg import ClientCursor, Cursor
 from psycopg.sql import Composable
 
 PLAIN = re.compile(
@@ -72,6 +73,26 @@ class OneStatementCursor(FollowingCursor):
         super()._execute_send(query, force_extended=True, **options)
 
 
+class PreparedCursor(CursorMixin, Cursor[Any]):
+    """Sends a plain statement that PostgreSQL parses and plans once for each session.
+
+    For the few statements that are sent all the time; values stay apart from the text.
+    """
+
+    before_each: Callable[[], None] | None = None
+
+    def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:
+        _require_plain_constant(query)
+        if self.before_each is not None:
+            self.before_each()
+        return super().execute(query, params, prepare=True)
+
+    def _convert_query(self, *args: Any, **kwargs: Any) -> Any:
+        # What Django writes down of a statement, and psycopg does not keep of one prepared before.
+        self._query = super()._convert_query(*args, **kwargs)
+        return self._query
+
+
 class PlainServerCursor(ServerSideCursor):
     """Declares a cursor on the server, which psycopg always does in a message of its own."""
 
@@ -86,7 +107,15 @@ class PlainServerCursor(ServerSideCursor):
 
 def _require_plain(cursor: Any, query: Any) -> None:
     text = query.as_string(cursor.connection) if isinstance(query, Composable) else query
-    text = text.decode() if isinstance(text, bytes) else text
+    _require_plain_text(text.decode() if isinstance(text, bytes) else text)
+
+
+@functools.lru_cache(maxsize=200)
+def _require_plain_constant(text: str) -> None:
+    _require_plain_text(text)
+
+
+def _require_plain_text(text: str) -> None:
     lower = text.lower()
     if not PLAIN.match(text) or any(word in lower for word in REVOKED):
         raise StatementRefused(

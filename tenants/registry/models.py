@@ -63,6 +63,8 @@ class Tenant(TenantMixin):
     title = models.CharField(max_length=100)
     status = models.CharField(max_length=10, choices=TenantStatus, default=TenantStatus.ACTIVE)
     front = models.CharField(max_length=10, choices=Front, default=Front.SHARED)
+    concurrency = models.PositiveIntegerField(null=True, blank=True)
+    """How many of its runs may go on at once; None: as many as there are workers."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -121,32 +121,37 @@ def test_the_platform_waits_for_a_prepared_database(name: str) -> None:
     assert waits["postgres"] == waits["redis"] == {"condition": "service_healthy"}
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
-def test_worker_and_beat_serve_the_queues_of_the_demo(name: str) -> None:
-    plans = plan_children(DataFolder(ROOT), 1, {})
-    [demo] = [plan.command for plan in plans if plan.name == name]
-    ours = SERVICES[name]["command"]
+def test_beat_serves_the_queue_of_the_demo() -> None:
+    demo, ours = _command_of_demo("beat"), SERVICES["beat"]["command"]
 
     for option in ("--queues", "--pool"):
         assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
-    assert ("--beat" in ours) is ("--beat" in demo) is (name == "beat")
+    assert "--beat" in ours
 
 
-def test_a_queue_has_one_kind_of_worker_so_that_scans_wait_behind_no_run() -> None:
-    queues = {}
-    for name in ("worker", "beat"):
-        command = SERVICES[name]["command"]
-        queues[name] = command[command.index("--queues") + 1]
+def test_the_worker_is_started_as_in_the_demo_and_stops_before_it_is_killed() -> None:
+    worker = SERVICES["worker"]
+    command = worker["command"]
 
-    assert queues == {"worker": "executions", "beat": "celery"}
+    assert "run_worker" in command
+    assert "run_worker" in _command_of_demo("worker")
+    assert worker["stop_grace_period"] == "5m"
+    assert float(command[command.index("--grace") + 1]) < 5 * 60
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
-def test_a_health_check_asks_the_worker_by_its_name(name: str) -> None:
-    command = SERVICES[name]["command"]
+def test_a_health_check_asks_the_right_one() -> None:
+    worker, beat = SERVICES["worker"], SERVICES["beat"]
+    sign = worker["command"][worker["command"].index("--sign-of-life") + 1]
 
-    assert command[command.index("-n") + 1] == f"{name}@%h"
-    assert f"-d {name}@$$(hostname)" in SERVICES[name]["healthcheck"]["test"][1]
+    assert f"find {sign} -mmin -1" in worker["healthcheck"]["test"][1]
+    assert beat["command"][beat["command"].index("-n") + 1] == "beat@%h"
+    assert "-d beat@$$(hostname)" in beat["healthcheck"]["test"][1]
+
+
+def _command_of_demo(name: str) -> tuple[str, ...]:
+    plans = plan_children(DataFolder(ROOT), 1, {})
+    [command] = [plan.command for plan in plans if plan.name == name]
+    return command
 
 
 def _filled(text: str, given: dict[str, str]) -> str:

@@ -155,7 +155,8 @@ def test_a_failed_execution_shows_why_and_can_be_retried(oscar, run):
 
 
 def test_the_live_part_brings_only_what_is_new(oscar, ask):
-    execution = lifecycle.claim_execution(actor=lifecycle.Actor.system("worker"), execution=ask())
+    worker = lifecycle.Actor.system("worker")
+    execution = lifecycle.claim_execution(actor=worker, execution_id=ask().pk)
     lifecycle.append_log(execution, seq=1, stream="stdout", text="first\n")
     page = text_of(oscar.browser.get(url(execution)))
     assert "after=1&seen=running" in page

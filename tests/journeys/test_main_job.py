@@ -111,7 +111,7 @@ def test_a_worker_killed_in_the_middle_leaves_a_lost_run_and_a_new_one_works(liv
     path = f"/api/v1/executions/{created['id']}"
     assert api.get(f"{path}/log", params={"wait": 20}).json()["chunks"]
 
-    for pid in celery_workers(live):
+    for pid in workers(live):
         os.kill(pid, signal.SIGKILL)
 
     lost = settled(api, created["id"], wait_s=75)
@@ -162,14 +162,14 @@ def database_url(live: Live) -> str:
     return services["database_owner_url"]
 
 
-def celery_workers(live: Live) -> list[int]:
-    """Return the processes of this platform's worker for runs, main process and pool."""
+def workers(live: Live) -> list[int]:
+    """Return the processes of this platform's worker."""
     mark = f"EXECFABRIC_DATA_DIR={live.folder / 'data'}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            is_worker = b"celery" in words and b"executions" in words
+            is_worker = b"run_worker" in words
             is_ours = mark in (folder / "environ").read_bytes().split(b"\0")
             if is_worker and is_ours and b"guard" not in b" ".join(words):
                 found.append(int(folder.name))

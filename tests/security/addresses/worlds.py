@@ -155,7 +155,7 @@ def _skill(word: Any, *, name: str = "", manifest: str = "") -> Any:
 def _finish(execution: Execution, word: Any, folder: Path, *, outcome: Outcome) -> None:
     """Take it, print, and report a result, as a worker does; no process runs."""
     worker = Actor.system("worker")
-    execution = lifecycle.claim_execution(actor=worker, execution=execution)
+    execution = lifecycle.claim_execution(actor=worker, execution_id=execution.pk)
     lifecycle.append_log(execution, seq=1, stream="stdout", text=f"{word('log')}\n")
     lifecycle.note_progress(execution, fraction=0.5, message=word("progress"))
     failed = outcome is Outcome.FAILED

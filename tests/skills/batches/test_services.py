@@ -222,7 +222,7 @@ def test_cancelling_drops_what_waits_and_stops_what_runs(
     batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(10)))
     work(batch, most=3)
     running = Execution.objects.filter(status=Status.QUEUED).first()
-    running = executions.claim_execution(actor=Actor.system("worker"), execution=running)
+    running = executions.claim_execution(actor=Actor.system("worker"), execution_id=running.pk)
 
     batch = services.cancel_batch(actor=oscar.actor, batch=batch)
 
@@ -307,7 +307,7 @@ def test_the_scan_makes_up_for_what_was_not_counted(greet, draft, oscar, work):
     batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(7)))
     for execution in Execution.objects.all():  # Their ends are told to nobody.
         finish(
-            executions.claim_execution(actor=Actor.system("worker"), execution=execution),
+            executions.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk),
             Status.SUCCEEDED,
         )
 

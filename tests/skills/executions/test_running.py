@@ -147,7 +147,7 @@ class TestLeases:
     @pytest.fixture
     def claimed(self, oscar):
         execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
-        return lifecycle.claim_execution(actor=Actor.system("worker"), execution=execution)
+        return lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
 
     def result(self):
         return ExecutionResult(

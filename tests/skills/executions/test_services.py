@@ -112,7 +112,7 @@ class TestConfirmation:
         execution = request(oscar, make_skill(manifest="confirm = true"))
 
         with pytest.raises(InvalidTransition):
-            lifecycle.claim_execution(actor=Actor.system("worker"), execution=execution)
+            lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
 
     def test_confirming_twice_is_a_conflict(self, oscar):
         execution = request(oscar, make_skill(manifest="confirm = true"))
@@ -247,7 +247,7 @@ class TestCancelAndRetry:
 
     def test_a_running_one_is_asked_to_stop(self, oscar):
         execution = request(oscar, make_skill())
-        claimed = lifecycle.claim_execution(actor=Actor.system("worker"), execution=execution)
+        claimed = lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
 
         services.cancel_execution(actor=oscar, execution=claimed)
 

@@ -1,0 +1,84 @@
+"""Statements of our own, for the way every run takes: prepared once, then only their values go.
+
+Each text is a constant of the module that sends it; the names in it are resolved in the schema at
+hand, as for every other statement.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.db import connection, models
+
+
+def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    """Run statement in the current schema and return its rows, in order; none where it has none.
+
+    values stand for its ``%s``. Raises what Django's cursors raise.
+    """
+    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
+        cursor.execute(statement, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def insert_of(
+    row: models.Model, *, source: str = "", taken: Mapping[str, str] | None = None
+) -> tuple[str, list[Any]]:
+    """Return the INSERT of a new row, and its values.
+
+    With source it inserts once for each row of that (a part of a WITH), and taken names the columns
+    whose value comes from there, with their names in it.
+    """
+    names = tuple(sorted((taken or {}).items()))
+    fields = [
+        field
+        for field in type(row)._meta.concrete_fields
+        if not field.generated and field.column not in (taken or {})
+    ]
+    values = [
+        field.get_db_prep_save(field.pre_save(row, add=True), connection=connection)
+        for field in fields
+    ]
+    return _insert(type(row), source, names), values
+
+
+def update_of(
+    model: type[models.Model], changes: Mapping[str, Any], *, where: Mapping[str, Any]
+) -> tuple[str, list[Any]]:
+    """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
+    values = [
+        _field(model, name).get_db_prep_save(value, connection=connection)
+        for name, value in (*changes.items(), *where.items())
+    ]
+    return _update(model, tuple(changes), tuple(where)), values
+
+
+@functools.lru_cache(maxsize=100)
+def _update(model: type[models.Model], changes: tuple[str, ...], where: tuple[str, ...]) -> str:
+    changed = ", ".join(f'"{_field(model, name).column}" = %s' for name in changes)
+    fits = " AND ".join(f'"{_field(model, name).column}" = %s' for name in where)
+    return f'UPDATE "{model._meta.db_table}" SET {changed} WHERE {fits}'  # noqa: S608
+
+
+def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    return cast("models.Field[Any, Any]", model._meta.get_field(name))
+
+
+@functools.lru_cache(maxsize=100)
+def _insert(model: type[models.Model], source: str, taken: tuple[tuple[str, str], ...]) -> str:
+    from_source = dict(taken)
+    columns, places = [], []
+    for field in model._meta.concrete_fields:
+        if field.generated:
+            continue
+        columns.append(f'"{field.column}"')
+        known = from_source.get(str(field.column))
+        # Said by name: in a SELECT PostgreSQL would take an untyped value for a text.
+        # Without its length, to which it would be cut in silence.
+        kind = str(field.db_type(connection)).partition("(")[0]
+        places.append(f"{source}.{known}" if known else f"%s::{kind}")
+    listed = ", ".join(places)
+    values = f"SELECT {listed} FROM {source}" if source else f"VALUES ({listed})"  # noqa: S608
+    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) {values}'

@@ -1,0 +1,111 @@
+"""The run queue: which executions wait for a worker, and whose turn it is.
+
+It lies in Redis or Valkey and holds ids only. What may run, and whether it still waits, stands in
+the database: a worker claims it there. So a message that is lost, doubled or forged does no harm: a
+scan sends again what was lost, and the rest claims nothing.
+
+For each worker queue (a label that skills name and workers serve) there is a list of ids for each
+tenant, and a ring of the tenants that have any. Tenants take turns, one execution each; who comes
+back to the ring goes before those who have been waiting in it for less than ``HEAD_START_S``.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+import structlog
+from django.db import transaction
+
+from execfabric.core.actor import current_schema
+from execfabric.core.redis import client
+
+logger = structlog.get_logger(__name__)
+
+DEFAULT_QUEUE = "default"
+HEAD_START_S = 10.0
+"""So long, and no longer, tenants who queue much stay behind tenants who queue little."""
+_PREFIX = "execfabric:runs"
+_TAKE = """
+local id = redis.call('LPOP', KEYS[1])
+if redis.call('LLEN', KEYS[1]) > 0 then
+    redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[2])
+end
+return id
+"""
+"""Takes the oldest id of a tenant and lets it queue up again; all or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a worker is to try next."""
+
+    schema: str
+    execution_id: str
+
+
+def send(execution_ids: Sequence[str], *, queue: str) -> None:
+    """Hand queued executions of this schema to the workers, once the transaction has committed.
+
+    A broker that cannot be reached is logged and no error: the scan sends them later.
+    """
+    schema = current_schema()
+
+    def push() -> None:
+        try:
+            with client().pipeline(transaction=False) as commands:
+                commands.rpush(_list(queue, schema), *execution_ids)
+                commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
+                commands.execute()
+        except redis.RedisError as error:
+            logger.warning("queue.not_reached", error=str(error), waiting=len(execution_ids))
+
+    if execution_ids:
+        transaction.on_commit(push)
+
+
+def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
+    """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
+    found = client().bzpopmin([_ring(queue) for queue in queues], timeout_s)
+    if not found:
+        return None
+    ring, schema, _ = cast("tuple[str, str, float]", found)
+    queue = ring.rpartition(":")[2]
+    execution_id = _script()(
+        keys=[_list(queue, schema), ring], args=[time.time(), schema], client=client()
+    )
+    return Turn(schema, cast(str, execution_id)) if execution_id else None
+
+
+def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
+    """Return those of execution_ids of this schema that do not wait in the queue.
+
+    Brings the tenant back into the ring if it has fallen out. Raises redis.RedisError.
+    """
+    wanted = list(execution_ids)
+    waiting = _list(queue, current_schema())
+    with client().pipeline(transaction=False) as commands:
+        for execution_id in wanted:
+            commands.lpos(waiting, execution_id)
+        commands.llen(waiting)
+        *places, length = commands.execute()
+    if length:
+        client().zadd(_ring(queue), {current_schema(): time.time()}, nx=True)
+    return [each for each, place in zip(wanted, places, strict=True) if place is None]
+
+
+@functools.cache
+def _script() -> redis.commands.core.Script:
+    return client().register_script(_TAKE)
+
+
+def _ring(queue: str) -> str:
+    return f"{_PREFIX}:turns:{queue}"
+
+
+def _list(queue: str, schema: str) -> str:
+    return f"{_PREFIX}:waiting:{queue}:{schema}"

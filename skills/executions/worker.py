@@ -1,0 +1,105 @@
+"""The worker: a process that takes runs from the queue and carries them out, several at a time.
+
+Each slot is a thread with a database connection of its own. A run's script is never in this
+process, so the threads mostly wait. One more thread keeps the leases of all runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+import redis
+import structlog
+from django.db import Error as AnyDatabaseError
+from django.db import connections
+from django_tenants.utils import schema_context
+
+from execfabric.core.connections import drop_dead_connections
+from executors.registry import EXECUTORS
+
+from . import queue, running
+from .heartbeat import Heartbeat
+from .run_folders import sweep_run_folders
+
+logger = structlog.get_logger(__name__)
+
+LONGEST_TAKE_S = 1.0
+"""How long a slot waits for a turn before it looks whether it should stop."""
+PAUSE_S = 1.0
+"""After a database or broker that could not be reached."""
+GRACE_S = 5.0
+"""How long runs may go on once the worker was asked to stop."""
+
+
+class Worker:
+    """Serves the given queues with so many slots until it is stopped."""
+
+    def __init__(self, queues: Sequence[str], *, slots: int, grace_s: float = GRACE_S) -> None:
+        self.queues = list(queues)
+        self.grace_s = grace_s
+        self.heartbeat = Heartbeat()
+        self._stopping = threading.Event()
+        self._slots = [
+            threading.Thread(target=self._serve, name=f"slot-{number}")
+            for number in range(1, slots + 1)
+        ]
+
+    def start(self) -> None:
+        """Begin to take runs. Raises ExecutorError where this machine cannot isolate them."""
+        for kind in EXECUTORS.kinds():
+            EXECUTORS.get(kind).check()
+        sweep_run_folders()
+        self.heartbeat.start()
+        for slot in self._slots:
+            slot.start()
+
+    def is_well(self) -> bool:
+        """Return whether every slot still takes runs, and their leases are kept."""
+        return self.heartbeat.is_alive() and all(slot.is_alive() for slot in self._slots)
+
+    def stop(self) -> None:
+        """Take no more runs; end those that go on for longer than the grace, and return then."""
+        self._stopping.set()
+        self._join(self.grace_s)
+        self.heartbeat.end_all()
+        self._join(None)
+        self.heartbeat.stop()
+
+    def _join(self, timeout_s: float | None) -> None:
+        give_up_at = None if timeout_s is None else time.monotonic() + timeout_s
+        for slot in self._slots:
+            slot.join(None if give_up_at is None else max(0.0, give_up_at - time.monotonic()))
+
+    def _serve(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._serve_one()
+        finally:
+            connections.close_all()
+
+    def _serve_one(self) -> None:
+        try:
+            turn = queue.take(self.queues, timeout_s=LONGEST_TAKE_S)
+            if turn is not None:
+                self._run(turn)
+        except (redis.RedisError, AnyDatabaseError) as error:
+            logger.warning("worker.not_reached", error=str(error))
+            drop_dead_connections()
+            self._stopping.wait(PAUSE_S)
+        except Exception:  # One that breaks us must not take the slot with it.
+            logger.exception("worker.broke")
+            connections.close_all()
+            self._stopping.wait(PAUSE_S)
+
+    def _run(self, turn: queue.Turn) -> None:
+        try:
+            execution_id = UUID(turn.execution_id)
+        except ValueError:
+            logger.warning("worker.odd_message", schema=turn.schema[:100])
+            return
+        drop_dead_connections()
+        with schema_context(turn.schema):
+            running.run_execution(execution_id, self.heartbeat)

@@ -1,0 +1,181 @@
+"""A worker keeps the leases of its runs, and hears there of those that should end."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from execfabric.core.actor import Actor
+from skills.executions import lifecycle, recording, running, services
+from skills.executions.heartbeat import Heartbeat
+from skills.executions.models import Execution
+from skills.executions.states import Status
+from tests.factories.skills import make_skill
+
+pytestmark = pytest.mark.usefixtures("acme")
+LEAVES_A_FILE = """
+import os
+from pathlib import Path
+
+def main() -> None:
+    Path(os.environ["EXECFABRIC_OUTPUT_DIR"], "a.txt").write_text("a")
+"""
+
+
+@pytest.fixture
+def ask(person):
+    oscar = person("oscar").actor
+
+    def request(skill=None):
+        return services.request_execution(actor=oscar, skill=skill or make_skill(), inputs={})
+
+    return request
+
+
+@pytest.fixture
+def claimed(ask):
+    return lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=ask().pk)
+
+
+@pytest.fixture
+def beating():
+    """Start heartbeats that renew by the given function; all stop with the test."""
+    started = []
+
+    def start(renew):
+        heartbeat = Heartbeat(renew, every_s=0.01)
+        heartbeat.start()
+        started.append(heartbeat)
+        return heartbeat
+
+    yield start
+    for heartbeat in started:
+        heartbeat.stop()
+
+
+def run(execution, heartbeat):
+    running.run_execution(execution.pk, heartbeat)
+    execution.refresh_from_db()
+    return execution
+
+
+def wait_for(condition, *, timeout_s=10):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("module", "name"), [(running, "sync_script"), (recording, "store_file")])
+def test_the_lease_is_renewed_while_a_run_is_prepared_and_stored(
+    ask, beating, monkeypatch, module, name
+):
+    renewals = []
+    real = getattr(module, name)
+
+    def slow(*args):
+        before = len(renewals)
+        wait_for(lambda: len(renewals) > before + 2)
+        return real(*args)
+
+    monkeypatch.setattr(module, name, slow)
+    heartbeat = beating(lambda execution: renewals.append(execution.pk) is None)
+
+    execution = run(ask(make_skill(code=LEAVES_A_FILE, manifest='title = "A"')), heartbeat)
+
+    assert execution.status == Status.SUCCEEDED
+    assert set(renewals) == {execution.pk}
+
+
+@pytest.mark.parametrize("answer", [False, lifecycle.StaleLease("gone")])
+def test_a_run_cancelled_or_lost_while_it_is_prepared_never_starts(
+    ask, beating, monkeypatch, answer
+):
+    renewals = []
+
+    def renew(execution):
+        renewals.append(execution)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    real = running.sync_script
+
+    def sync_until_told(script):
+        wait_for(lambda: renewals)
+        time.sleep(0.05)
+        return real(script)
+
+    monkeypatch.setattr(running, "sync_script", sync_until_told)
+
+    execution = run(ask(), beating(renew))
+
+    assert (execution.status, execution.stop_reason) == (Status.CANCELLED, "cancel_requested")
+    assert not execution.log_chunks.exists()
+
+
+def test_a_lost_lease_is_not_asked_for_again(claimed, beating):
+    renewals = []
+
+    def renew(execution):
+        renewals.append(execution)
+        raise lifecycle.StaleLease("gone")
+
+    with beating(renew).keep(claimed) as pulse:
+        wait_for(lambda: not pulse.alive())
+        time.sleep(0.05)
+
+    assert len(renewals) == 1
+
+
+def test_a_failing_renewal_is_tried_again(claimed, beating):
+    renewals = []
+
+    def renew(_execution):
+        renewals.append(1)
+        if len(renewals) < 3:
+            raise OperationalError("the server closed the connection")
+        return True
+
+    with beating(renew).keep(claimed) as pulse:
+        wait_for(lambda: len(renewals) > 4)
+        assert pulse.alive()
+
+
+def test_a_cancelled_run_keeps_its_lease_until_it_is_over(claimed, beating):
+    renewals = []
+    with beating(lambda _execution: bool(renewals.append(1))).keep(claimed) as pulse:
+        wait_for(lambda: len(renewals) > 3)
+        assert not pulse.alive()
+
+
+def test_a_run_ended_with_its_worker_says_so(ask, monkeypatch):
+    heartbeat = Heartbeat()
+    real = running.sync_script
+
+    def sync_while_the_worker_stops(script):
+        heartbeat.end_all()
+        return real(script)
+
+    monkeypatch.setattr(running, "sync_script", sync_while_the_worker_stops)
+
+    execution = run(ask(), heartbeat)
+
+    assert (execution.status, execution.stop_reason) == (Status.FAILED, "platform_failed")
+    assert "worker was stopped" in execution.summary
+
+
+def test_a_lease_is_written_before_it_runs_out_and_not_at_every_beat(claimed):
+    def expires_after(age):
+        start = timezone.now() + lifecycle.LEASE - age
+        Execution.objects.filter(pk=claimed.pk).update(lease_expires_at=start)
+        lifecycle.renew_lease(claimed)
+        claimed.refresh_from_db()
+        return claimed.lease_expires_at != start
+
+    assert not expires_after(lifecycle.RENEW_EVERY / 2)
+    assert expires_after(lifecycle.RENEW_EVERY + timedelta(milliseconds=1))

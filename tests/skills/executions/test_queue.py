@@ -1,0 +1,255 @@
+"""The run queue: whose turn it is, what is lost and found again, and concurrency limits."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+import redis
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from execfabric.core.actor import Actor, current_schema
+from skills.executions import lifecycle, queue, running, services
+from skills.executions.models import Execution
+from skills.executions.states import Status
+from tenants.registry.models import Tenant
+from tests.factories.skills import make_skill
+
+OLD = timedelta(minutes=1)
+
+
+@pytest.fixture
+def label(settings):
+    """A queue of this test's own, empty before and after."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield name
+    for key in queue.client().scan_iter(f"{queue._PREFIX}:*:{name}*"):
+        queue.client().delete(key)
+
+
+@pytest.fixture
+def send(acme, globex, label, django_capture_on_commit_callbacks):
+    """Queue ids for a tenant, as after a commit."""
+
+    def send_for(tenant, *ids):
+        with schema_context(tenant.schema_name), django_capture_on_commit_callbacks(execute=True):
+            queue.send(ids, queue=label)
+
+    return send_for
+
+
+def taken(label, count):
+    turns = [queue.take([label], timeout_s=0.01) for _ in range(count)]
+    return [turn and turn.execution_id for turn in turns]
+
+
+class TestTurns:
+    def test_the_ids_of_a_tenant_come_in_order_and_once(self, send, acme, label):
+        send(acme, "1", "2")
+        send(acme, "3")
+
+        assert taken(label, 4) == ["1", "2", "3", None]
+
+    def test_a_turn_names_its_tenant(self, send, acme, label):
+        send(acme, "1")
+
+        assert queue.take([label], timeout_s=1) == queue.Turn(acme.schema_name, "1")
+
+    def test_a_tenant_that_comes_after_many_is_next(self, send, acme, globex, label):
+        send(acme, *(f"a{n}" for n in range(5000)))
+        assert taken(label, 3) == ["a0", "a1", "a2"]
+
+        send(globex, "g")
+
+        assert "g" in taken(label, 2)
+
+    def test_tenants_with_much_to_do_take_turns(self, send, acme, globex, label):
+        send(acme, *(f"a{n}" for n in range(9)))
+        send(globex, *(f"g{n}" for n in range(9)))
+
+        assert sum(each.startswith("a") for each in taken(label, 8)) in {3, 4, 5}
+
+    def test_who_always_comes_back_cannot_keep_another_waiting_for_ever(
+        self, send, acme, globex, label, monkeypatch
+    ):
+        monkeypatch.setattr(queue, "HEAD_START_S", 0.0)
+        send(acme, "a0", "a1")
+        taken(label, 1)
+
+        send(globex, "g0")
+        assert taken(label, 1) == ["a1"]
+
+    def test_a_worker_serves_its_own_labels_only(self, send, acme, label):
+        send(acme, "1")
+
+        assert queue.take(["elsewhere-entirely"], timeout_s=0.01) is None
+        assert queue.take(["elsewhere-entirely", label], timeout_s=1) is not None
+
+    def test_nothing_is_sent_when_the_transaction_is_undone(self, acme, label):
+        queue.send(["1"], queue=label)  # The test's transaction never commits.
+
+        assert taken(label, 1) == [None]
+
+
+class TestLostMessages:
+    def test_what_does_not_wait_is_named(self, send, acme, label):
+        send(acme, "1", "3")
+
+        with schema_context(acme.schema_name):
+            assert queue.missing(["1", "2", "3"], queue=label) == ["2"]
+
+    def test_a_tenant_that_fell_out_of_the_ring_comes_back(self, send, acme, label):
+        send(acme, "1")
+        queue.client().delete(queue._ring(label))  # A worker died between two commands.
+        assert taken(label, 1) == [None]
+
+        with schema_context(acme.schema_name):
+            queue.missing([], queue=label)
+
+        assert taken(label, 1) == ["1"]
+
+
+@pytest.fixture
+def ask(acme, person):
+    oscar = person("oscar").actor
+
+    def request(skill):
+        return services.request_execution(actor=oscar, skill=skill, inputs={})
+
+    return request
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What is handed to the workers, as it happens."""
+    ids = []
+    monkeypatch.setattr(queue, "send", lambda some, queue: ids.extend(some))
+    return ids
+
+
+class TestForgotten:
+    def age(self, execution, *, by):
+        Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now() - by)
+
+    def test_a_queued_run_that_waits_nowhere_is_sent_again(self, ask, sent):
+        execution = ask(make_skill())
+        self.age(execution, by=OLD)
+        sent.clear()
+
+        lifecycle.scan_executions(timezone.now())
+
+        assert sent == [str(execution.pk)]
+        execution.refresh_from_db()
+        assert execution.sent_at > timezone.now() - OLD
+
+    def test_one_that_was_just_sent_is_not(self, ask, sent):
+        ask(make_skill())
+        sent.clear()
+
+        lifecycle.scan_executions(timezone.now())
+
+        assert sent == []
+
+    def test_one_that_waits_behind_others_is_not(self, ask, sent, monkeypatch):
+        self.age(ask(make_skill()), by=OLD)
+        sent.clear()
+        monkeypatch.setattr(queue, "missing", lambda _ids, queue: [])
+
+        lifecycle.scan_executions(timezone.now())
+
+        assert sent == []
+
+    def test_while_nobody_knows_nothing_is_sent(self, ask, sent, monkeypatch):
+        self.age(ask(make_skill()), by=OLD)
+        sent.clear()
+
+        def away(_ids, queue):
+            raise redis.ConnectionError("nobody there")
+
+        monkeypatch.setattr(queue, "missing", away)
+
+        lifecycle.scan_executions(timezone.now())
+
+        assert sent == []
+
+    def test_a_closed_tenant_gets_nothing_sent(self, ask, sent):
+        self.age(ask(make_skill()), by=OLD)
+        sent.clear()
+
+        lifecycle.scan_executions(timezone.now(), takes_work=False)
+
+        assert sent == []
+
+
+class TestLimits:
+    """A run over the limit waits in the database; the end of another one lets it go."""
+
+    @pytest.fixture
+    def worker(self):
+        return Actor.system("worker")
+
+    def claim(self, worker, execution):
+        return running._claim(worker, execution.pk)
+
+    def finish(self, execution):
+        lifecycle.finish_execution(
+            actor=Actor.system("worker"),
+            execution=execution,
+            result=running.outcomes.could_not_start("It was but a test."),
+            artifacts=[],
+        )
+
+    def test_of_a_skill_no_more_than_its_version_says_run_at_once(self, ask, worker, sent):
+        skill = make_skill(manifest="concurrency = 1")
+        first, second = ask(skill), ask(skill)
+
+        running_one = self.claim(worker, first)
+        assert self.claim(worker, second) is None
+        second.refresh_from_db()
+        assert (second.status, second.sent_at) == (Status.QUEUED, None)
+
+        sent.clear()
+        self.finish(running_one)
+        assert sent == [str(second.pk)]
+        assert self.claim(worker, second).status == Status.RUNNING
+
+    def test_another_skill_is_not_held_up(self, ask, worker):
+        limited = make_skill(manifest="concurrency = 1")
+        self.claim(worker, ask(limited))
+
+        assert self.claim(worker, ask(make_skill("other"))) is not None
+
+    def test_of_a_tenant_no_more_than_the_platform_says_run_at_once(self, acme, ask, worker, sent):
+        with schema_context("public"):
+            Tenant.objects.filter(pk=acme.pk).update(concurrency=1)
+        one, other = ask(make_skill()), ask(make_skill("other"))
+
+        running_one = self.claim(worker, one)
+        assert self.claim(worker, other) is None
+
+        sent.clear()
+        self.finish(running_one)
+        assert sent == [str(other.pk)]
+
+    def test_what_is_held_is_found_by_the_scan_where_nobody_let_it_go(self, ask, worker, sent):
+        skill = make_skill(manifest="concurrency = 1")
+        self.claim(worker, ask(skill))
+        held = ask(skill)
+        self.claim(worker, held)
+        sent.clear()
+
+        lifecycle.scan_executions(timezone.now())
+
+        assert sent == [str(held.pk)]
+
+    def test_holding_a_run_is_no_refusal(self, ask, worker):
+        from execfabric.core.models import AuditEvent
+
+        skill = make_skill(manifest="concurrency = 1")
+        self.claim(worker, ask(skill))
+        self.claim(worker, ask(skill))
+
+        assert not AuditEvent.objects.filter(outcome="refused").exists()
+        assert current_schema() != "public"
