@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from django.utils import timezone
 
 from execfabric.core import audit, wake
 from execfabric.core.actions import action
-from execfabric.core.actor import Actor, Door
+from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.errors import Conflict
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
@@ -139,11 +141,35 @@ def without_waiting_rows(batch: Batch) -> dict[str, int]:
     return {"waiting_rows": 0, "cancelled_rows": batch.cancelled_rows + dropped}
 
 
+class _Ended:
+    """Executions of one schema that ended and are not counted yet, in this process."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[UUID] = deque()
+        self.lock = threading.Lock()
+
+    def take(self) -> list[UUID]:
+        return [self.waiting.popleft() for _ in range(len(self.waiting))]
+
+
+_ended: defaultdict[str, _Ended] = defaultdict(_Ended)
+
+
 def rows_ended(executions: Sequence[UUID]) -> None:
-    """Count rows whose executions ended, and see their batches on. Harmless a second time."""
-    for batch in count_ended(executions):
-        if dispatch.wants_more(batch) or not batch.sent_rows:
-            go_on(batch.pk)
+    """Count rows whose executions ended, and see their batches on. Harmless a second time.
+
+    Threads that end runs at the same time do not wait for each other: one counts for all.
+    """
+    ended = _ended[current_schema()]
+    ended.waiting.extend(executions)
+    # Who finds the lock taken may go: its holder looks again after it has let go.
+    while ended.waiting and ended.lock.acquire(blocking=False):
+        try:
+            for batch in count_ended(ended.take()):
+                if dispatch.wants_more(batch) or not batch.sent_rows:
+                    go_on(batch.pk)
+        finally:
+            ended.lock.release()
 
 
 def count_ended(executions: Sequence[UUID]) -> list[Batch]:

@@ -392,3 +392,30 @@ def test_a_skill_that_is_not_open_for_manual_runs_is_not_open_for_batches(draft)
 
     with pytest.raises(NotPermitted):
         draft(skill, table_of(1))
+
+
+def test_who_ends_a_run_while_another_thread_counts_leaves_it_to_that_one(
+    greet, draft, oscar, acme, monkeypatch
+):
+    batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(2)))
+    first, second = Execution.objects.order_by("batch_row__number")
+    for execution in (first, second):
+        claimed = executions.claim_execution(
+            actor=Actor.system("worker"), execution_id=execution.pk
+        )
+        finish(claimed, Status.SUCCEEDED)
+    count, counted = lifecycle.count_ended, []
+
+    def count_slowly(ids):
+        counted.append(list(ids))
+        if len(counted) == 1:
+            lifecycle.rows_ended([second.pk])  # As another thread would, at this moment.
+            assert len(counted) == 1
+        return count(ids)
+
+    monkeypatch.setattr(lifecycle, "count_ended", count_slowly)
+    lifecycle.rows_ended([first.pk])
+
+    batch.refresh_from_db()
+    assert counted == [[first.pk], [second.pk]]
+    assert (batch.status, batch.succeeded_rows) == (BatchStatus.FINISHED, 2)
