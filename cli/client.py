@@ -151,17 +151,28 @@ class Client:
         with _batch(reference) as path:
             return self._post(f"{path}/{act}", body)
 
-    def batch_file(self, reference: str, name: str) -> AbstractContextManager[Iterator[bytes]]:
+    @contextlib.contextmanager
+    def batch_file(self, reference: str, name: str) -> Iterator[Iterator[bytes]]:
         """Open result.csv, result.xlsx or artifacts.zip of a batch as a stream of pieces."""
-        with _batch(reference) as path:
-            return self._stream(f"{API}/{path}/{name}")
+        with _batch(reference) as path, self._stream(f"{path}/{name}") as pieces:
+            yield pieces
 
     def content(self, artifact_id: str) -> AbstractContextManager[Iterator[bytes]]:
         """Open an artifact as a stream of pieces."""
-        return self._stream(f"{API}/artifacts/{_reference(artifact_id)}/content")
+        return self._stream(f"artifacts/{_reference(artifact_id)}/content")
 
     @contextlib.contextmanager
-    def _stream(self, path: str) -> Iterator[Iterator[bytes]]:
+    def archive(self, reference: str) -> Iterator[Iterator[bytes]]:
+        """Open the ZIP file of all artifacts of an execution as a stream of pieces."""
+        with (
+            _execution(reference) as path,
+            self._stream(f"{path}/artifacts.zip") as pieces,
+        ):
+            yield pieces
+
+    @contextlib.contextmanager
+    def _stream(self, address: str) -> Iterator[Iterator[bytes]]:
+        path = f"{API}/{address}"
         try:
             # Object storage answers through a redirect; httpx takes the token off for other hosts.
             with self._http.stream(

@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django_tables2 import RequestConfig
+from django_tenants.utils import schema_context
 
 from execfabric.core.errors import DomainError
 from execfabric.core.models import AuditEvent
@@ -17,6 +18,7 @@ from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.audit.tables import title_of
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
+from skills.executions.selectors import days_kept
 from tenants.registry.addresses import url_for_host, url_for_tenant
 from tenants.registry.models import Tenant, TenantStatus
 from tenants.registry.selectors import tenants_visible_to
@@ -137,8 +139,11 @@ class TenantDetail(PlatformView):
         about = audit_events_visible_to(request.actor).filter(
             target_type="registry.tenant", target_id=str(tenant.pk)
         )
+        with schema_context(tenant.schema_name):
+            days = days_kept()
         return self.render(
             tenant=tenant,
+            files_kept_days=days,
             state=status,
             hosts=[
                 (url_for_host(one.domain), one.domain, one.is_primary)

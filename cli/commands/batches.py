@@ -374,8 +374,8 @@ def _saved(
                 hint="Choose another folder, or add --overwrite.",
             )
     for name, target in targets.items():
-        with client.batch_file(reference, name) as pieces:
-            save_stream(session.screen, pieces, target, overwrite=overwrite)
+        opened = client.batch_file(reference, name)
+        save_stream(session.screen, opened, target, overwrite=overwrite)
         session.screen.show(output.text(str(target)))
     return list(targets.values())
 

@@ -77,6 +77,7 @@ DOOR_NAMES = {
     "api": _("API"),
     "cli": _("Command line"),
     "batch": _("Batch"),
+    "link": _("Download link"),
     "worker": _("Worker"),
     "command": _("Operator"),
 }

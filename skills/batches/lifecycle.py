@@ -21,9 +21,10 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import move
 from skills.executions import policy
-from skills.executions.inputs import digest_of
+from skills.executions.files import hold_files
+from skills.executions.inputs import digest_of, input_file_ids
 from skills.executions.lifecycle import CONFIRM_WITHIN
-from skills.executions.models import Execution
+from skills.executions.models import Execution, InputUse
 from skills.executions.states import FINAL as FINAL_EXECUTION
 from skills.executions.states import Status
 from tenants.accounts.actors import actor_for_account
@@ -36,6 +37,7 @@ logger = structlog.get_logger(__name__)
 
 DRAFT_KEPT = timedelta(days=7)
 ROWS_PER_SCAN = 1000
+FILE_EXPIRED = "was given a file that has expired; upload it again"
 NOT_ANY_MORE = "Who asked for this batch may not run the skill any more, or it was disabled."
 
 
@@ -62,10 +64,13 @@ def go_on(batch_id: UUID) -> None:
         if running and (dispatch.wants_more(batch) or (idle and batch.waiting_rows)):
             requester = actor_for_account(batch.requested_by, door=Door.BATCH)
             if can(requester, "executions.execution.request", batch.skill):
-                release_rows(actor=system, batch=batch, released_at=timezone.now())
+                batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
+                while batch.waiting_rows and not batch.sent_rows:  # Their files have expired.
+                    batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
             else:
                 hold_batch(actor=system, batch=batch, reason=NOT_ANY_MORE)
-        elif idle and _has_ended(batch):
+        # Where the files of all rows left have expired, nothing was sent.
+        if not batch.sent_rows and _has_ended(batch):
             finish_batch(actor=system, batch=batch, finished_at=timezone.now())
 
 
@@ -83,17 +88,31 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     )
     batch.window_rows = dispatch.next_window(batch, released_at)
     room = max(batch.window_rows - batch.sent_rows, 1)
-    rows = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
+    waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
+    files = {row.pk: input_file_ids(batch.version, row.inputs) for row in waiting}
+    there = hold_files(set().union(*files.values())) if any(files.values()) else set()
+    rows = [row for row in waiting if files[row.pk] <= there]
+    lost = [row for row in waiting if not files[row.pk] <= there]
     executions = [_execution_of(batch, row, released_at) for row in rows]
     Execution.objects.bulk_create(executions)
+    InputUse.objects.bulk_create(
+        InputUse(execution=execution, file_id=one)
+        for row, execution in zip(rows, executions, strict=True)
+        for one in sorted(files[row.pk])
+    )
     _link(rows, executions)
-    batch.waiting_rows -= len(rows)
+    if lost:
+        gone = batch.rows.filter(pk__in=[row.pk for row in lost])
+        gone.update(status=RowStatus.INVALID, errors={"row": FILE_EXPIRED})
+    batch.waiting_rows -= len(waiting)
+    batch.invalid_rows += len(lost)
     batch.sent_rows += len(rows)
     batch.released_at = released_at
     batch.over_at_release = batch.over_rows
     batch.save(
         update_fields=[
-            *("window_rows", "waiting_rows", "sent_rows", "released_at", "over_at_release")
+            *("window_rows", "waiting_rows", "sent_rows", "invalid_rows"),
+            *("released_at", "over_at_release"),
         ]
     )
     audit.record_many(

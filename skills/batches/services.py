@@ -15,9 +15,9 @@ from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.states import advance_all
-from execfabric.core.storage import open_file
 from skills.catalogue.models import Skill, SkillVersion
 from skills.executions import policy
+from skills.executions.contents import open_content
 from skills.executions.lifecycle import CANCEL, CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import LONGEST_KEY
@@ -274,7 +274,7 @@ def _fill(
         raise Conflict("The file of this batch is no longer stored. Upload it again.")
     source = batch.source
     with (
-        open_file(source.stored_as) as stored,
+        open_content(source) as stored,
         open_table(stored, name=source.name, size_bytes=source.size_bytes) as table,
     ):
         batch.columns = table.columns

@@ -22,6 +22,7 @@ class CatalogueConfig(AppConfig):
             "script",
             state_folder=state,
             level=settings.SANDBOX,
+            network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
             warm=settings.WARM_STARTS,
             pythons=settings.PYTHONS,
         )

@@ -7,6 +7,7 @@ lock file, whose time says when the environment was last used.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import resource
@@ -18,14 +19,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from executors.contract import MEBIBYTE
+from executors.contract import MEBIBYTE, ExecutorError
+from executors.script.confined import compile_confined
 from executors.script.environment.archive import unpack_environment
 from executors.script.environment.errors import EnvironmentBuildError
 from executors.script.environment.installer import BUILD_TIMEOUT_S, Installer
 from executors.script.environment.lock import Lock
 from executors.script.interpreter import is_reachable, library_environment
 from executors.script.interpreters import Interpreter
+from executors.script.level import LevelUnavailable
 from executors.script.removal import remove_tree
+from executors.script.sandbox.level import NamespaceLevel
+
+logger = logging.getLogger(__name__)
 
 MARK_EVERY_S = 3600
 SHORTEST_KEEP_S = 2 * 86_400
@@ -230,12 +236,24 @@ def compile_modules(environment: Path, python: Path) -> None:
     Not by uv, which would start the environment's interpreter, and with it code of the packages.
     What cannot be compiled, such as templates, is left to fail where it is imported.
     """
+    library = environment / "lib"
+    try:
+        level = NamespaceLevel()
+        level.check()
+        compile_confined(library, level=level, python=python)
+    except LevelUnavailable:
+        _compile_here(library, python)  # Where scripts have no sandbox either.
+    except (OSError, ExecutorError) as error:
+        logger.warning("The modules of an environment were not compiled: %s.", error)
+
+
+def _compile_here(library: Path, python: Path) -> None:
     with (
         suppress(OSError, subprocess.TimeoutExpired),  # Slower to import, but whole.
         subprocess.Popen(
             [str(python), "-I", "-S", "-m", "compileall", "-q", "-q",
              # Nothing here changes any more, and times are not kept when it is stored.
-             "--invalidation-mode", "unchecked-hash", str(environment / "lib")],
+             "--invalidation-mode", "unchecked-hash", str(library)],
             env=library_environment(python),
             cwd="/",
             stdin=subprocess.DEVNULL,

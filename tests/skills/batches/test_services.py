@@ -13,7 +13,7 @@ from skills.batches.models import Batch
 from skills.batches.states import BatchStatus, RowStatus
 from skills.catalogue.models import Skill, SkillGrant
 from skills.executions import lifecycle as executions
-from skills.executions.models import Execution
+from skills.executions.models import Execution, InputUse, StoredFile
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
 
@@ -353,6 +353,22 @@ def test_many_files_become_one_run_each(oscar, upload):
 def test_many_files_need_exactly_one_file_input(greet, oscar, upload):
     with pytest.raises(InvalidInput, match="exactly one file input"):
         services.create_batch(actor=oscar.actor, skill=greet, files=[upload("a.csv", "a")])
+
+
+def test_a_row_whose_file_has_expired_is_left_out_and_the_others_keep_theirs(oscar, upload, work):
+    skill = make_skill(
+        code="def main(table):\n    return 1\n", manifest='risk = "low"\n', inputs=TABLE
+    )
+    files = [upload(f"{number}.csv", f"a;{number}") for number in range(3)]
+    batch = services.create_batch(actor=oscar.actor, skill=skill, files=files)
+    StoredFile.objects.filter(pk=files[1].pk).update(content=None, removed_at=timezone.now())
+
+    services.start_batch(actor=oscar.actor, batch=batch)
+    done = work(batch)
+
+    assert (done.batch.status, done.batch.succeeded_rows) == (BatchStatus.FINISHED, 2)
+    assert batch.rows.get(status=RowStatus.INVALID).errors == {"row": lifecycle.FILE_EXPIRED}
+    assert set(InputUse.objects.values_list("file_id", flat=True)) == {files[0].pk, files[2].pk}
 
 
 def test_files_of_others_cannot_be_used(oscar, person, draft):
