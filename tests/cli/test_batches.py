@@ -19,6 +19,7 @@ SKILL: Answer = (
     {"name": "greet", "input_schema": {"properties": {"times": {"type": "integer"}}}},
 )
 FILE: Answer = (201, {}, {"id": "f-1"})
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 def batch(status: str, **counts: int) -> Answer:
@@ -50,7 +51,7 @@ def test_a_table_is_checked_started_followed_and_saved(
         *(SKILL, FILE, batch("draft", waiting=2), batch("running", sent=2)),
         *(batch("running", sent=1, succeeded=1), batch("finished", succeeded=2)),
         (200, {}, b"row,status\n"),
-        (200, {}, b"PK"),
+        (200, {}, EMPTY_ZIP),
     )
     out = tmp_path / "out"
 
@@ -72,7 +73,7 @@ def test_a_table_is_checked_started_followed_and_saved(
         *("batches/b-1/result.csv", "batches/b-1/artifacts.zip"),
     ]
     assert (out / "greet-b-1.csv").read_bytes() == b"row,status\n"
-    assert (out / "greet-b-1.zip").read_bytes() == b"PK"
+    assert (out / "greet-b-1.zip").read_bytes() == EMPTY_ZIP
 
 
 def test_rows_with_errors_stop_it_before_anything_runs(
