@@ -24,7 +24,7 @@ from skills.catalogue.models import Skill
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
-from . import limits
+from . import hooks, limits
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, resend_forgotten
 from .news import NO_NEWS, UnstoredNews
@@ -211,6 +211,7 @@ def finish_execution(
             statements.send(_AFTER_END, [*_values_of(chunk), chunk.execution_id])
         Artifact.objects.bulk_create(artifacts)
     wake.announce(execution.topic, execution.status)
+    hooks.tell_finished(execution.door, [execution.pk])
     if execution.is_limited:
         limits.let_next_go(execution)
     return execution

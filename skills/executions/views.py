@@ -20,7 +20,7 @@ from execfabric.core.permissions import can
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
-from . import presentation, previews, services, waiting
+from . import hooks, presentation, previews, services, waiting
 from .acts import acts_open_to
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
@@ -94,6 +94,7 @@ class ExecutionView(ConsoleView):
             **files,
             "inputs": presentation.shown_inputs(execution.version, execution.inputs),
             "may_audit": can(self.request.actor, "core.audit.read"),
+            "origin": hooks.origin_of(execution),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
         }
 
