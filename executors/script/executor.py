@@ -33,6 +33,7 @@ from executors.script.identity import (
     UID_COUNT,
     Identities,
     Identity,
+    check_user_ids,
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
@@ -115,7 +116,8 @@ class ScriptExecutor(Executor):
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
         self.level.check()
         self._make_state_folder()
-        self._check_user_ids()
+        if self._uid is not None:
+            check_user_ids(self._state, self._uid, self._last_uid)
         self._interpreter(None)
 
     def layers(self) -> list[Layer]:
@@ -382,21 +384,6 @@ class ScriptExecutor(Executor):
                 "Choose another state folder."
             )
         self._has_state = True
-
-    def _check_user_ids(self) -> None:
-        """Raise MachineProblem where root is a container's and has no ids for runs."""
-        if self._uid is None:
-            return
-        with tempfile.TemporaryFile(dir=self._state) as file:
-            try:
-                for uid in (self._uid, self._last_uid):
-                    os.fchown(file.fileno(), uid, uid)
-            except OSError as error:
-                raise MachineProblem(
-                    f"The user ids {self._uid} to {self._last_uid}, which runs get from a worker "
-                    f"that is root, cannot be used here: {error.strerror}. Start the worker as an "
-                    "ordinary user."
-                ) from error
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -146,3 +147,19 @@ def _move_out_and_remove(top: int, name: str, folder: str) -> None:
     finally:
         os.close(inner)
     os.rmdir(f"{folder}/{private}")
+
+
+def check_user_ids(folder: Path, *ids: int) -> None:
+    """Raise MachineProblem where root is a container's and has not these user ids for runs.
+
+    folder: one of ours, to try it in.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            for uid in ids:
+                os.fchown(file.fileno(), uid, uid)
+        except OSError as error:
+            raise MachineProblem(
+                f"The user ids {ids[0]} to {ids[-1]}, which runs get from a worker that is root, "
+                f"cannot be used here: {error.strerror}. Start the worker as an ordinary user."
+            ) from error

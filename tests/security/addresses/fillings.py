@@ -65,6 +65,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("batches/new/<slug:name>/", "name"): "skill",
     ("batches/new/<slug:name>/template.csv", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
@@ -72,6 +73,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
     ("executions/artifacts/<uuid:artifact_id>/pdf/", "artifact_id"): "document",
     ("platform/tenants/<slug:name>/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/limits/", "name"): "tenant",
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
     ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
     ("skills/<slug:name>/", "name"): "skill",
@@ -93,6 +95,10 @@ def credentials(_ids: Ids) -> dict[str, Any]:
 
 def reason(_ids: Ids) -> dict[str, Any]:
     return {"reason": "It is not wanted."}
+
+
+def limits(_ids: Ids) -> dict[str, Any]:
+    return {"concurrency": 5}
 
 
 def new_password(_ids: Ids) -> dict[str, Any]:
@@ -168,6 +174,7 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
     "api/v1/tenants": tenant,
+    "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "batches/<uuid:batch_id>/approve/": nothing,
@@ -192,6 +199,7 @@ BODIES: dict[str, Body] = {
     "logout/": nothing,
     "platform/login/": credentials,
     "platform/logout/": nothing,
+    "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,
     "platform/tenants/open/": tenant_form,
