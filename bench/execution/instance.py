@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.execution.target import BenchError, Job
+from bench.execution.target import BenchError
 from execfabric.embedded import read_running
 from execfabric.embedded.ports import free_port
 from execfabric.embedded.processes import last_lines
@@ -55,18 +55,21 @@ class Facts:
     database_url: str
     schema: str
     sandbox: str
+    redis_url: str
 
 
 class Instance:
     """The running platform; a context manager would hide that stopping takes seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """settings: further environment variables of the platform."""
+        self.settings = dict(settings or {})
         self.folder: Path | None = None
         self.supervisor: subprocess.Popen[bytes] | None = None
         self._environment: dict[str, str] = {}
 
-    def start(self, jobs: Iterable[Job]) -> Facts:
-        """Start everything, bring in the jobs as skills of the tenant. Raises BenchError."""
+    def start(self, folders: Iterable[Path]) -> Facts:
+        """Start everything, bring in script folders as skills of the tenant. Raises BenchError."""
         self.folder = Path(tempfile.mkdtemp(prefix="execfabric-bench-"))
         self.folder.chmod(0o711)  # servers and scripts run as other users
         port = free_port()
@@ -76,10 +79,11 @@ class Instance:
             "EXECFABRIC_DATA_DIR": str(self.folder / "data"),
             "EXECFABRIC_PORT": str(port),
             "EXECFABRIC_DEMO_FILE": str(self.folder / "demo.json"),
+            **self.settings,
         }
         self._run_supervisor(self.folder / "start.log")
-        for job in jobs:
-            self._manage("onboard_script", TENANT, str(job.folder))
+        for each in folders:
+            self._manage("onboard_script", TENANT, str(each))
         return self._facts(port, self.folder)
 
     def stop(self) -> None:
@@ -142,4 +146,5 @@ class Instance:
             database_url=running.database_owner_url,
             schema=told["schema"],
             sandbox=told["sandbox"],
+            redis_url=running.redis_url,
         )

@@ -196,6 +196,7 @@ def _register_skill(
         memory_bytes=described.memory_mb * MEBIBYTE,
         queue=described.queue,
         concurrency=described.concurrency,
+        max_retries=described.retries,
         tags=list(described.tags),
         examples=list(described.examples),
     )
