@@ -104,6 +104,8 @@ class RunProcess:
         if self._starter.can_be_lost and not (self._has_report() or self._room.is_taken):
             if self._wanted is not None:
                 return Ending(self._wanted)
+            if self._room.may_have_begun:
+                return Ending(StopReason.KILLED, problem="It began too late, and was ended.")
             raise StageLost("it ended before the run began")
         self._log.finish()
         return self._ending()

@@ -65,6 +65,8 @@ class Room:
         """Process 1 of the run, as a descriptor; only a sandbox has one."""
         self.listener: int | None = None
         """Listens in the run's network namespace; only a run that has the network has one."""
+        self.may_have_begun = False
+        """Whether something came from it when it had been given up already."""
 
     def take(self, descriptors: list[int]) -> None:
         """Keep the open folders output and report, the open file of progress, process 1, and the

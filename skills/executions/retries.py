@@ -17,7 +17,7 @@ from tenants.accounts.actors import actor_for_account
 
 from . import policy
 from .files import note_use
-from .inputs import input_file_ids
+from .inputs import files_of, input_file_ids
 from .models import Execution
 from .moves import FORGOTTEN_AFTER, LONGEST_PAUSE
 from .states import Status
@@ -40,6 +40,9 @@ def reason_against(lost: Execution) -> str:
         return "It was to be cancelled."
     if skill.version_id != version.pk:
         return "Another version of its skill is in use now."
+    files = files_of(version, lost.inputs)
+    if any(each.content_id is None for some in files.values() for each in some):
+        return "A file of its inputs was removed."
     if not policy.was_let_through(lost):
         return "Nobody confirmed or approved it."
     if lost.requested_by is None:

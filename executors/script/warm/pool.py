@@ -314,20 +314,26 @@ class WarmStart(Starter):
         return file
 
     def end(self, room: Room, report: int, *, reported: bool) -> None:
-        if not reported and not ends_in_time(report, KILL_PATIENCE_S + 5):
+        if not reported and not ends_in_time(report, KILL_PATIENCE_S + 5, room):
             # It lives and does not answer. With it end the runs of others, but they would hang too.
             self._pool.drop(self._zygote)
+            ends_in_time(report, KILL_PATIENCE_S, room)
         super().end(room, report, reported=reported)
 
 
-def ends_in_time(report: int, patience_s: float) -> bool:
-    """Wait until a channel ends; what still comes is dropped. Returns whether it did."""
+def ends_in_time(report: int, patience_s: float, room: Room) -> bool:
+    """Wait until a channel ends; what still comes is dropped. Returns whether it did.
+
+    Where something came, the script may have begun meanwhile; room is told, since then the run must
+    not start another time.
+    """
     deadline = time.monotonic() + patience_s
     poll = select.poll()
     poll.register(report, select.POLLIN)
     while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         with suppress(BlockingIOError, ConnectionResetError):
             if os.read(report, READ_BYTES):
+                room.may_have_begun = True
                 continue
         return True
     return False
