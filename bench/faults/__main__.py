@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pauses_s=(options.pauses[0], options.pauses[1]),
             rounds=options.rounds,
             seed=options.seed,
+            keep_logs=options.keep_logs,
         )
         _say(f"seed {plan.seed}")
         outcome = run_trial(plan, _say)
@@ -55,6 +56,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--pauses", type=float, nargs=2, default=[1.0, 4.0], help="seconds between kills")
     add("--rounds", type=int, default=2, help="how often each kind is killed at least")
     add("--seed", type=int, default=secrets.randbelow(10**6), help="repeats a trial's choices")
+    add("--keep-logs", type=Path, metavar="FOLDER", help="copy the platform's logs there")
     return parser.parse_args(arguments)
 
 

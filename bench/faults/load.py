@@ -13,7 +13,6 @@ from bench.execution.target import BenchError
 from bench.faults.door import NO_ANSWER, Door
 
 KINDS = ("short", "prints", "file")
-LONGEST_S = 0.6
 KEYED_SHARE = 0.7
 REPEATED_SHARE = 0.3
 """Of those with a key: asked again although they were acknowledged."""
@@ -42,9 +41,12 @@ class Submission:
 
 
 def plan_submissions(
-    count: int, skill: str, idempotent_skill: str, chance: random.Random
+    count: int, skills: tuple[str, str], chance: random.Random, longest_s: float
 ) -> list[Submission]:
-    """Return what is to be asked for; the same for the same seed."""
+    """Return what is to be asked for; the same for the same seed.
+
+    skills: one whose runs may not happen twice, and one whose runs may.
+    """
     planned = []
     for number in range(1, count + 1):
         is_keyed = chance.random() < KEYED_SHARE
@@ -52,9 +54,9 @@ def plan_submissions(
         planned.append(
             Submission(
                 number=number,
-                skill=idempotent_skill if again else skill,
+                skill=skills[again],
                 kind=chance.choice(KINDS),
-                seconds=round(chance.random() * LONGEST_S, 3),
+                seconds=round(chance.random() * longest_s, 3),
                 key=f"fault-{number}" if is_keyed else "",
                 is_repeated=is_keyed and chance.random() < REPEATED_SHARE,
             )

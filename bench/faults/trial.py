@@ -39,6 +39,11 @@ class Plan:
     pauses_s: tuple[float, float]
     rounds: int
     seed: int
+    most_rounds: int | None = None
+    longest_s: float = 0.6
+    """What a script takes at most."""
+    keep_logs: Path | None = None
+    """Where the platform's logs are copied to at the end."""
 
 
 @dataclass
@@ -77,6 +82,8 @@ def run_trial(plan: Plan, say: Callable[[str], None]) -> Outcome:
         facts = instance.start([Job("witnessed").folder, _idempotent_variant(own)])
         return _Trial(plan, instance, facts, witness, say).run()
     finally:
+        if plan.keep_logs is not None and instance.folder is not None:
+            shutil.copytree(instance.folder / "data" / "logs", plan.keep_logs, dirs_exist_ok=True)
         instance.stop()
         witness.stop()
         shutil.rmtree(own, ignore_errors=True)
@@ -105,7 +112,7 @@ class _Trial:
         self.door.log_in()
         self._probe()  # The first zygote of the tenant starts.
         planned = plan_submissions(
-            self.plan.executions, SKILL, IDEMPOTENT_SKILL, self.chance
+            self.plan.executions, (SKILL, IDEMPOTENT_SKILL), self.chance, self.plan.longest_s
         )
         load = Load(self.door, planned, self.witness.address, clients=self.plan.clients)
         began = time.monotonic()
@@ -130,7 +137,7 @@ class _Trial:
 
     def _strike_while(self, load: Load) -> None:
         struck = 0
-        while load.goes_on() or struck < self.plan.rounds:
+        while (load.goes_on() or struck < self.plan.rounds) and struck != self.plan.most_rounds:
             kinds = list(self.plan.kinds)
             self.chance.shuffle(kinds)
             for kind in kinds:

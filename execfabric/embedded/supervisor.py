@@ -197,7 +197,10 @@ class Supervisor:
         if crashes >= MOST_SERVER_CRASHES:
             raise server.failure(f"stopped {crashes} times soon after its start")
         self.progress.step(f"{server.title} stopped, starting it again")
-        self.plan.services.revive(server)
+        try:
+            self.plan.services.revive(server)
+        except StartFailedError as error:  # Killed again meanwhile? It counts as one more crash.
+            self.progress.step(str(error).partition("\n")[0])
         self.server_starts[server.name] = time.monotonic()
 
     def _sweep(self) -> None:

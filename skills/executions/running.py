@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import Error as AnyDatabaseError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
@@ -38,6 +40,9 @@ from .recording import record_result
 from .run_folders import make_run_folder
 
 logger = structlog.get_logger(__name__)
+
+MOST_WAITING = 1_000_000
+"""Characters of a run's log that are kept while the database is away."""
 
 
 def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) -> None:
@@ -81,24 +86,48 @@ class LiveSink:
         self.execution = execution
         self.alive = alive
         self.seq = 0
+        self._waiting: deque[tuple[int, Stream, str]] = deque()
+        """Pieces of log that the database could not take yet, oldest first."""
 
     def log(self, stream: Stream, text: str) -> None:
         self.seq += 1
-        self._store(lifecycle.append_log, seq=self.seq, stream=stream, text=text)
+        self._waiting.append((self.seq, stream, text))
+        self.catch_up()
+        while sum(len(text) for _, _, text in self._waiting) > MOST_WAITING:
+            self._waiting.popleft()
+            logger.warning("execution.news_lost", execution=self.name)
+
+    def catch_up(self) -> None:
+        """Store the log that waits, in order, as far as the database takes it."""
+        while self._waiting:
+            seq, stream, text = self._waiting[0]
+            if not self._store(lifecycle.append_log, seq=seq, stream=stream, text=text):
+                return
+            self._waiting.popleft()
 
     def progress(self, fraction: float, message: str) -> None:
         self._store(lifecycle.note_progress, fraction=fraction, message=message)
 
-    def _store(self, service: Callable[..., None], **news: object) -> None:
+    def _store(self, service: Callable[..., None], **news: object) -> bool:
+        """Return whether nothing is left to be done with these news."""
         try:
             service(self.execution, **news)
         except lifecycle.StaleLease:
             pass  # The heartbeat hears of it too, and ends the run.
-        except AnyDatabaseError as error:
-            logger.warning(
-                "execution.news_lost", execution=str(self.execution.pk), error=str(error)
-            )
+        except IntegrityError:
+            pass  # It was stored although its answer was lost.
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("execution.news_wait", execution=self.name, error=str(error))
             drop_dead_connections()
+            return False
+        except AnyDatabaseError as error:
+            logger.warning("execution.news_lost", execution=self.name, error=str(error))
+            drop_dead_connections()
+        return True
+
+    @property
+    def name(self) -> str:
+        return str(self.execution.pk)
 
 
 def _result_of(
@@ -118,7 +147,11 @@ def _result_of(
         if not alive():
             return outcomes.not_started_any_more()
         was_started = True
-        return executor.execute(request, LiveSink(execution, alive), workdir=workdir)
+        sink = LiveSink(execution, alive)
+        try:
+            return executor.execute(request, sink, workdir=workdir)
+        finally:
+            sink.catch_up()
     except Exception as error:  # A run that breaks us still ends in a record.
         if was_started:
             logger.exception("execution.broke", execution=str(execution.pk))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 from executors.contract import ExecutionResult, Outcome, StopReason
 from executors.script import process
 from executors.script.executor import ScriptExecutor
+from executors.script.run_folder import Room
 from executors.script.sandbox.level import NamespaceLevel
 from executors.script.warm import pool
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
@@ -129,6 +131,21 @@ def test_a_zygote_that_dies_before_the_run_began_costs_only_time(
     run_for(executor, folder)
 
     assert "Execution run-1 starts cold: it ended before the run began." in caplog.text
+
+
+@pytest.mark.parametrize(("said", "may_have_begun"), [(b"", False), (b" ", True)])
+def test_what_began_after_it_was_given_up_is_not_taken_for_lost(
+    said: bytes, may_have_begun: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+    room = Room()
+    with ours:
+        theirs.sendall(said)
+        theirs.close()
+
+        assert pool.ends_in_time(ours.fileno(), 1, room)
+
+    assert room.may_have_begun is may_have_begun
 
 
 @pytest.mark.usefixtures("may_start_cold")
