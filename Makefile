@@ -8,12 +8,12 @@ VENV := .venv/bin
 PY := $(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types lock bench clean venv
+.PHONY: help demo test lint format types lock bench bench-faults clean venv
 
 help: ## Show the targets
 	@echo "ExecFabric. Python 3.11 or newer, make and a package index are all it needs."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo: ## Start everything with demo data; Ctrl-C stops it
 	@"$(PYTHON)" bootstrap.py server
@@ -48,6 +48,9 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 bench: venv ## Measure and write docs/benchmarks*.md (ten minutes)
 	$(PY) -m bench.execution --write docs/benchmarks.md
 	$(PY) -m bench.isolation --write docs/benchmarks-isolation.md
+
+bench-faults: venv ## Kill everything while executions run and write docs/benchmarks-faults.md (ten minutes)
+	$(PY) -m bench.faults --write docs/benchmarks-faults.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist

@@ -96,9 +96,7 @@ def _below(find: Finder) -> Finder:
 
 WORKER = Fault("worker", _topmost(_having("manage.py", "run_worker")))
 BROKER = Fault("broker", _having("valkey-server"))
-BROKER_EMPTIED = Fault(
-    "broker, its memory lost", BROKER.find, forgets=True
-)
+BROKER_EMPTIED = Fault("broker, its memory lost", BROKER.find, forgets=True)
 POSTGRES = Fault("PostgreSQL", _topmost(_having("bin/postgres", "-D")))
 WEB = Fault("web process", _below(_topmost(_having("execfabric.wsgi:application"))))
 WEB_SERVER = Fault("web server, all of it", _topmost(_having("execfabric.wsgi:application")))

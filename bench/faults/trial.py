@@ -42,6 +42,8 @@ class Plan:
     most_rounds: int | None = None
     longest_s: float = 0.6
     """What a script takes at most."""
+    lease_s: int = 30
+    """After it a run whose worker is silent is lost."""
     keep_logs: Path | None = None
     """Where the platform's logs are copied to at the end."""
 
@@ -75,7 +77,8 @@ def _idempotent_variant(parent: Path) -> Path:
 def run_trial(plan: Plan, say: Callable[[str], None]) -> Outcome:
     """Run everything, and examine it. Raises BenchError, EmbeddedError."""
     witness = Witness()
-    instance = Instance({"EXECFABRIC_NETWORK_ALLOW": witness.address})
+    settings = {"NETWORK_ALLOW": witness.address, "LEASE_S": str(plan.lease_s)}
+    instance = Instance({f"EXECFABRIC_{name}": value for name, value in settings.items()})
     own = Path(tempfile.mkdtemp(prefix="execfabric-bench-"))
     witness.start()
     try:
@@ -103,7 +106,7 @@ class _Trial:
         self.facts = facts
         self.witness = witness
         self.say = say
-        self.chance = random.Random(plan.seed)  # noqa: S311 - to be repeated, not to be secret
+        self.chance = random.Random(plan.seed)
         self.door = Door(facts)
         self.recoveries_s: dict[str, list[float]] = defaultdict(list)
         self.probes = 0
@@ -185,5 +188,3 @@ class _Trial:
             if run["status"] == "succeeded":
                 return time.monotonic() - began
         raise BenchError(f"Nothing was carried out within {PROBE_PATIENCE_S:.0f} s.")
-
-

@@ -1,7 +1,7 @@
 """Sees every start and end of a script from outside of the platform, and forgets nothing.
 
-A script that is killed has still told its start; so one that was started twice is seen, whatever the
-platform's own records say.
+A script that is killed has still told its start; so one that was started twice is seen, whatever
+the platform's own records say.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Witness:
 
     def hear(self, path: str) -> bool:
         """Take note of ``/start/<number>/<word>`` or ``/end/…``; return whether it was one."""
-        _, told, number, word = (path.split("/") + ["", "", ""])[:4]
+        _, told, number, word = [*path.split("/"), "", "", ""][:4]
         if told not in ("start", "end") or not number.isdecimal() or not word:
             return False
         with self._lock:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import DateTimeField, Func, Q
 from django.utils import timezone
@@ -31,7 +32,7 @@ from .states import EXECUTION_TRANSITIONS, WAITING, Status
 
 logger = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=settings.LEASE_S)
 """By the database's clock, so that it does not matter what workers and scans believe."""
 RENEW_EVERY = LEASE / 6
 LONGEST_LEASE = timedelta(minutes=10)

@@ -27,9 +27,7 @@ class Execution(models.Model):
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     """How many lost ones in a row the platform itself has started again before this one."""
-    retried_as = models.OneToOneField(
-        "self", on_delete=models.PROTECT, null=True, related_name="+"
-    )
+    retried_as = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="+")
     """What the platform itself has started in place of this one, which was lost."""
     inputs = OrderedJSONField()
     """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""

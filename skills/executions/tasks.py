@@ -37,9 +37,7 @@ def scan_all_tenants(**_newer: object) -> None:
     for tenant in list(Tenant.objects.order_by("schema_name")):
         try:
             with schema_context(tenant.schema_name):
-                lifecycle.scan_executions(
-                    now, takes_work=tenant.is_open, give_chance=give_chance
-                )
+                lifecycle.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
             drop_dead_connections()

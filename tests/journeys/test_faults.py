@@ -20,6 +20,7 @@ def test_whatever_is_killed_each_execution_ends_once_and_says_how(tmp_path):
         most_rounds=1,
         seed=7,
         longest_s=0.2,
+        lease_s=6,
         keep_logs=tmp_path,
     )
 

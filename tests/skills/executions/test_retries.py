@@ -82,7 +82,9 @@ def test_each_further_pause_is_longer_up_to_a_limit():
     assert pauses == [10, 30, 90, 600]
 
 
-@pytest.mark.parametrize("manifest", ["", "idempotent = false", "idempotent = true\nmax_retries = 0"])
+@pytest.mark.parametrize(
+    "manifest", ["", "idempotent = false", "idempotent = true\nmax_retries = 0"]
+)
 def test_a_skill_that_does_not_say_so_is_not_started_again(ask, manifest):
     lost = lose(ask(manifest))
 
@@ -124,9 +126,7 @@ def test_what_was_confirmed_and_approved_once_is_not_asked_for_again(ask, oscar,
 
 def use_another_version(execution, _oscar):
     files = {"main.py": "def main(name: str = 'you'):\n    return name\n"}
-    onboard_script(
-        actor=Actor.system("tests"), bundle=bundle_of(files), name=execution.skill.name
-    )
+    onboard_script(actor=Actor.system("tests"), bundle=bundle_of(files), name=execution.skill.name)
 
 
 def disable_the_skill(execution, _oscar):
@@ -172,7 +172,7 @@ def test_what_may_not_run_any_more_is_not_started_again(ask, oscar, change, reas
 
     execution.refresh_from_db()
     assert (execution.status, execution.retried_as) == (Status.LOST, None)
-    assert f"not started again: " in execution.error
+    assert "not started again: " in execution.error
     assert reason in execution.error
 
 

@@ -206,7 +206,7 @@ class TestLeases:
 
 
 class TestClocks:
-    """Leases are by the database's clock; a step of it ends no run that goes on, and keeps no other."""
+    """Leases are by the database's clock; a step of it ends no living run, keeps no dead one."""
 
     @pytest.fixture
     def claimed(self, oscar):
@@ -226,9 +226,7 @@ class TestClocks:
         wrong = timezone.now() - LATER
         monkeypatch.setattr(lifecycle.timezone, "now", lambda: wrong)
         execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
-        claimed = lifecycle.claim_execution(
-            actor=Actor.system("worker"), execution_id=execution.pk
-        )
+        claimed = lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
         assert lifecycle.renew_lease(claimed)
 
         assert self.status_after_scan(claimed) == Status.RUNNING
