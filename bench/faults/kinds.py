@@ -101,7 +101,7 @@ POSTGRES = Fault("PostgreSQL", _topmost(_having("bin/postgres", "-D")))
 WEB = Fault("web process", _below(_topmost(_having("execfabric.wsgi:application"))))
 WEB_SERVER = Fault("web server, all of it", _topmost(_having("execfabric.wsgi:application")))
 ZYGOTE = Fault("zygote", _topmost(_having("executors.script.warm.zygote")))
-BEAT = Fault("beat", _topmost(_having("execfabric.celery", "--beat")))
+BEAT = Fault("beat", _topmost(_having("celery", "execfabric.celery", "worker")))
 KINDS = (WORKER, BROKER, BROKER_EMPTIED, POSTGRES, WEB, WEB_SERVER, ZYGOTE, BEAT)
 
 

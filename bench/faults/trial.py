@@ -77,8 +77,7 @@ def _idempotent_variant(parent: Path) -> Path:
 def run_trial(plan: Plan, say: Callable[[str], None]) -> Outcome:
     """Run everything, and examine it. Raises BenchError, EmbeddedError."""
     witness = Witness()
-    settings = {"NETWORK_ALLOW": witness.address, "LEASE_S": str(plan.lease_s)}
-    instance = Instance({f"EXECFABRIC_{name}": value for name, value in settings.items()})
+    instance = Instance(network_allow=witness.address, lease_s=str(plan.lease_s))
     own = Path(tempfile.mkdtemp(prefix="execfabric-bench-"))
     witness.start()
     try:

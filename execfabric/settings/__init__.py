@@ -45,6 +45,7 @@ _EVERY_SCHEMA = [
     "tenants.menu",
     "skills.catalogue",
     "skills.executions",
+    "skills.batches",
     "django.contrib.sessions",
 ]
 SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA]
@@ -145,6 +146,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_DB_REUSE_MAX = 100_000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TENANT_CACHE_SECONDS = 60
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 CELERY_BEAT_SCHEDULER = "execfabric.celery:SealingScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan-executions": {

@@ -6,7 +6,6 @@ from execfabric.core.actor import Door
 from execfabric.core.errors import NotPermitted
 from skills.catalogue.models import Approval, Risk, SkillVersion
 
-from .models import Execution
 from .states import Status
 
 MANUAL_DOORS = frozenset({Door.PAGE, Door.API, Door.CLI})
@@ -32,16 +31,18 @@ def status_after_confirmation(version: SkillVersion) -> Status:
     return Status.AWAITING_APPROVAL if needs_approval(version) else Status.QUEUED
 
 
-def was_let_through(execution: Execution) -> bool:
-    """Return whether people have let an execution go on, as far as its version asks for it.
-
-    What they decided on cannot change: inputs and version of an execution are immutable. So it
-    holds for the same run again.
-    """
-    version = execution.version
-    if needs_confirmation(version) and execution.confirmed_by_id is None:
-        return False
-    return not needs_approval(version) or execution.approved_by_id is not None
+def check_cleared(
+    version: SkillVersion,
+    *,
+    requested_by: int,
+    confirmed_by: int | None,
+    approved_by: int | None,
+) -> None:
+    """Raise NotPermitted unless the people the skill demands have let it go on."""
+    if needs_confirmation(version) and confirmed_by is None:
+        raise NotPermitted("This skill runs only after it was confirmed.")
+    if needs_approval(version) and approved_by in (None, requested_by):
+        raise NotPermitted("This skill runs only after somebody else approved it.")
 
 
 def check_door(version: SkillVersion, door: Door) -> None:

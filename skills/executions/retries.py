@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door
-from execfabric.core.errors import Conflict
+from execfabric.core.errors import Conflict, NotPermitted
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from tenants.accounts.actors import actor_for_account
 
-from . import policy
+from . import hooks, policy
 from .files import note_use
 from .inputs import files_of, input_file_ids
 from .models import Execution
@@ -43,10 +43,20 @@ def reason_against(lost: Execution) -> str:
     files = files_of(version, lost.inputs)
     if any(each.content_id is None for some in files.values() for each in some):
         return "A file of its inputs was removed."
-    if not policy.was_let_through(lost):
-        return "Nobody confirmed or approved it."
     if lost.requested_by is None:
         return "Nobody asked for it."
+    if hooks.has_owner(lost.door):
+        return "It is part of a batch, whose lost rows are retried there."
+    try:
+        # Inputs and version are immutable, so what people decided holds for the same run again.
+        policy.check_cleared(
+            version,
+            requested_by=lost.requested_by.pk,
+            confirmed_by=lost.confirmed_by_id,
+            approved_by=lost.approved_by_id,
+        )
+    except NotPermitted as refusal:
+        return refusal.message
     asker = actor_for_account(lost.requested_by, door=Door(lost.door))
     if not can(asker, "executions.execution.request", skill):
         return "Whoever asked for it may not run its skill any more."

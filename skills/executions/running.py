@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import Error as AnyDatabaseError
-from django.db import IntegrityError, InterfaceError, OperationalError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.connections import drop_dead_connections
 from execfabric.core.errors import Conflict, DomainError, Postponed
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.storage import open_file
@@ -26,7 +21,6 @@ from executors.contract import (
     ExecutorError,
     Limits,
     StopReason,
-    Stream,
 )
 from executors.registry import EXECUTORS
 from skills.catalogue.models import SkillVersion
@@ -35,14 +29,12 @@ from skills.catalogue.workspace import sync_script
 from . import lifecycle, outcomes
 from .heartbeat import Heartbeat
 from .inputs import files_of
+from .live_log import LiveSink
 from .models import Execution
 from .recording import record_result
 from .run_folders import make_run_folder
 
 logger = structlog.get_logger(__name__)
-
-MOST_WAITING = 1_000_000
-"""Characters of a run's log that are kept while the database is away."""
 
 
 def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) -> None:
@@ -65,10 +57,12 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         # The folder outlives the recording, which reads the artifacts in it.
         ExitStack() as folders,
     ):
-        result = _result_of(execution, pulse.alive, folders)
+        sink = LiveSink(execution, pulse.alive)
+        pulse.beside = sink.store
+        result = _result_of(execution, sink, folders)
         if pulse.was_stopped and result.stop_reason is StopReason.CANCEL_REQUESTED:
             result = outcomes.stopped_with_worker(result)
-        record_result(actor, execution, result)
+        record_result(actor, execution, result, sink.rest())
 
 
 def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
@@ -79,60 +73,7 @@ def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
         return lifecycle.claim_in_turn(actor, execution_id)
 
 
-class LiveSink:
-    """Stores log and progress as they come. What cannot be stored is no reason to end the run."""
-
-    def __init__(self, execution: Execution, alive: Callable[[], bool]) -> None:
-        self.execution = execution
-        self.alive = alive
-        self.seq = 0
-        self._waiting: deque[tuple[int, Stream, str]] = deque()
-        """Pieces of log that the database could not take yet, oldest first."""
-
-    def log(self, stream: Stream, text: str) -> None:
-        self.seq += 1
-        self._waiting.append((self.seq, stream, text))
-        self.catch_up()
-        while sum(len(text) for _, _, text in self._waiting) > MOST_WAITING:
-            self._waiting.popleft()
-            logger.warning("execution.news_lost", execution=self.name)
-
-    def catch_up(self) -> None:
-        """Store the log that waits, in order, as far as the database takes it."""
-        while self._waiting:
-            seq, stream, text = self._waiting[0]
-            if not self._store(lifecycle.append_log, seq=seq, stream=stream, text=text):
-                return
-            self._waiting.popleft()
-
-    def progress(self, fraction: float, message: str) -> None:
-        self._store(lifecycle.note_progress, fraction=fraction, message=message)
-
-    def _store(self, service: Callable[..., None], **news: object) -> bool:
-        """Return whether nothing is left to be done with these news."""
-        try:
-            service(self.execution, **news)
-        except lifecycle.StaleLease:
-            pass  # The heartbeat hears of it too, and ends the run.
-        except IntegrityError:
-            pass  # It was stored although its answer was lost.
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("execution.news_wait", execution=self.name, error=str(error))
-            drop_dead_connections()
-            return False
-        except AnyDatabaseError as error:
-            logger.warning("execution.news_lost", execution=self.name, error=str(error))
-            drop_dead_connections()
-        return True
-
-    @property
-    def name(self) -> str:
-        return str(self.execution.pk)
-
-
-def _result_of(
-    execution: Execution, alive: Callable[[], bool], folders: ExitStack
-) -> ExecutionResult:
+def _result_of(execution: Execution, sink: LiveSink, folders: ExitStack) -> ExecutionResult:
     """Run it; whatever keeps it from starting or ending is a result too, never a lost record."""
     was_started = False
     try:
@@ -144,14 +85,10 @@ def _result_of(
         if request.input_files:
             workdir = folder / "run"
             workdir.mkdir()
-        if not alive():
+        if not sink.alive():
             return outcomes.not_started_any_more()
         was_started = True
-        sink = LiveSink(execution, alive)
-        try:
-            return executor.execute(request, sink, workdir=workdir)
-        finally:
-            sink.catch_up()
+        return executor.execute(request, sink, workdir=workdir)
     except Exception as error:  # A run that breaks us still ends in a record.
         if was_started:
             logger.exception("execution.broke", execution=str(execution.pk))
@@ -193,8 +130,8 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
 
 def _resource_of(version: SkillVersion) -> dict[str, JsonValue]:
     script = version.script_version
-    if script is None:
-        raise ExecutorError(f"Skill version {version} names no script.")
+    if script is None:  # The database sees to it: of another kind than script.
+        return dict(version.resource)
     synced = sync_script(script)
     return {
         "folder": str(synced.folder),

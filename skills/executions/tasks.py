@@ -14,7 +14,7 @@ from execfabric.core.statements import database_now
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import lifecycle, retention
+from . import hooks, lifecycle, retention
 from .heartbeat import BEAT_S
 
 logger = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ def scan_all_tenants(**_newer: object) -> None:
         try:
             with schema_context(tenant.schema_name):
                 lifecycle.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
+                hooks.scan_owners(now, is_open=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
             drop_dead_connections()

@@ -84,9 +84,7 @@ def test_following_the_log_of_one_that_waits_ends_at_once(serve: Serve) -> None:
     assert paths_of(server) == ["executions/e-1"]
 
 
-def test_what_was_started_in_place_of_a_lost_one_is_followed(
-    serve: Serve, capsys: Capture
-) -> None:
+def test_what_was_started_in_place_of_a_lost_one_is_followed(serve: Serve, capsys: Capture) -> None:
     end: Answer = (200, {}, {"chunks": [], "cursor": 0, "final": True})
     lost = execution("lost", retried_as="e-2")
     again = {"id": "e-2", "skill": "pay", "version": 1}

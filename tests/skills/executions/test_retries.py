@@ -159,7 +159,7 @@ def unconfirm(execution, _oscar):
         (take_the_right_to_run, "may not run"),
         (take_the_account_away, "may not run"),
         (cancel, "cancelled"),
-        (unconfirm, "nobody confirmed"),
+        (unconfirm, "after it was confirmed"),
     ],
 )
 def test_what_may_not_run_any_more_is_not_started_again(ask, oscar, change, reason):
