@@ -18,7 +18,7 @@ def test_whatever_is_killed_each_execution_ends_once_and_says_how(tmp_path):
         pauses_s=(0.5, 1.5),
         rounds=1,
         most_rounds=1,
-        seed=7,
+        seed=3,
         longest_s=0.2,
         lease_s=6,
         keep_logs=tmp_path,
