@@ -62,7 +62,7 @@ class GovernedTarget(Target):
         """By job and execution id: the seconds it took, and those of each of STEPS."""
 
     def start(self) -> None:
-        self.facts = self.instance.start(self.jobs)
+        self.facts = self.instance.start(job.folder for job in self.jobs)
         login = {"username": self.facts.username, "password": self.facts.password}
         self._token = self._json("POST", "/api/v1/auth/login", login)["token"]
         for job in self.jobs:

@@ -164,7 +164,9 @@ def _web_command(port: int) -> tuple[str, ...]:
         "--workers-kill-timeout": "3",
     }
     server = (sys.executable, "-c", WEB_PROGRAM)
-    return (*server, *arguments_of(options), "execfabric.wsgi:application")
+    # Else the end of one process is the end of all, requests of the others included.
+    flags = ("--respawn-failed-workers",)
+    return (*server, *arguments_of(options), *flags, "execfabric.wsgi:application")
 
 
 def _beat_command(options: Mapping[str, str]) -> tuple[str, ...]:
