@@ -23,6 +23,8 @@ class Ids:
     picture: str
     link_key: str
     link_token: str
+    group: str
+    member: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -40,14 +42,19 @@ NOBODYS = Ids(
     picture="01980000-0000-7000-8000-000000000005",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
+    group="99999901",
+    member="99999902",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
     "execution_id": "execution",
     "file_id": "file",
+    "group_id": "group",
+    "account_id": "member",
     "key": "link_key",
     "token": "link_token",
+    ("api/v1/groups/<int:group_id>/members/<str:username>", "username"): "member",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
@@ -107,6 +114,14 @@ def tenant(_ids: Ids) -> dict[str, Any]:
     return {"name": "initech", "title": "Initech", "owner": {"username": "owner"}}
 
 
+def group(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Night shift", "description": "Works at night."}
+
+
+def member(ids: Ids) -> dict[str, Any]:
+    return {"account": ids.member}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/auth/login": credentials,
@@ -118,6 +133,7 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/reject": reason,
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
+    "api/v1/groups": group,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
@@ -126,6 +142,11 @@ BODIES: dict[str, Body] = {
     "executions/<uuid:execution_id>/confirm/": nothing,
     "executions/<uuid:execution_id>/reject/": reason,
     "executions/<uuid:execution_id>/retry/": nothing,
+    "groups/": group,
+    "groups/<int:group_id>/": group,
+    "groups/<int:group_id>/delete/": nothing,
+    "groups/<int:group_id>/members/": member,
+    "groups/<int:group_id>/members/<int:account_id>/remove/": nothing,
     "healthz": nothing,
     "login/": credentials,
     "logout/": nothing,
