@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +18,8 @@ from skills.executions import lifecycle, services
 from skills.executions.models import Execution
 from skills.executions.recording import record_result
 from tenants.accounts.actors import actor_for_account
-from tenants.accounts.groups.services import add_member, create_group
-from tenants.accounts.models import Account
+from tenants.accounts.groups.services import add_member
+from tenants.accounts.models import Account, Group
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
@@ -32,6 +33,7 @@ KNOWN = (
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
     *("artifact", "artifactrow", "error", "refusal", "group", "groupdescription"),
+    "member",
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -86,8 +88,13 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
         files = {one.media_type: str(one.pk) for one in execution.artifacts.all()}
-        group = create_group(actor=owner, name=word("group"), description=word("groupdescription"))
-        add_member(actor=owner, group=group, account=newcomer)
+        group = Group.objects.create(
+            pk=_long_number(f"{mark} group"),
+            name=word("group"),
+            description=word("groupdescription"),
+        )
+        member = Account.objects.create(pk=_long_number(f"{mark} member"), username=word("member"))
+        add_member(actor=owner, group=group, account=member)
         ids = Ids(
             tenant=tenant.name,
             skill=skill.name,
@@ -100,7 +107,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             link_key=key,
             link_token=token,
             group=str(group.pk),
-            member=str(newcomer.pk),
+            member=str(member.pk),
         )
     return World(tenant, mark, person, ids)
 
@@ -116,6 +123,11 @@ def level_sequences(*tenants: Any) -> None:
             "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
             [schemas],
         )
+
+
+def _long_number(of: str) -> int:
+    """Return an id that stands nowhere by chance, as a small number would."""
+    return 700_000_000 + zlib.crc32(of.encode()) % 100_000_000
 
 
 def _account(username: str, **given: Any) -> Account:
