@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pgtrigger
@@ -153,6 +154,20 @@ class SkillVersion(models.Model):
     def file_inputs(self) -> frozenset[str]:
         """Names of the inputs whose value is a file, or a list of files."""
         return frozenset(name for name, field in self.input_fields.items() if is_file(field))
+
+    @functools.cached_property
+    def secret_inputs(self) -> frozenset[str]:
+        """Names of the inputs that hold a secret, whole or somewhere inside."""
+        return frozenset(name for name, field in self.input_fields.items() if holds_secret(field))
+
+
+def holds_secret(field: Any) -> bool:
+    """Return whether a JSON Schema, or anything in it, stands for a secret."""
+    if isinstance(field, dict):
+        if field.get("format") == "password" or field.get("writeOnly") is True:
+            return True
+        return any(holds_secret(part) for part in field.values())
+    return isinstance(field, list) and any(holds_secret(part) for part in field)
 
 
 def is_file(field: dict[str, Any]) -> bool:

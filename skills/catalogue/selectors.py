@@ -90,6 +90,11 @@ def has_right(actor: Actor, skill: Skill, right: Right) -> bool:
     return _grants_of(actor).filter(skill=skill, right=right).exists()
 
 
+def holds_somewhere(actor: Actor, right: Right) -> bool:
+    """Return whether a grant gives actor the right on any skill."""
+    return _grants_of(actor).filter(right=right).exists()
+
+
 def skills_granted(
     right: Right, actor: Actor, *, lent_by: QuerySet[Account]
 ) -> QuerySet[SkillGrant]:

@@ -12,6 +12,7 @@ class ExecutionsConfig(AppConfig):
         from tenants.menu.pages import FormalPage, Host, register_page
 
         from . import lifecycle  # noqa: F401  # declares the workers' acts, which the trail names
+        from .approvals import inbox
         from .run_desk import ExecutionDesk
 
         set_run_desk(ExecutionDesk())
@@ -23,5 +24,27 @@ class ExecutionsConfig(AppConfig):
                 host=Host.TENANT,
                 permission="executions.execution.read",
                 position=20,
+            )
+        )
+        inbox.add_source(inbox.EXECUTIONS)
+        register_page(
+            FormalPage(
+                route="approvals:inbox",
+                label=_("Waiting for me"),
+                icon="inbox",
+                host=Host.TENANT,
+                permission="executions.execution.read",
+                position=15,
+                badge=inbox.badge_of,
+            )
+        )
+        register_page(
+            FormalPage(
+                route="approvals:rules",
+                label=_("Rules"),
+                icon="shield-check",
+                host=Host.TENANT,
+                permission="executions.rules.read",
+                position=75,
             )
         )

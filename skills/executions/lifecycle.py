@@ -317,19 +317,20 @@ def scan_executions(now: datetime, *, takes_work: bool = True) -> None:
     """
     scanner = Actor.system("scan")
     for execution in Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now):
-        with _on_its_own(execution):
+        with on_its_own(execution):
             lose_execution(actor=scanner, execution=execution, found_at=now)
     too_old = now - rules_in_force().expires_after
     old = Execution.objects.filter(status__in=WAITING, created_at__lt=too_old)
     for execution in old:
-        with _on_its_own(execution):
+        with on_its_own(execution):
             expire_execution(actor=scanner, execution=execution, expired_at=now)
     if takes_work:
         resend_forgotten(now)
 
 
 @contextlib.contextmanager
-def _on_its_own(execution: Execution) -> Iterator[None]:
+def on_its_own(execution: Execution) -> Iterator[None]:
+    """What fails for one execution is logged, and keeps back no other in a scan."""
     try:
         yield
     except Conflict:

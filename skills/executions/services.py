@@ -322,7 +322,7 @@ def _insert(execution: Execution) -> bool:
     raise Conflict("The rules of this workspace are being changed. Try again.")
 
 
-_UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"  # noqa: S608
+_UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
 _ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
 
 

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from execfabric.core import permissions
 from execfabric.core.actor import current_schema
+from execfabric.core.roles import MANAGERS
 from skills.executions.policy import EDITION, NO_RULES, Demand, Rules
 
 from .models import ApprovalRules
+
+permissions.grant("executions.rules.read", title="See the rules for approvals", roles=MANAGERS)
 
 _last_read: dict[str, Rules] = {}
 
