@@ -81,10 +81,10 @@ def claim_execution(
     now = timezone.now()
     changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
     opened = [current_schema(), sorted(OPEN_STATUSES)]
+    cleared = [cleared_under, Mode.AUTO, cleared_under]
     rows = write_recorded(
         _CLAIM,
-        [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept]
-        + [cleared_under, Mode.AUTO, cleared_under],
+        [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept, *cleared],
         about=Execution(pk=execution_id),
         taken={"target_label": "label", "request_id": "request_id"},
     )

@@ -306,6 +306,9 @@ def _insert(execution: Execution) -> bool:
     for rules in (rules_last_read(), None, None):
         rules = rules or rules_in_force()
         decision = policy.decide(execution.version, rules)
+        if decision.blocked:
+            rules = rules_in_force()  # What was read last may be right no more.
+            decision = policy.decide(execution.version, rules)
         if decision.blocked and execution.idempotency_key and _same_key(execution).exists():
             return False
         decision.require_allowed()
