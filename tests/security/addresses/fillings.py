@@ -25,6 +25,7 @@ class Ids:
     link_token: str
     group: str
     member: str
+    delegation: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -44,6 +45,7 @@ NOBODYS = Ids(
     link_token="dnobod-0123456789abcdef0123456789abcdef",
     group="99999901",
     member="99999902",
+    delegation="99999903",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -52,6 +54,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "file_id": "file",
     "group_id": "group",
     "account_id": "member",
+    "delegation_id": "delegation",
     "key": "link_key",
     "token": "link_token",
     ("api/v1/groups/<int:group_id>/members/<str:username>", "username"): "member",
@@ -118,6 +121,19 @@ def group(_ids: Ids) -> dict[str, Any]:
     return {"name": "Night shift", "description": "Works at night."}
 
 
+def delegation(ids: Ids) -> dict[str, Any]:
+    return {"to_account": "oscar", "ends_at": "2100-01-01T00:00:00Z"}
+
+
+def delegation_form(ids: Ids) -> dict[str, Any]:
+    return {"to": f"group:{ids.group}", "until": "2100-01-01"}
+
+
+def rules_form(_ids: Ids) -> dict[str, Any]:
+    risks = {f"{risk}_approvals": "0" for risk in ("low", "medium", "high")}
+    return {"expires_after_h": "24", "remind_after_h": "4", **risks}
+
+
 def member(ids: Ids) -> dict[str, Any]:
     return {"account": ids.member}
 
@@ -126,6 +142,8 @@ BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/delegations": delegation,
+    "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/executions": run,
     "api/v1/executions/<uuid:execution_id>/approve": nothing,
     "api/v1/executions/<uuid:execution_id>/cancel": nothing,
@@ -137,6 +155,9 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
+    "approvals/delegations/": delegation_form,
+    "approvals/delegations/<int:delegation_id>/end/": nothing,
+    "approvals/rules/": rules_form,
     "executions/<uuid:execution_id>/approve/": nothing,
     "executions/<uuid:execution_id>/cancel/": nothing,
     "executions/<uuid:execution_id>/confirm/": nothing,

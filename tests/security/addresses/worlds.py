@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from skills.executions import lifecycle, services
-from skills.executions.models import Execution
+from skills.executions.models import Delegation, Execution
 from skills.executions.recording import record_result
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.groups.services import add_member
@@ -95,6 +97,13 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         )
         member = Account.objects.create(pk=_long_number(f"{mark} member"), username=word("member"))
         add_member(actor=owner, group=group, account=member)
+        delegation = Delegation.objects.create(
+            pk=_long_number(f"{mark} delegation"),
+            delegator=person,
+            to_group=group,
+            starts_at=timezone.now(),
+            ends_at=timezone.now() + timedelta(days=1),
+        )
         ids = Ids(
             tenant=tenant.name,
             skill=skill.name,
@@ -108,6 +117,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             link_token=token,
             group=str(group.pk),
             member=str(member.pk),
+            delegation=str(delegation.pk),
         )
     return World(tenant, mark, person, ids)
 

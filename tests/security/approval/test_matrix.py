@@ -98,9 +98,7 @@ def post_cli(who, execution, act):
 def test_only_the_right_people_let_it_go_on_and_only_all_of_them(kind, post, person):
     skill, begins, approvals = kind
     oscar = person("oscar")
-    execution = services.request_execution(
-        actor=oscar.actor, skill=skill, inputs={"name": "Ada"}
-    )
+    execution = services.request_execution(actor=oscar.actor, skill=skill, inputs={"name": "Ada"})
 
     def stands():
         execution.refresh_from_db()
