@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from execfabric.core.actor import Actor
+from execfabric.core.audit import SECRET_WORDS
 from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
 from tenants.accounts.models import Account
@@ -158,7 +159,17 @@ class SkillVersion(models.Model):
     @functools.cached_property
     def secret_inputs(self) -> frozenset[str]:
         """Names of the inputs that hold a secret, whole or somewhere inside."""
-        return frozenset(name for name, field in self.input_fields.items() if holds_secret(field))
+        return frozenset(
+            name
+            for name, field in self.input_fields.items()
+            if holds_secret(field) or _is_named_secret(name, field)
+        )
+
+
+def _is_named_secret(name: str, field: Any) -> bool:
+    """Return whether a text is called what secrets are called, as the audit trail sees it."""
+    is_text = isinstance(field, dict) and field.get("type") == "string" and not is_file(field)
+    return is_text and any(word in name.lower() for word in SECRET_WORDS)
 
 
 def holds_secret(field: Any) -> bool:

@@ -106,20 +106,21 @@ class DelegationForm(forms.Form):
         self.accounts = Account.objects.filter(is_active=True).exclude(pk=own_id or -1)
         self.groups = Group.objects.all()
         people = [
-            (f"account:{one.pk}", one.get_full_name()) for one in self.accounts.order_by("username")
+            (f"account:{one.username}", one.get_full_name())
+            for one in self.accounts.order_by("username")
         ]
         groups = [(f"group:{one.pk}", one.name) for one in self.groups]
-        named = [("", _("Choose")), (_("Groups"), groups), (_("People"), people)]
+        choices = [("", _("Choose")), (_("Groups"), groups), (_("People"), people)]
         self.fields["to"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
-            entry for entry in named if entry[1]
+            entry for entry in choices if entry[1]
         ]
 
     def wanted(self) -> dict[str, Any]:
         """Return the arguments of services.delegate."""
-        kind, _colon, number = self.cleaned_data["to"].partition(":")
+        kind, _colon, named = self.cleaned_data["to"].partition(":")
         last_moment = datetime.combine(self.cleaned_data["until"], time.max)
         return {
-            "to_account": self.accounts.get(pk=number) if kind == "account" else None,
-            "to_group": self.groups.get(pk=number) if kind == "group" else None,
+            "to_account": self.accounts.get(username=named) if kind == "account" else None,
+            "to_group": self.groups.get(pk=named) if kind == "group" else None,
             "ends_at": timezone.make_aware(last_moment),
         }

@@ -89,7 +89,7 @@ TENANT_HOST: dict[str, Expectation] = {
     "groups/<int:group_id>/": FOREIGN,
     "groups/<int:group_id>/delete/": FOREIGN,
     "groups/<int:group_id>/members/": FOREIGN,
-    "groups/<int:group_id>/members/<int:account_id>/remove/": FOREIGN,
+    "groups/<int:group_id>/members/<str:username>/remove/": FOREIGN,
     "healthz": OPEN,
     "login/": HOME,
     "logout/": OPEN,

@@ -95,7 +95,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             name=word("group"),
             description=word("groupdescription"),
         )
-        member = Account.objects.create(pk=_long_number(f"{mark} member"), username=word("member"))
+        member = _account(word("member"))
         add_member(actor=owner, group=group, account=member)
         delegation = Delegation.objects.create(
             pk=_long_number(f"{mark} delegation"),
@@ -116,7 +116,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             link_key=key,
             link_token=token,
             group=str(group.pk),
-            member=str(member.pk),
+            member=member.username,
             delegation=str(delegation.pk),
         )
     return World(tenant, mark, person, ids)

@@ -288,7 +288,7 @@ class TestDelegation:
     def test_page_and_api_do_the_same(self, cast):
         anna, dana = cast["anna"], cast["dana"]
         day = (NOW + timedelta(days=3)).date().isoformat()
-        form = {"to": f"account:{dana.account.pk}", "until": day}
+        form = {"to": "account:dana", "until": day}
 
         assert anna.browser.post("/approvals/delegations/", form).status_code == 302
         assert anna.browser.post("/approvals/delegations/", {}).status_code == 422
@@ -357,7 +357,7 @@ class TestInbox:
 
 class TestReminder:
     @pytest.fixture(autouse=True)
-    def addresses(self):
+    def addresses(self, acme):
         for name in ("olivia", "anna", "oscar"):
             Account.objects.filter(username=name).update(email=f"{name}@example.org")
 
@@ -399,23 +399,23 @@ class TestReminder:
 
 
 class TestWhatIsShown:
-    SECRET = '[inputs.key]\ntype = "string"\nformat = "password"\n[inputs.who]\ntype = "string"\n'
+    SECRET = '[inputs.api_key]\ntype = "string"\n[inputs.who]\ntype = "string"\n'
     FILE = '[inputs.orders]\ntype = "string"\nformat = "file"\n'
 
     def test_secrets_are_hidden_from_everybody(self, cast):
         skill = make_skill(
             "with-key",
-            "def main(key, who):\n    return 1\n",
+            "def main(api_key, who):\n    return 1\n",
             manifest='approval = "four_eyes"',
             inputs=self.SECRET,
         )
-        waiting = ask(cast["oscar"], skill, {"key": "hunter2-hunter2", "who": "Ada"})
+        waiting = ask(cast["oscar"], skill, {"api_key": "hunter2-hunter2", "who": "Ada"})
 
         for who in (cast["anna"], cast["oscar"]):
             page = who.browser.get(f"/executions/{waiting.pk}/").text
             answer = who.api.get(f"/api/v1/executions/{waiting.pk}")
             assert "hunter2" not in page + answer.content.decode()
-            assert answer.json()["inputs"] == {"key": HIDDEN, "who": "Ada"}
+            assert answer.json()["inputs"] == {"api_key": HIDDEN, "who": "Ada"}
 
     def test_changes_since_the_last_run_that_started(self, cast, django_assert_max_num_queries):
         skill = skill_of("low", approval="four_eyes")
