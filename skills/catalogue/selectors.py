@@ -10,7 +10,6 @@ from execfabric.core.actor import Actor, current_schema
 from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
-
 from tenants.accounts.models import Account, RoleAssignment
 
 from .models import Right, Skill, SkillGrant, SkillVersion

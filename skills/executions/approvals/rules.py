@@ -17,13 +17,9 @@ permissions.grant("executions.rules.read", title="See the rules for approvals", 
 
 _last_read: dict[str, Rules] = {}
 
-IN_FORCE = (
-    "coalesce((SELECT rules.digest FROM executions_approvalrules rules"
-    f" ORDER BY rules.id DESC LIMIT 1), '{NO_RULES}')"
-)
-"""SQL for the digest of the tenant's rules in force, to stand in another statement."""
-POLICY_IN_FORCE = f"('{EDITION}-' || {IN_FORCE})"
-"""SQL for the policy version in force."""
+_NEWEST = "SELECT rules.digest FROM executions_approvalrules rules ORDER BY rules.id DESC LIMIT 1"
+POLICY_IN_FORCE = f"('{EDITION}-' || coalesce(({_NEWEST}), '{NO_RULES}'))"
+"""SQL for the policy version in force, to stand in another statement."""
 
 
 def rules_in_force() -> Rules:

@@ -53,25 +53,10 @@ class GroupList(GroupView):
         return self.render(form=form, groups=groups, status=status)
 
 
-class GroupDetail(GroupView):
+class GroupPage(GroupView):
+    """The page of one group, and what shows it again when something was wrong."""
+
     template_name = "accounts/group_detail.html"
-
-    def get(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
-        group = self.group(group_id)
-        return self.page(group, self.filled(group))
-
-    def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
-        group = self.group(group_id)
-        form = GroupForm(request.POST)
-        if not form.is_valid():
-            return self.page(group, form, status=422)
-        try:
-            services.change_group(actor=request.actor, group=group, **form.cleaned_data)
-        except DomainError as error:
-            form.add_error("name", error.message)
-            return self.page(self.group(group_id), form, status=422)
-        messages.success(request, _("Saved."))
-        return redirect("groups:group-detail", group_id)
 
     def filled(self, group: Group) -> GroupForm:
         return GroupForm(initial={"name": group.name, "description": group.description})
@@ -94,6 +79,25 @@ class GroupDetail(GroupView):
         )
 
 
+class GroupDetail(GroupPage):
+    def get(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
+        group = self.group(group_id)
+        return self.page(group, self.filled(group))
+
+    def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
+        group = self.group(group_id)
+        form = GroupForm(request.POST)
+        if not form.is_valid():
+            return self.page(group, form, status=422)
+        try:
+            services.change_group(actor=request.actor, group=group, **form.cleaned_data)
+        except DomainError as error:
+            form.add_error("name", error.message)
+            return self.page(self.group(group_id), form, status=422)
+        messages.success(request, _("Saved."))
+        return redirect("groups:group-detail", group_id)
+
+
 class GroupDelete(GroupView):
     def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
         services.delete_group(actor=request.actor, group=self.group(group_id))
@@ -101,9 +105,7 @@ class GroupDelete(GroupView):
         return redirect("groups:group-list")
 
 
-class MemberAdd(GroupDetail):
-    http_method_names = ["post"]
-
+class MemberAdd(GroupPage):
     def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
         group = self.group(group_id)
         form = MemberForm(request.POST, accounts=selectors.accounts_to_add(group))

@@ -1,4 +1,4 @@
-"""Every kind of skill, through every door, by every role: nothing starts before its people agreed."""
+"""Every kind of skill, every door, every role: nothing starts before its people agreed."""
 
 from __future__ import annotations
 
@@ -109,13 +109,15 @@ def test_only_the_right_people_let_it_go_on_and_only_all_of_them(kind, post, per
             post(person(name), execution, "confirm")
             post(person(name), execution, "approve")
         post(oscar, execution, "approve")
-        assert stands() == CONFIRM and not worker_starts(execution)
+        assert stands() == CONFIRM
+        assert not worker_starts(execution)
         post(oscar, execution, "confirm")
     given = 0
     for name, (_, may_approve) in ROLES.items():
         if given == approvals:
             break
-        assert stands() == APPROVE and not worker_starts(execution)
+        assert stands() == APPROVE
+        assert not worker_starts(execution)
         for _twice in range(2):
             post(person(name), execution, "approve")
         given += may_approve
