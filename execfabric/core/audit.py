@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from datetime import date
@@ -113,6 +114,11 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
             }
         case list() | tuple() | set() | frozenset():
             return [describe(name, item, depth=depth + 1) for item in list(value)[:50]]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {
+                field.name: describe(field.name, getattr(value, field.name), depth=depth + 1)
+                for field in dataclasses.fields(value)
+            }
         case _:
             return f"({type(value).__name__})"
 

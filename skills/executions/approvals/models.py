@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
+from skills.catalogue.models import Risk
 from tenants.accounts.models import Account, Group
 
 
@@ -32,6 +34,11 @@ class ApprovalRules(models.Model):
 
     def __str__(self) -> str:
         return f"rules {self.pk}"
+
+    @property
+    def said(self) -> list[tuple[Risk, Any]]:
+        """Return each risk with what is demanded, for people to read."""
+        return [(risk, self.demands[risk]) for risk in Risk if risk in self.demands]
 
 
 class ConsentKind(models.TextChoices):

@@ -29,7 +29,10 @@ class MemberForm(forms.Form):
     """Choose one of the given accounts."""
 
     account = AccountChoice(
-        label=_("Account"), queryset=Account.objects.none(), to_field_name="username"
+        label=_("Account"),
+        queryset=Account.objects.none(),
+        to_field_name="username",
+        empty_label=_("Choose"),
     )
 
     def __init__(self, *args: object, accounts: QuerySet[Account], **kwargs: object) -> None:

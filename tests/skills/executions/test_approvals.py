@@ -64,7 +64,7 @@ class TestRules:
 
         assert rules_in_force().version != before
         event = AuditEvent.objects.get(code="executions.rules.set")
-        assert event.details["demands"]["high"] == "(Demand)" or event.details["demands"]
+        assert event.details["demands"]["high"] == {"confirm": True, "approvals": 2}
 
     @pytest.mark.parametrize(
         ("change", "field"),
