@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bench.execution import lineup
 from bench.execution.load import Counts, measure
-from bench.execution.page import INTRODUCTION, TITLES, execution_section
+from bench.execution.page import INTRODUCTION, PEER_INTRODUCTION, TITLES, execution_section
+from bench.execution.scale import Batches, Latencies, measure_batches, measure_tenants
 from bench.execution.target import BenchError, Job
 from execfabric.embedded import EmbeddedError
 
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text)
         if options.write:
             options.write.parent.mkdir(parents=True, exist_ok=True)
-            options.write.write_text(f"{INTRODUCTION}\n{text}", encoding="utf-8")
+            with_peer = set(lineup.PEERS) & set(options.targets)
+            introduction = PEER_INTRODUCTION if with_peer else INTRODUCTION
+            options.write.write_text(f"{introduction}\n{text}", encoding="utf-8")
             _say(f"{options.write} is written")
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"bench: {error}")
@@ -40,7 +43,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--write", type=Path, metavar="FILE", help="write the page there")
-    add("--targets", nargs="+", choices=lineup.NAMES, default=lineup.NAMES, help="what to measure")
+    known = (*lineup.NAMES, *lineup.PEERS)
+    add("--targets", nargs="+", choices=known, default=lineup.NAMES, help="what to measure")
     add("--jobs", nargs="+", choices=TITLES, default=list(TITLES), help="folders of bench/jobs")
     add("--python", default="", help="interpreter of bare and celery, if not the platform's")
     add("--workers", type=int, default=2, help="worker processes of celery")
@@ -48,6 +52,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--throughput-jobs", type=int, default=40, help="jobs per target, clients and round")
     add("--clients", type=int, nargs="+", default=[2, 8], help="clients at a time")
     add("--rounds", type=int, default=3, help="rounds of throughput")
+    add("--batch-rows", type=int, default=500, help="rows of a batch; 0 leaves batches out")
+    add("--tenants", type=int, default=0, help="open so many tenants and measure again")
     add(
         "--foreign-share",
         type=float,
@@ -77,8 +83,21 @@ def _measure_execution(options: argparse.Namespace) -> tuple[str, bool]:
         for job in jobs:
             _say(f"measuring the job {job.name}")
             measured[job] = measure(running.targets, job, counts)
+        further: list[Batches | Latencies | None] = []
+        if options.batch_rows:
+            _say("measuring batches")
+            further.append(
+                measure_batches(running, jobs[0], rows=options.batch_rows, rounds=options.rounds)
+            )
         missing = running.governed.missing_evidence() if running.governed else None
-        text = execution_section(running, counts, measured, memories, missing)
+        if options.tenants:
+            further.append(
+                measure_tenants(
+                    running, jobs[0], tenants=options.tenants, jobs=options.latency_jobs
+                )
+            )
+        sections = [each.section() for each in further if each is not None]
+        text = execution_section(running, counts, measured, memories, missing, sections)
     return text, not missing
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 
@@ -34,8 +34,7 @@ class Mode(models.TextChoices):
     BLOCKED = "blocked", "Does not run"
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """Who must say yes before a run starts."""
 
     confirm: bool = False
@@ -71,7 +70,7 @@ def digest_of_rules(*parts: Any) -> str:
 
 def edition_of(minimum: Mapping[str, Demand], of_approval: Mapping[str, Demand]) -> str:
     return digest_of_rules(
-        *({name: asdict(one) for name, one in table.items()} for table in (minimum, of_approval))
+        *({name: one._asdict() for name, one in table.items()} for table in (minimum, of_approval))
     )
 
 
@@ -96,9 +95,12 @@ class Rules:
         return f"{EDITION}-{self.digest}"
 
 
+NOTHING = Demand()
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    demand: Demand = Demand()
+    demand: Demand = NOTHING
     blocked: str = ""
     """Why it may not run at all; for a person."""
 
@@ -143,6 +145,22 @@ def decide(version: SkillVersion, rules: Rules) -> Decision:
         )
     said = Demand(confirm=bool(version.confirm))
     return Decision(minimum.and_also(own).and_also(reviewed).and_also(said))
+
+
+def check_cleared(
+    decision: Decision,
+    *,
+    requested_by: int,
+    confirmed_by: int | None,
+    approved_by: Collection[int],
+) -> None:
+    """Raise NotPermitted unless the people the decision demands have said yes."""
+    decision.require_allowed()
+    others = set(approved_by) - {requested_by}
+    if decision.demand.confirm and confirmed_by is None:
+        raise NotPermitted("This skill runs only after it was confirmed.")
+    if len(others) < decision.demand.approvals:
+        raise NotPermitted("This skill runs only after somebody else approved it.")
 
 
 def check_door(version: SkillVersion, door: Door) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -13,8 +14,10 @@ from rest_framework import serializers
 from . import policy
 from .approvals.rules import rules_in_force
 from .approvals.standing import demand_met
-from .models import Artifact, Execution
+from .files import UNUSED_FOR
+from .models import Artifact, Execution, StoredFile
 from .presentation import masked
+from .selectors import files_kept_until
 from .services import LONGEST_REASON
 from .states import Status
 
@@ -25,7 +28,9 @@ LARGEST_NUMBER = 2**31 - 1
 class ExecutionIn(serializers.Serializer):
     skill = serializers.SlugField(max_length=60)
     inputs = serializers.JSONField(
-        default=dict, help_text="Values by input name; a file input is the id of an uploaded file."
+        default=dict,
+        help_text="Values by input name; a file input is the id of an uploaded file, "
+        "or sample:<path> of a sample of the skill.",
     )
     version = serializers.IntegerField(
         required=False,
@@ -91,6 +96,10 @@ class ExecutionOut(serializers.Serializer):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+    files_kept_until = serializers.SerializerMethodField(
+        help_text="Artifacts, input files and log may be removed from then on."
+    )
+    files_removed_at = serializers.DateTimeField(allow_null=True)
     request_id = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The page of this execution.")
 
@@ -107,6 +116,10 @@ class ExecutionOut(serializers.Serializer):
             return None
         return {"fraction": execution.progress_fraction, "message": execution.progress_message}
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_files_kept_until(self, execution: Execution) -> str | None:
+        return _written(files_kept_until(execution))
+
     def get_url(self, execution: Execution) -> str:
         path = reverse("executions:execution-detail", args=[execution.pk])
         request = self.context.get("request")
@@ -119,16 +132,20 @@ class ExecutionOut(serializers.Serializer):
         said["approvals"] = self.get_approvals(execution)
         said["inputs"] = masked(execution.version, execution.inputs)
         said["progress"] = self.get_progress(execution)
+        said["files_kept_until"] = self.get_files_kept_until(execution)
         said["url"] = self.get_url(execution)
         return said
 
 
 def _moment(name: str) -> Callable[[Execution], str | None]:
     def read(execution: Execution) -> str | None:
-        value = getattr(execution, name)
-        return None if value is None else value.isoformat().replace("+00:00", "Z")
+        return _written(getattr(execution, name))
 
     return read
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 _READ: dict[str, Callable[[Execution], Any]] = {
@@ -142,8 +159,10 @@ _READ: dict[str, Callable[[Execution], Any]] = {
 
 
 class LogChunkOut(serializers.Serializer):
-    seq = serializers.IntegerField()
-    stream = serializers.CharField()
+    seq = serializers.IntegerField(help_text="Ascending; some may have the same.")
+    stream = serializers.CharField(
+        help_text="stdout, stderr, or notice: a line of the platform about what is left out."
+    )
     text = serializers.CharField(trim_whitespace=False)
     at = serializers.DateTimeField()
 
@@ -160,7 +179,7 @@ class ArtifactOut(serializers.Serializer):
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
     media_type = serializers.CharField()
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="Its content, for who sends a token.")
 
     def get_url(self, artifact: Artifact) -> str:
         request = self.context["request"]
@@ -176,3 +195,9 @@ class FileOut(serializers.Serializer):
     name = serializers.CharField()
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
+    expires_at = serializers.SerializerMethodField(
+        help_text="It is removed then unless an execution was given it."
+    )
+
+    def get_expires_at(self, file: StoredFile) -> datetime:
+        return file.created_at + UNUSED_FOR

@@ -78,15 +78,19 @@ def let_all_run(
         for execution in executions
         for kind, account in said
     )
-    RunGrant.objects.bulk_create(_grant_for(execution, rules) for execution in executions)
+    versions = {one.version_id: one.version for one in executions}
+    bundles = {pk: digests.version_digest(version) for pk, version in versions.items()}
+    RunGrant.objects.bulk_create(
+        _grant_for(one, rules, version_digest=bundles[one.version_id]) for one in executions
+    )
 
 
-def _grant_for(execution: Execution, rules: policy.Rules) -> RunGrant:
+def _grant_for(execution: Execution, rules: policy.Rules, *, version_digest: str = "") -> RunGrant:
     now = timezone.now()
     return RunGrant(
         execution=execution,
         tenant_schema=current_schema(),
-        version_digest=digests.version_digest(execution.version),
+        version_digest=version_digest or digests.version_digest(execution.version),
         inputs_digest=digests.inputs_digest(execution),
         requester_id=execution.requested_by_id,
         policy_version=rules.version,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.core.mail import send_mail
@@ -52,7 +51,7 @@ def set_rules(
         fields["remind_after_h"] = f"Give 1 to {LONGEST_WAIT_H} hours."
     if fields:
         raise InvalidInput("These rules are not possible.", fields=fields)
-    stored = {risk: asdict(demand) for risk, demand in sorted(demands.items())}
+    stored = {risk: demand._asdict() for risk, demand in sorted(demands.items())}
     return ApprovalRules.objects.create(
         demands=stored,
         expires_after_h=expires_after_h,

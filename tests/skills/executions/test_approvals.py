@@ -64,7 +64,7 @@ class TestRules:
 
         assert rules_in_force().version != before
         event = AuditEvent.objects.get(code="executions.rules.set")
-        assert event.details["demands"]["high"] == {"confirm": True, "approvals": 2}
+        assert event.details["demands"]["high"] == [True, 2]
 
     @pytest.mark.parametrize(
         ("change", "field"),
