@@ -86,7 +86,7 @@ def work(django_capture_on_commit_callbacks):
             if execution is None:
                 break
             with django_capture_on_commit_callbacks(execute=True):
-                claimed = lifecycle.claim_execution(actor=worker, execution_id=execution.pk)
+                claimed = lifecycle.claim_in_turn(worker, execution.pk)
                 finish(claimed, next(ends, Status.SUCCEEDED))
             done += 1
         batch.refresh_from_db()
