@@ -104,3 +104,22 @@ def test_a_batch_that_needs_several_approvals_is_refused(oscar, olivia):
 def test_a_batch_of_what_is_not_known_is_refused(oscar, risk, approval):
     with pytest.raises(NotPermitted, match="No rule is known"):
         started(oscar, skill_of(risk, approval=approval))
+
+
+def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
+    oscar, olivia, monkeypatch, django_capture_on_commit_callbacks
+):
+    from skills.batches import dispatch, lifecycle
+
+    monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
+    batch = started(oscar, skill_of("medium"))
+    put_in_force(olivia, medium=(True, 0))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert not worker_starts(Execution.objects.get())
+    lifecycle.go_on(batch.pk)
+
+    batch.refresh_from_db()
+    assert batch.status == BatchStatus.PAUSED
+    assert "confirmed" in batch.held_because
+    assert Execution.objects.count() == 1
