@@ -16,6 +16,9 @@ from execfabric.core.roles import SYSTEM
 from tenants.accounts.actors import actor_for_account
 
 from . import hooks, policy
+from .approvals.lifecycle import let_all_run
+from .approvals.models import Consent, ConsentKind
+from .approvals.rules import rules_in_force
 from .files import note_use
 from .inputs import files_of, input_file_ids
 from .models import Execution
@@ -50,10 +53,10 @@ def reason_against(lost: Execution) -> str:
     try:
         # Inputs and version are immutable, so what people decided holds for the same run again.
         policy.check_cleared(
-            version,
+            policy.decide(version, rules_in_force()),
             requested_by=lost.requested_by.pk,
             confirmed_by=lost.confirmed_by_id,
-            approved_by=lost.approved_by_id,
+            approved_by=_approvers_of(lost),
         )
     except NotPermitted as refusal:
         return refusal.message
@@ -74,6 +77,8 @@ def repeat_execution(*, actor: Actor, execution: Execution, lost_at: datetime) -
     """
     if reason := reason_against(execution):
         raise Conflict(f"This run is not started again. {reason}")
+    rules = rules_in_force()
+    decision = policy.decide(execution.version, rules)
     again = Execution.objects.create(
         skill_id=execution.skill_id,
         version_id=execution.version_id,
@@ -87,12 +92,27 @@ def repeat_execution(*, actor: Actor, execution: Execution, lost_at: datetime) -
         inputs=execution.inputs,
         inputs_digest=execution.inputs_digest,
         status=Status.QUEUED,
+        reason=execution.reason,
+        mode=decision.mode,
+        policy_version=rules.version,
         created_at=lost_at,
         # So that the scan finds it forgotten once the pause is over.
         sent_at=lost_at + pause_before(execution.attempt + 1) - FORGOTTEN_AFTER,
     )
+    if decision.mode != policy.Mode.AUTO:
+        let_all_run(
+            [again],
+            confirmed_by=execution.confirmed_by_id,
+            approved_by=_approvers_of(execution),
+            said_at=lost_at,
+        )
     note_use(again, input_file_ids(execution.version, execution.inputs))
     return again
+
+
+def _approvers_of(execution: Execution) -> list[int]:
+    approvals = Consent.objects.filter(execution=execution, kind=ConsentKind.APPROVE)
+    return list(approvals.values_list("account_id", flat=True))
 
 
 def pause_before(attempt: int) -> timedelta:

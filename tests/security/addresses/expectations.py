@@ -34,15 +34,19 @@ FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
 FOREIGN_LINK = Expectation(frozenset({404}), needs_login=False)
 LINK = Expectation(frozenset({400}), needs_login=False)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
+MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
 GOVERNED_API = Expectation(frozenset({403}))
 
 TENANT_HOST: dict[str, Expectation] = {
     "": HOME,
+    "api/v1/approval-rules": MANAGED,
     "api/v1/artifacts/<uuid:artifact_id>/content": FOREIGN,
     "api/v1/artifacts/<uuid:artifact_id>/link": FOREIGN,
     "api/v1/auth/login": OPEN,
     "api/v1/auth/logout": OWN,
+    "api/v1/delegations": OWN,
+    "api/v1/delegations/<int:delegation_id>/end": FOREIGN,
     "api/v1/batches": OWN,
     "api/v1/batches/<uuid:batch_id>": FOREIGN,
     "api/v1/batches/<uuid:batch_id>/approve": FOREIGN,
@@ -70,10 +74,18 @@ TENANT_HOST: dict[str, Expectation] = {
     "api/v1/executions/<uuid:execution_id>/reject": FOREIGN_AFTER_BODY,
     "api/v1/executions/<uuid:execution_id>/retry": FOREIGN,
     "api/v1/files": OWN,
+    "api/v1/groups": OWN,
+    "api/v1/groups/<int:group_id>": FOREIGN,
+    "api/v1/groups/<int:group_id>/members/<str:username>": FOREIGN,
+    "api/v1/inbox": OWN,
     "api/v1/me": OWN,
     "api/v1/schema/": OPEN,
     "api/v1/skills": OWN,
     "api/v1/skills/<slug:name>": FOREIGN,
+    "approvals/": OWN,
+    "approvals/delegations/": OWN,
+    "approvals/delegations/<int:delegation_id>/end/": FOREIGN,
+    "approvals/rules/": MANAGED,
     "audit/": OWN,
     "batches/": OWN,
     "batches/<uuid:batch_id>/": FOREIGN,
@@ -114,6 +126,11 @@ TENANT_HOST: dict[str, Expectation] = {
     "executions/artifacts/<uuid:artifact_id>/linked/<str:signed>": FOREIGN_LINK,
     "executions/artifacts/<uuid:artifact_id>/pdf/": FOREIGN,
     "executions/artifacts/<uuid:artifact_id>/preview/": FOREIGN,
+    "groups/": MANAGED,
+    "groups/<int:group_id>/": FOREIGN,
+    "groups/<int:group_id>/delete/": FOREIGN,
+    "groups/<int:group_id>/members/": FOREIGN,
+    "groups/<int:group_id>/members/<str:username>/remove/": FOREIGN,
     "executions/retention/": OWN,
     "healthz": OPEN,
     "login/": HOME,

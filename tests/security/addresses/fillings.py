@@ -25,6 +25,9 @@ class Ids:
     table: str
     link_key: str
     link_token: str
+    group: str
+    member: str
+    delegation: str
     document: str
     input_document: str
     signed_link: str
@@ -47,6 +50,9 @@ NOBODYS = Ids(
     table="01980000-0000-7000-8000-000000000007",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
+    group="99999901",
+    member="nobody-in-any-group",
+    delegation="99999903",
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
@@ -57,6 +63,9 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "batch_id": "batch",
     "execution_id": "execution",
     "file_id": "file",
+    "group_id": "group",
+    "username": "member",
+    "delegation_id": "delegation",
     "key": "link_key",
     "signed": "signed_link",
     "token": "link_token",
@@ -151,11 +160,34 @@ def tenant(_ids: Ids) -> dict[str, Any]:
     return {"name": "initech", "title": "Initech", "owner": {"username": "owner"}}
 
 
+def group(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Night shift", "description": "Works at night."}
+
+
+def delegation(ids: Ids) -> dict[str, Any]:
+    return {"to_account": "oscar", "ends_at": "2100-01-01T00:00:00Z"}
+
+
+def delegation_form(ids: Ids) -> dict[str, Any]:
+    return {"to": f"group:{ids.group}", "until": "2100-01-01"}
+
+
+def rules_form(_ids: Ids) -> dict[str, Any]:
+    risks = {f"{risk}_approvals": "0" for risk in ("low", "medium", "high")}
+    return {"expires_after_h": "24", "remind_after_h": "4", **risks}
+
+
+def member(ids: Ids) -> dict[str, Any]:
+    return {"account": ids.member}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/delegations": delegation,
+    "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/batches": batch,
     "api/v1/batches/<uuid:batch_id>/approve": nothing,
     "api/v1/batches/<uuid:batch_id>/cancel": nothing,
@@ -173,10 +205,14 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/reject": reason,
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
+    "api/v1/groups": group,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
+    "approvals/delegations/": delegation_form,
+    "approvals/delegations/<int:delegation_id>/end/": nothing,
+    "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,
     "batches/<uuid:batch_id>/cancel/": nothing,
     "batches/<uuid:batch_id>/columns/": nothing,
@@ -192,6 +228,11 @@ BODIES: dict[str, Body] = {
     "executions/<uuid:execution_id>/confirm/": nothing,
     "executions/<uuid:execution_id>/reject/": reason,
     "executions/<uuid:execution_id>/retry/": nothing,
+    "groups/": group,
+    "groups/<int:group_id>/": group,
+    "groups/<int:group_id>/delete/": nothing,
+    "groups/<int:group_id>/members/": member,
+    "groups/<int:group_id>/members/<str:username>/remove/": nothing,
     "executions/artifacts/<uuid:artifact_id>/link/": nothing,
     "executions/retention/": retention,
     "healthz": nothing,

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0003_files_and_retention'),
+        ('executions', '0004_approvals'),
     ]
 
     operations = [
