@@ -9,6 +9,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from tenants.registry.services import makes_owner
 
+        from .groups import selectors  # noqa: F401  # declares rights that the menu asks for
         from .services import make_first_owner
 
         makes_owner(make_first_owner)

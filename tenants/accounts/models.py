@@ -67,6 +67,39 @@ class RoleAssignment(models.Model):
         return f"{self.account_id}: {self.role}"
 
 
+class Group(models.Model):
+    """Accounts of this schema under one name, to whom something is granted together."""
+
+    name = models.CharField(max_length=60)
+    description = models.CharField(max_length=200, blank=True)
+    members = models.ManyToManyField(
+        Account, through="GroupMember", through_fields=("group", "account"), related_name="groups"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Upper("name"), name="group_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(models.Model):
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["account__username"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "account"], name="group_member_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} in {self.group_id}"
+
+
 class ApiToken(AbstractAuthToken):
     """A bearer token of one account. Only its digest is stored."""
 

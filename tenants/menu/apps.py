@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class MenuConfig(AppConfig):
@@ -11,9 +12,20 @@ class MenuConfig(AppConfig):
         from tenants.registry.provisioning import on_tenant_provisioned
 
         from . import sidebar
+        from .pages import FormalPage, Host, register_page
         from .services import initialize_menu
 
         on_tenant_provisioned(initialize_menu)
+        register_page(
+            FormalPage(
+                route="groups:group-list",
+                label=_("Groups"),
+                icon="users-group",
+                host=Host.TENANT,
+                permission="accounts.group.read_all",
+                position=70,
+            )
+        )
         set_menu_source(sidebar.sidebar)
         set_account_menu_source(sidebar.account_menu)
         set_brand_source(sidebar.brand)

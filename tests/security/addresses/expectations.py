@@ -34,6 +34,7 @@ FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
 FOREIGN_LINK = Expectation(frozenset({404}), needs_login=False)
 LINK = Expectation(frozenset({400}), needs_login=False)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
+MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
 GOVERNED_API = Expectation(frozenset({403}))
 
@@ -55,6 +56,9 @@ TENANT_HOST: dict[str, Expectation] = {
     "api/v1/executions/<uuid:execution_id>/reject": FOREIGN_AFTER_BODY,
     "api/v1/executions/<uuid:execution_id>/retry": FOREIGN,
     "api/v1/files": OWN,
+    "api/v1/groups": OWN,
+    "api/v1/groups/<int:group_id>": FOREIGN,
+    "api/v1/groups/<int:group_id>/members/<str:username>": FOREIGN,
     "api/v1/me": OWN,
     "api/v1/schema/": OPEN,
     "api/v1/skills": OWN,
@@ -83,6 +87,11 @@ TENANT_HOST: dict[str, Expectation] = {
     "executions/artifacts/<uuid:artifact_id>/pdf/": FOREIGN,
     "executions/artifacts/<uuid:artifact_id>/preview/": FOREIGN,
     "executions/retention/": OWN,
+    "groups/": MANAGED,
+    "groups/<int:group_id>/": FOREIGN,
+    "groups/<int:group_id>/delete/": FOREIGN,
+    "groups/<int:group_id>/members/": FOREIGN,
+    "groups/<int:group_id>/members/<int:account_id>/remove/": FOREIGN,
     "healthz": OPEN,
     "login/": HOME,
     "logout/": OPEN,

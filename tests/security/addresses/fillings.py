@@ -26,6 +26,8 @@ class Ids:
     document: str
     input_document: str
     signed_link: str
+    group: str
+    member: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -46,15 +48,20 @@ NOBODYS = Ids(
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
+    group="99999901",
+    member="99999902",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
     "execution_id": "execution",
     "file_id": "file",
+    "group_id": "group",
+    "account_id": "member",
     "key": "link_key",
     "signed": "signed_link",
     "token": "link_token",
+    ("api/v1/groups/<int:group_id>/members/<str:username>", "username"): "member",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
@@ -130,6 +137,14 @@ def tenant(_ids: Ids) -> dict[str, Any]:
     return {"name": "initech", "title": "Initech", "owner": {"username": "owner"}}
 
 
+def group(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Night shift", "description": "Works at night."}
+
+
+def member(ids: Ids) -> dict[str, Any]:
+    return {"account": ids.member}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
@@ -142,6 +157,7 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/reject": reason,
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
+    "api/v1/groups": group,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
@@ -152,6 +168,11 @@ BODIES: dict[str, Body] = {
     "executions/<uuid:execution_id>/retry/": nothing,
     "executions/artifacts/<uuid:artifact_id>/link/": nothing,
     "executions/retention/": retention,
+    "groups/": group,
+    "groups/<int:group_id>/": group,
+    "groups/<int:group_id>/delete/": nothing,
+    "groups/<int:group_id>/members/": member,
+    "groups/<int:group_id>/members/<int:account_id>/remove/": nothing,
     "healthz": nothing,
     "login/": credentials,
     "logout/": nothing,

@@ -18,6 +18,7 @@ from skills.executions.links import make_link
 from skills.executions.models import Execution
 from skills.executions.recording import record_result
 from tenants.accounts.actors import actor_for_account
+from tenants.accounts.groups.services import add_member, create_group
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
@@ -31,7 +32,7 @@ KNOWN = (
     *("display", "username", "menu"),
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
-    *("artifact", "artifactrow", "error", "refusal"),
+    *("artifact", "artifactrow", "error", "refusal", "group", "groupdescription"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -93,6 +94,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
         files = {one.media_type: one for one in execution.artifacts.all()}
         link = make_link(actor=actor, artifact=files["text/csv"], host=f"{tenant.name}.localhost")
+        group = create_group(actor=owner, name=word("group"), description=word("groupdescription"))
+        add_member(actor=owner, group=group, account=newcomer)
         ids = Ids(
             tenant=tenant.name,
             skill=skill.name,
@@ -107,6 +110,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             signed_link=link.signed,
             link_key=key,
             link_token=token,
+            group=str(group.pk),
+            member=str(newcomer.pk),
         )
     return World(tenant, mark, person, ids)
 
