@@ -10,6 +10,7 @@ from execfabric.core.actor import Actor, current_schema
 from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
+from tenants.accounts.groups.selectors import group_ids_of
 
 from .models import Right, Skill, SkillGrant, SkillVersion
 
@@ -40,7 +41,7 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     known after its first run.
     """
     found = statements.send(
-        _SKILL_WITH_GRANTS, [sorted(actor.roles), actor.user_id or -1, storable(name)]
+        _SKILL_WITH_GRANTS, [sorted(actor.roles), *[actor.user_id or -1] * 2, storable(name)]
     )
     if not found:
         return None
@@ -60,7 +61,13 @@ _SKILL_WITH_GRANTS = f"""
         ARRAY(
             SELECT DISTINCT granted."right" FROM catalogue_skillgrant granted
             WHERE granted.skill_id = skill.id
-                AND (granted.role = ANY(%s) OR granted.account_id = %s::bigint)
+                AND (
+                    granted.role = ANY(%s) OR granted.account_id = %s::bigint
+                    OR granted.group_id IN (
+                        SELECT member.group_id FROM accounts_groupmember member
+                        WHERE member.account_id = %s::bigint
+                    )
+                )
         )
     FROM catalogue_skill skill WHERE name = %s AND is_enabled AND version_id IS NOT NULL
 """  # noqa: S608 - names of our own columns
@@ -113,4 +120,13 @@ def version_of(skill: Skill, number: int | None) -> SkillVersion | None:
 
 
 def _grants_of(actor: Actor) -> QuerySet[SkillGrant]:
-    return SkillGrant.objects.filter(Q(role__in=actor.roles) | Q(account_id=actor.user_id or -1))
+    return SkillGrant.objects.filter(held_by(actor))
+
+
+def held_by(actor: Actor) -> Q:
+    """Return which grants are actor's: by a role, by a group, or by name."""
+    return (
+        Q(role__in=actor.roles)
+        | Q(account_id=actor.user_id or -1)
+        | Q(group__in=group_ids_of(actor.user_id))
+    )

@@ -47,6 +47,12 @@ class StaleLease(Conflict):
     code = "stale_lease"
 
 
+class SkillDisabled(Postponed):
+    """The skill of a queued execution is disabled; whoever claims it is to refuse it."""
+
+    code = "skill_disabled"
+
+
 class TenantClosed(Conflict):
     """The tenant takes no work now; its executions stay queued."""
 
@@ -65,8 +71,8 @@ def claim_execution(
     """Take a queued execution for this worker; return it with its version.
 
     limits_are_kept: whether the caller has seen to the concurrency limits. Raises Postponed where
-    there are limits and nobody has, InvalidTransition when the execution is not queued,
-    TenantClosed when its tenant is suspended or closed.
+    there are limits and nobody has, SkillDisabled, InvalidTransition when the execution is not
+    queued, TenantClosed when its tenant is suspended or closed.
     """
     now = timezone.now()
     changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
@@ -97,6 +103,7 @@ _CLAIM = f"""
         AND version.id = execution.version_id AND skill.id = execution.skill_id
         AND tenant.schema_name = %s AND tenant.status = ANY(%s)
         AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
+        AND skill.is_enabled
     RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
         skill.name, left(skill.name || ' ' || execution.id, 200) AS label
 """  # noqa: S608 - names of our own columns
@@ -105,7 +112,11 @@ _CLAIM = f"""
 def _why_not_claimed(execution_id: UUID) -> Conflict | Postponed:
     if not limits.tenant_is_open():
         return TenantClosed("This tenant takes no work now. The execution stays queued.")
-    if Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists():
+    queued = Execution.objects.filter(pk=execution_id, status=Status.QUEUED)
+    if (skill := Skill.objects.filter(pk__in=queued.values("skill_id")).first()) is not None:
+        if not skill.is_enabled:
+            why = f": {skill.disabled_reason}" if skill.disabled_reason else "."
+            return SkillDisabled(f"the skill was disabled before this started{why}")
         return Postponed("The concurrency limits have to be looked at first.")
     return InvalidTransition("This execution is not queued any more; another worker has it.")
 
@@ -120,6 +131,24 @@ def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
         if limits.hold_if_reached(execution_id):
             return None
         return claim_execution(actor=actor, execution_id=execution_id, limits_are_kept=True)
+
+
+@action(
+    "executions.execution.refuse",
+    title="Refuse to start an execution",
+    roles=SYSTEM,
+    target="execution",
+)
+def refuse_execution(
+    *, actor: Actor, execution: Execution, reason: str, refused_at: datetime
+) -> Execution:
+    """End a queued execution that may not start any more. Raises InvalidTransition."""
+    return move_execution(
+        execution,
+        to=Status.CANCELLED,
+        summary=f"Not started: {reason}"[:500],
+        finished_at=refused_at,
+    )
 
 
 def renew_lease(execution: Execution) -> bool:

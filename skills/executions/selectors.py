@@ -13,7 +13,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
 from skills.catalogue.models import Right, Skill, SkillGrant
-from skills.catalogue.selectors import known_version
+from skills.catalogue.selectors import held_by, known_version
 from tenants.accounts.models import Account
 
 from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
@@ -37,9 +37,7 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     if not can(actor, "executions.execution.read"):
         return executions.none()
     own = Q(requested_by_id=actor.user_id or -1)
-    approvable = SkillGrant.objects.filter(
-        Q(role__in=actor.roles) | Q(account_id=actor.user_id or -1), right=Right.APPROVE
-    )
+    approvable = SkillGrant.objects.filter(held_by(actor), right=Right.APPROVE)
     waiting = Q(status=Status.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
     decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
     return executions.filter(own | waiting | decided)
