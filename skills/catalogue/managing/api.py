@@ -90,7 +90,7 @@ class ChangesView(_HistoryView):
         operation_id="skills_changes",
         tags=TAGS,
         parameters=[
-            OpenApiParameter("old", int, required=True, description="Number of a version."),
+            OpenApiParameter("old", int, description="Default: the version before new."),
             OpenApiParameter("new", int, description="Default: the version in use."),
         ],
         responses={200: DifferenceOut, **error_responses(400, 401, 404)},
@@ -98,11 +98,11 @@ class ChangesView(_HistoryView):
     def get(self, request: ApiRequest, name: str) -> Response:
         """Return what differs between two versions: description, inputs, packages, files."""
         skill = self.skill(name)
-        old, new = self.number("old"), self.number("new")
-        new = new or (skill.version.number if skill.version else None)
-        if old is None or new is None:
-            raise serializers.ValidationError({"old": "Name the two versions to compare."})
-        first, second = self.version(skill, old), self.version(skill, new)
+        new = self.number("new") or (skill.version.number if skill.version else 0)
+        second = self.version(skill, new)
+        old = self.number("old")
+        before = selectors.versions_of(skill).filter(number__lt=new)
+        first = self.version(skill, old) if old is not None else before.first() or second
         change = selectors.difference(request.actor, first, second, skill)
         return Response(DifferenceOut(change).data)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.db import DatabaseError, transaction
 
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import delete_file
+from executors.script.removal import remove_tree
 from skills.catalogue.managing import services
 from skills.catalogue.models import SkillBinding, SkillGrant
 from skills.catalogue.selectors import skills_visible_to
@@ -33,6 +36,13 @@ def olivia(person):
 @pytest.fixture
 def skill():
     return two_versions()
+
+
+def lose_code_of(version) -> None:
+    """Storage and workspace are shared by tests: the code must be no other test's."""
+    script = version.script_version
+    delete_file(script.stored_as)
+    remove_tree(bundle_folder(script.digest))
 
 
 def test_another_version_comes_into_use_and_it_is_written_down(skill, olivia):
@@ -148,14 +158,14 @@ def test_a_version_of_another_skill_is_refused(skill, olivia):
 
 
 def test_a_version_whose_code_is_gone_does_not_come_into_use(skill, olivia):
-    first = version(skill, 1).script_version
-    delete_file(first.stored_as)
-    bundle_folder(first.digest).rename(bundle_folder(first.digest).with_name("gone"))
+    make_skill("greet", f"{HEY}\n# {uuid4()}\n")
+    make_skill("greet", HEY)
+    lose_code_of(version(skill, 3))
 
     with pytest.raises(NotVerified, match="not stored as"):
         services.roll_back(actor=olivia, skill=skill, reason=WHY)
 
-    assert in_use(skill) == 2
+    assert in_use(skill) == 4
     assert not SkillBinding.objects.filter(reason=WHY).exists()
 
 
@@ -188,10 +198,9 @@ def test_a_disabled_skill_is_gone_for_users_and_back_when_enabled(skill, olivia,
 
 
 def test_a_skill_whose_code_is_gone_cannot_be_enabled(skill, olivia):
+    make_skill("greet", f"{HEY}\n# {uuid4()}\n")
     services.disable_skill(actor=olivia, skill=skill, reason=WHY)
-    script = version(skill, 2).script_version
-    delete_file(script.stored_as)
-    bundle_folder(script.digest).rename(bundle_folder(script.digest).with_name("gone"))
+    lose_code_of(version(skill, 3))
 
     with pytest.raises(NotVerified):
         services.enable_skill(actor=olivia, skill=skill, reason=WHY)
