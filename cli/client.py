@@ -72,7 +72,7 @@ class Client:
             return self._get(f"skills/{_reference(name)}", params)
 
     def versions(self, name: str, *, limit: int) -> Json:
-        """Return the newest versions as ``results``; ``next_before`` says whether there are more."""
+        """Return the newest versions as ``results``; ``next_before`` where there are more."""
         with _managed(name) as path:
             return self._get(f"{path}/versions", {"limit": limit})
 

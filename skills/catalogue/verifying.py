@@ -115,7 +115,7 @@ def _holders(skill: Skill, *rights: Right) -> Iterator[tuple[Actor, str]]:
         holders = (
             accounts.filter(memberships__group=grant.group)
             if grant.group
-            else accounts.filter(pk=grant.account_id)
+            else accounts.filter(pk=grant.account_id or -1)
         )
         for account in holders.distinct().order_by("pk"):
             actor = actor_for_account(account, door=Door.WORKER)

@@ -31,6 +31,8 @@ LONGEST_LIST = 100
 class _HistoryView(ApiView):
     """About the versions of one skill: for developers and those who manage skills."""
 
+    request: ApiRequest
+
     def skill(self, name: str) -> Skill:
         skill: Skill = self.find(selectors.skills_with_history(self.request.actor), name=name)
         return skill

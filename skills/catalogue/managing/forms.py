@@ -38,7 +38,7 @@ class LinesField(forms.CharField):
 
     widget = forms.Textarea(attrs={"rows": 3})
 
-    def to_python(self, value: Any) -> list[str]:
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]  # a list, not a text
         return [
             line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()
         ]

@@ -214,7 +214,7 @@ class SkillEdit(ManagedView):
         """Show what was typed on top of the version that is in use by now, to be sent once more."""
         skill, version = self._bound(name)
         data = posted.copy()
-        earlier, data["expected"] = data["expected"], str(version.number)
+        earlier, data["expected"] = str(data["expected"]), str(version.number)
         form = EditForm(version, data)
         form.add_error(None, error.message)
         return self._page(skill, form, status=error.status, earlier=earlier)

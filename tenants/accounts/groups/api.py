@@ -117,6 +117,8 @@ class MemberView(_GroupView):
     def delete(self, request: ApiRequest, group_id: int, username: str) -> Response:
         """Take an account out of a group."""
         group = self.group(request, group_id)
-        account = self.find(Account.objects.filter(memberships__group=group), username__iexact=username)
+        account = self.find(
+            Account.objects.filter(memberships__group=group), username__iexact=username
+        )
         changed = services.remove_member(actor=request.actor, group=group, account=account)
         return Response(GroupOut(changed).data)
