@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, executions, managing, run, skills
+from cli.commands import account, batches, executions, managing, run, skills
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -86,6 +86,7 @@ app.command("disable")(managing.disable)
 app.command("grants")(managing.list_grants)
 app.command("grant")(managing.grant)
 app.command("revoke")(managing.revoke)
+app.add_typer(batches.app, name="batch")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -99,6 +99,7 @@ class Difference:
     """The versions of Python, where they differ; empty for the platform's own."""
     packages: tuple[PackageChange, ...]
     code_differs: bool
+    """The files, or what a skill of another kind connects to."""
     files: tuple[FileChange, ...] | None
     """None where the code is not shown, or cannot be read."""
 
@@ -128,7 +129,8 @@ class Difference:
 def compare(old: SkillVersion, new: SkillVersion, *, with_files: bool = False) -> Difference:
     """Return what differs from old to new. with_files: whether the reader may see the code."""
     before, after = old.script_version, new.script_version
-    code_differs = (before and before.digest) != (after and after.digest)
+    digests = (before and before.digest) != (after and after.digest)
+    code_differs = digests or (old.kind, old.resource) != (new.kind, new.resource)
     return Difference(
         old=old,
         new=new,

@@ -12,7 +12,8 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
-from executors.manifest.model import SLUG, SLUG_LENGTH
+from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
+from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
@@ -34,6 +35,7 @@ from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
 README = "README.md"
+SCRIPT = "script"
 DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.SEE: frozenset({Role.VIEWER}),
     Right.RUN: RUNNERS,
@@ -192,6 +194,37 @@ def require_verified(skill: Skill, version: SkillVersion) -> Report:
     return report
 
 
+@action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
+def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = "") -> SkillVersion:
+    """Register a skill whose asset is no script, bind and authorise it.
+
+    The executor of its kind checks the resource. The same description again changes nothing;
+    another one becomes the next version and is bound at once. Raises InvalidInput.
+    """
+    kind = manifest.skill.kind
+    if kind == SCRIPT:
+        raise InvalidInput("A script is onboarded with its folder: manage.py onboard_script.")
+    try:
+        EXECUTORS.get(kind).validate(dict(manifest.resource))
+    except ExecutorError as error:
+        raise InvalidInput(str(error)) from error
+    require_maintainer(manifest.skill.name, Maintainer.TENANT)
+    skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
+    skill = locked_skill(skill)
+    words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
+    current = skill.version
+    if current and all(getattr(current, name) == value for name, value in words.items()):
+        return current
+    version = SkillVersion.objects.create(
+        skill=skill, number=next_number(skill.versions), author=actor.username, **words
+    )
+    if not skill.is_pinned:
+        put_in_use(skill, version, actor=actor, verify=False)
+    if is_new:
+        authorise(skill)
+    return version
+
+
 def authorise(skill: Skill) -> None:
     """Grant the baseline roles their default rights on a new skill."""
     SkillGrant.objects.bulk_create(
@@ -250,32 +283,39 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
 def _register_skill(
     skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str, actor: Actor
 ) -> SkillVersion:
-    described = manifest.skill
     return SkillVersion.objects.create(
         skill=skill,
         number=next_number(skill.versions),
         author=actor.username,
-        kind="script",
+        kind=SCRIPT,
         script_version=script_version,
-        title=described.title or skill.name,
-        description=described.description,
-        readme=readme,
-        input_schema=manifest.input_schema(),
-        output_schema=manifest.output_schema(),
-        risk=described.risk,
-        confirm=described.confirm or described.risk == Risk.HIGH.value,
-        approval=described.approval,
-        ai_callable=described.ai_callable,
-        manual=described.manual,
-        network=described.network,
-        network_hosts=list(described.network_hosts),
-        timeout_s=described.timeout_s,
-        memory_bytes=described.memory_mb * MEBIBYTE,
-        queue=described.queue,
-        concurrency=described.concurrency,
-        tags=list(described.tags),
-        examples=list(described.examples),
+        **_words_of(skill, manifest, readme),
     )
+
+
+def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) -> dict[str, Any]:
+    """Return what a version takes from its manifest, whatever its kind."""
+    described = manifest.skill
+    return {
+        "title": described.title or skill.name,
+        "description": described.description,
+        "readme": readme,
+        "input_schema": manifest.input_schema(),
+        "output_schema": manifest.output_schema(),
+        "risk": described.risk,
+        "confirm": described.confirm or described.risk == Risk.HIGH.value,
+        "approval": described.approval,
+        "ai_callable": described.ai_callable,
+        "manual": described.manual,
+        "network": described.network,
+        "network_hosts": list(described.network_hosts),
+        "timeout_s": described.timeout_s,
+        "memory_bytes": described.memory_mb * MEBIBYTE,
+        "queue": described.queue,
+        "concurrency": described.concurrency,
+        "tags": list(described.tags),
+        "examples": list(described.examples),
+    }
 
 
 def next_number(versions: Manager[Any]) -> int:

@@ -66,9 +66,11 @@ def verify_binding(skill: Skill, version: SkillVersion) -> Report:
 def _executable(version: SkillVersion) -> Check:
     """The kind is served here, and the code and packages are in storage as they were registered."""
     try:
-        EXECUTORS.get(version.kind)
+        executor = EXECUTORS.get(version.kind)
         script = version.script_version
-        if script is not None:
+        if script is None:
+            executor.validate(dict(version.resource))
+        else:
             folder = sync_bundle(script.digest, script.stored_as)
             if not (folder / script.entry).is_file():
                 return Check("executable", False, "Its entry file is missing.")
