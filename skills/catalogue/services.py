@@ -121,9 +121,9 @@ def register_script(
     if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH:
         rule = f"Use a-z, 0-9 and single hyphens between them, at most {SLUG_LENGTH} characters."
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
-    require_maintainer(name, maintainer)
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
+    require_maintainer(name, maintainer)
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
     existing = script_version.skill_versions.first()
     if existing is not None:
@@ -208,9 +208,9 @@ def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = ""
         EXECUTORS.get(kind).validate(dict(manifest.resource))
     except ExecutorError as error:
         raise InvalidInput(str(error)) from error
-    require_maintainer(manifest.skill.name, Maintainer.TENANT)
     skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
     skill = locked_skill(skill)
+    require_maintainer(skill.name, Maintainer.TENANT)
     words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
     current = skill.version
     if current and all(getattr(current, name) == value for name, value in words.items()):

@@ -87,6 +87,14 @@ def test_the_history_says_who_when_and_what_and_compares_any_two(skill, olivia):
     assert 'f"Hello, {name}!"' in source
 
 
+def test_the_history_costs_the_same_however_long_it_is(olivia, django_assert_max_num_queries):
+    for number in range(5):
+        make_skill("greet", f"{GREET}\n# {number}\n")
+
+    with django_assert_max_num_queries(16):
+        olivia.get("/skills/greet/versions/")
+
+
 @pytest.mark.parametrize(
     "address",
     [
