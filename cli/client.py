@@ -108,6 +108,14 @@ class Client:
         with _execution(reference) as path:
             return self._get(path, params, wait_s, patience_s)
 
+    def inbox(self) -> Json:
+        """Return ``count`` and ``results``: what waits for this account."""
+        found = self._get("inbox")
+        rows = found.get("results")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise failures.not_understood(self.base_url)
+        return found
+
     def confirm(self, reference: str) -> Json:
         with _execution(reference) as path:
             return self._post(f"{path}/confirm")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, batches, executions, managing, run, skills
+from cli.commands import account, batches, executions, inbox, managing, run, skills
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -70,6 +70,7 @@ app.command("list")(skills.list_skills)
 app.command("show")(skills.show_skill)
 app.command("run")(run.run)
 app.command("executions")(executions.list_executions)
+app.command("inbox")(inbox.inbox)
 app.command("status")(executions.show_status)
 app.command("logs")(executions.logs)
 app.command("download")(executions.download)

@@ -146,8 +146,12 @@ def approve(context: typer.Context, execution_id: ExecutionId) -> None:
     session = session_of(context)
     execution = session.client().approve(execution_id)
     reference = clean_line(execution_id)
-    session.screen.show(Text(f"Approved. Execution {reference} will run."))
-    session.screen.hint(reports.next_commands(session, reference, "follow"))
+    if execution.get("status") == "awaiting_approval":
+        session.screen.show(Text(f"Approved. Execution {reference} waits for others, too."))
+        session.screen.hint(reports.next_commands(session, reference, "status"))
+    else:
+        session.screen.show(Text(f"Approved. Execution {reference} will run."))
+        session.screen.hint(reports.next_commands(session, reference, "follow"))
     session.screen.json(execution)
 
 

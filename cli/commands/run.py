@@ -53,6 +53,9 @@ def run(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="Version of the skill.")
     ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why you need it; who must approve it reads this.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm without being asked.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     download: Annotated[
@@ -81,7 +84,9 @@ def run(
     input_schema = input_schema if isinstance(input_schema, dict) else {}
     base = inputs.read_inputs_file(inputs_file) if inputs_file else {}
     values = inputs.collect_inputs(input_schema, words or [], base)
-    execution = _start(session, client, skill, version, values, idempotency_key)
+    extra: Json = {"version": version} if version is not None else {}
+    extra |= {"reason": reason} if reason else {}
+    execution = _start(session, client, skill, values, extra, idempotency_key)
     _say_started(session, execution, input_schema, values)
     wishes = Wishes(yes, not no_wait, download, overwrite, timeout)
     try:
@@ -106,14 +111,12 @@ def _start(
     session: Session,
     client: Client,
     skill: str,
-    version: int | None,
     values: Json,
+    extra: Json,
     idempotency_key: str | None,
 ) -> Json:
     sent = inputs.upload_files(values, client.upload)
-    body: Json = {"skill": skill, "inputs": sent}
-    if version is not None:
-        body["version"] = version
+    body: Json = {"skill": skill, "inputs": sent, **extra}
     key = idempotency_key or str(uuid.uuid4())
     try:
         return client.start(body, idempotency_key=key)

@@ -152,6 +152,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},  # One scan late is enough.
     },
+    "remind-approvers": {
+        "task": "executions.remind_all_tenants",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",
         "schedule": 300.0,

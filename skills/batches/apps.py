@@ -10,11 +10,14 @@ class BatchesConfig(AppConfig):
     def ready(self) -> None:
         from execfabric.core.actor import Door
         from skills.catalogue.skill_links import SkillLink, offer_link
+        from skills.executions.approvals.inbox import add_source
         from skills.executions.hooks import Owner, own_door
         from tenants.menu.pages import FormalPage, Host, register_page
 
         from . import lifecycle, origins
+        from .waiting_batches import BATCHES
 
+        add_source(BATCHES)
         own_door(
             Door.BATCH,
             Owner(

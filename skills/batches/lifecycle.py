@@ -16,11 +16,13 @@ from django.utils import timezone
 from execfabric.core import audit, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door, current_schema
-from execfabric.core.errors import Conflict
+from execfabric.core.errors import Conflict, NotPermitted
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import move
 from skills.executions import policy
+from skills.executions.approvals.lifecycle import let_all_run
+from skills.executions.approvals.rules import rules_in_force
 from skills.executions.files import hold_files
 from skills.executions.inputs import digest_of, input_file_ids
 from skills.executions.lifecycle import CONFIRM_WITHIN
@@ -62,13 +64,12 @@ def go_on(batch_id: UUID) -> None:
         running = batch.status == BatchStatus.RUNNING
         idle = not batch.sent_rows
         if running and (dispatch.wants_more(batch) or (idle and batch.waiting_rows)):
-            requester = actor_for_account(batch.requested_by, door=Door.BATCH)
-            if can(requester, "executions.execution.request", batch.skill):
+            if not (why := _why_held(batch)):
                 batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
                 while batch.waiting_rows and not batch.sent_rows:  # Their files have expired.
                     batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
             else:
-                hold_batch(actor=system, batch=batch, reason=NOT_ANY_MORE)
+                hold_batch(actor=system, batch=batch, reason=why)
         # Where the files of all rows left have expired, nothing was sent.
         if not batch.sent_rows and _has_ended(batch):
             finish_batch(actor=system, batch=batch, finished_at=timezone.now())
@@ -80,12 +81,9 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
 
     batch is locked. Raises NotPermitted unless those whom the skill demands let the batch go on.
     """
-    policy.check_cleared(
-        batch.version,
-        requested_by=batch.requested_by_id,
-        confirmed_by=batch.confirmed_by_id,
-        approved_by=batch.approved_by_id,
-    )
+    rules = rules_in_force()
+    decision = policy.decide(batch.version, rules)
+    _check_cleared(batch, decision)
     batch.window_rows = dispatch.next_window(batch, released_at)
     room = max(batch.window_rows - batch.sent_rows, 1)
     waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
@@ -93,8 +91,16 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     there = hold_files(set().union(*files.values())) if any(files.values()) else set()
     rows = [row for row in waiting if files[row.pk] <= there]
     lost = [row for row in waiting if not files[row.pk] <= there]
-    executions = [_execution_of(batch, row, released_at) for row in rows]
+    decided = {"mode": decision.mode, "policy_version": rules.version}
+    executions = [_execution_of(batch, row, released_at, **decided) for row in rows]
     Execution.objects.bulk_create(executions)
+    if decision.mode != policy.Mode.AUTO:
+        let_all_run(
+            executions,
+            confirmed_by=batch.confirmed_by_id,
+            approved_by=_approved_by(batch),
+            said_at=released_at,
+        )
     InputUse.objects.bulk_create(
         InputUse(execution=execution, file_id=one)
         for row, execution in zip(rows, executions, strict=True)
@@ -283,7 +289,32 @@ def _has_ended(batch: Batch) -> bool:
     return not batch.waiting_rows and batch.status in {BatchStatus.RUNNING, BatchStatus.PAUSED}
 
 
-def _execution_of(batch: Batch, row: BatchRow, at: datetime) -> Execution:
+def _check_cleared(batch: Batch, decision: policy.Decision) -> None:
+    policy.check_cleared(
+        decision,
+        requested_by=batch.requested_by_id,
+        confirmed_by=batch.confirmed_by_id,
+        approved_by=_approved_by(batch),
+    )
+
+
+def _why_held(batch: Batch) -> str:
+    """Return why no more rows may be handed over, or an empty string."""
+    requester = actor_for_account(batch.requested_by, door=Door.BATCH)
+    if not can(requester, "executions.execution.request", batch.skill):
+        return NOT_ANY_MORE
+    try:
+        _check_cleared(batch, policy.decide(batch.version, rules_in_force()))
+    except NotPermitted as refusal:
+        return refusal.message
+    return ""
+
+
+def _approved_by(batch: Batch) -> set[int]:
+    return set() if batch.approved_by_id is None else {batch.approved_by_id}
+
+
+def _execution_of(batch: Batch, row: BatchRow, at: datetime, **decided: str) -> Execution:
     return Execution(
         skill=batch.skill,
         version=batch.version,
@@ -296,6 +327,7 @@ def _execution_of(batch: Batch, row: BatchRow, at: datetime) -> Execution:
         confirmed_by_id=batch.confirmed_by_id,
         approved_by_id=batch.approved_by_id,
         retry_of_id=row.execution_id,
+        **decided,
         created_at=at,
         sent_at=at,
     )

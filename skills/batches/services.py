@@ -11,12 +11,13 @@ from django.utils import timezone
 from execfabric.core import audit, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.states import advance_all
 from skills.catalogue.models import Skill, SkillVersion
 from skills.executions import policy
+from skills.executions.approvals.rules import rules_in_force
 from skills.executions.contents import open_content
 from skills.executions.lifecycle import CANCEL, CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
@@ -133,7 +134,9 @@ def confirm_batch(*, actor: Actor, batch: Batch) -> Batch:
         "This batch does not wait for a confirmation.",
     )
     _check_fresh(fresh)
-    to = NEXT[policy.status_after_confirmation(fresh.version)]
+    decision = policy.decide(fresh.version, rules_in_force())
+    decision.require_allowed()
+    to = NEXT[decision.status_after_confirmation]
     return _moved_on(fresh, to=to, confirmed_by_id=actor.user_id)
 
 
@@ -230,7 +233,14 @@ def _submitted(actor: Actor, batch: Batch, **fields: Any) -> Batch:
     """Move a locked batch to where the policy wants it: to a person, or to the workers."""
     _check_version(batch)
     policy.check_door(batch.version, actor.door)
-    to = NEXT[policy.first_status(batch.version)]
+    decision = policy.decide(batch.version, rules_in_force())
+    decision.require_allowed()
+    if decision.demand.approvals > 1:
+        raise NotPermitted(
+            f"Here this skill needs {decision.demand.approvals} approvals, which a batch cannot "
+            "collect. Run it one by one."
+        )
+    to = NEXT[decision.first_status]
     return _moved_on(batch, to=to, asked_at=timezone.now(), **fields)
 
 

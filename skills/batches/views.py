@@ -25,6 +25,7 @@ from execfabric.web.views import ConsoleView
 from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.selectors import skills_visible_to
 from skills.executions import policy
+from skills.executions.approvals.rules import rules_in_force
 from skills.executions.forms import RejectForm
 from skills.executions.services import upload_file
 
@@ -180,13 +181,14 @@ class BatchPage(ConsoleView):
             forms = {"columns_form": ColumnsForm(batch), "same": same_form(batch), **forms}
         wrong = rows_of(batch).filter(status=RowStatus.INVALID)[:ERRORS_SHOWN]
         used = set(batch.mapping.values())
+        demand = policy.decide(batch.version, rules_in_force()).demand
         return self.render(
             status=status,
             acts=acts,
             wrong=shown_rows(batch, wrong) if batch.invalid_rows else [],
             unused=[column for column in batch.columns if column not in used],
-            confirms=policy.needs_confirmation(batch.version),
-            approves=policy.needs_approval(batch.version),
+            confirms=demand.confirm,
+            approves=bool(demand.approvals),
             is_own=batch.requested_by_id == self.request.actor.user_id,
             may_audit=can(self.request.actor, "core.audit.read"),
             has_rows_file=batch.kind == BatchKind.ROWS,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pgtrigger
@@ -7,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from execfabric.core.actor import Actor
+from execfabric.core.audit import SECRET_WORDS
 from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
 from executors.script.environment.lock import Lock, Package
@@ -215,6 +217,30 @@ class SkillVersion(models.Model):
     def file_inputs(self) -> frozenset[str]:
         """Names of the inputs whose value is a file, or a list of files."""
         return frozenset(name for name, field in self.input_fields.items() if is_file(field))
+
+    @functools.cached_property
+    def secret_inputs(self) -> frozenset[str]:
+        """Names of the inputs that hold a secret, whole or somewhere inside."""
+        return frozenset(
+            name
+            for name, field in self.input_fields.items()
+            if holds_secret(field) or _is_named_secret(name, field)
+        )
+
+
+def _is_named_secret(name: str, field: Any) -> bool:
+    """Return whether a text is called what secrets are called, as the audit trail sees it."""
+    is_text = isinstance(field, dict) and field.get("type") == "string" and not is_file(field)
+    return is_text and any(word in name.lower() for word in SECRET_WORDS)
+
+
+def holds_secret(field: Any) -> bool:
+    """Return whether a JSON Schema, or anything in it, stands for a secret."""
+    if isinstance(field, dict):
+        if field.get("format") == "password" or field.get("writeOnly") is True:
+            return True
+        return any(holds_secret(part) for part in field.values())
+    return isinstance(field, list) and any(holds_secret(part) for part in field)
 
 
 def is_file(field: dict[str, Any]) -> bool:

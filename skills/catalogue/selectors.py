@@ -11,6 +11,7 @@ from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
 from tenants.accounts.groups.selectors import group_ids_of
+from tenants.accounts.models import Account, GroupMember, RoleAssignment
 
 from .models import Right, Skill, SkillGrant, SkillVersion
 
@@ -93,6 +94,37 @@ def has_right(actor: Actor, skill: Skill, right: Right) -> bool:
     if known_of == actor:
         return right in rights
     return _grants_of(actor).filter(skill=skill, right=right).exists()
+
+
+def holds_somewhere(actor: Actor, right: Right) -> bool:
+    """Return whether a grant gives actor the right on any skill."""
+    return _grants_of(actor).filter(right=right).exists()
+
+
+def skills_granted(
+    right: Right, actor: Actor, *, lent_by: QuerySet[Account]
+) -> QuerySet[SkillGrant]:
+    """Return the grants of right that actor holds, or that one of lent_by does.
+
+    For a subquery on ``skill_id``. See also ``holders_of``, which asks the other way round.
+    """
+    roles = RoleAssignment.objects.filter(account__in=lent_by).values("role")
+    groups = GroupMember.objects.filter(account__in=lent_by).values("group_id")
+    lent = Q(account__in=lent_by) | Q(role__in=roles) | Q(group__in=groups)
+    return SkillGrant.objects.filter(held_by(actor) | lent, right=right)
+
+
+def holders_of(skill: Skill, right: Right) -> QuerySet[Account]:
+    """Return the active accounts to which a grant gives the right on skill, by username."""
+    grants = SkillGrant.objects.filter(skill=skill, right=right)
+    roles = grants.exclude(role="").values("role")
+    holders = RoleAssignment.objects.filter(role__in=roles).values("account_id")
+    groups = grants.filter(group__isnull=False).values("group_id")
+    members = GroupMember.objects.filter(group__in=groups).values("account_id")
+    named = grants.filter(account__isnull=False).values("account_id")
+    return Account.objects.filter(
+        Q(pk__in=holders) | Q(pk__in=members) | Q(pk__in=named), is_active=True
+    ).order_by("username")
 
 
 def search_skills(skills: QuerySet[Skill], *, text: str = "", tag: str = "") -> QuerySet[Skill]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 
+from .approvals.shown import said_by
 from .models import Execution
 from .states import Status
 
@@ -13,7 +14,7 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
     """Return what actor may do with execution now: confirm, approve, reject …"""
     wanted: list[tuple[str, bool]] = [
         ("confirm", execution.status == Status.AWAITING_CONFIRMATION),
-        ("approve", execution.status == Status.AWAITING_APPROVAL),
+        ("approve", _wants_approval_of(actor, execution)),
         ("reject", execution.awaits_a_person),
         ("cancel", not execution.is_final and execution.cancel_requested_at is None),
         ("retry", execution.is_final and execution.status != Status.SUCCEEDED),
@@ -24,3 +25,7 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
     if execution.is_final and can(actor, "executions.execution.request", execution.skill):
         acts.add("again")
     return frozenset(acts)
+
+
+def _wants_approval_of(actor: Actor, execution: Execution) -> bool:
+    return execution.status == Status.AWAITING_APPROVAL and not said_by(actor, execution)

@@ -105,6 +105,7 @@ class ExecutionListView(WaitingView):
             inputs=wanted["inputs"],
             version_number=wanted.get("version"),
             idempotency_key=request.headers.get("Idempotency-Key", ""),
+            reason=wanted["reason"],
         )
         execution.requested_by = request.user  # Known; asking again would cost a query.
         execution = self.settled(request, execution)
@@ -157,7 +158,7 @@ class ConfirmView(_ActView):
 class ApproveView(_ActView):
     service = staticmethod(services.approve_execution)
 
-    @_describe("approve", "Approve somebody else's execution that waits for it.")
+    @_describe("approve", "Approve somebody else's execution; it may need others, too.")
     def post(self, request: ApiRequest, execution_id: str) -> Response:
         return self.act(request, execution_id)
 

@@ -13,6 +13,7 @@ class ExecutionsConfig(AppConfig):
 
         # They declare the acts of workers and scans, which the trail names.
         from . import lifecycle, retention  # noqa: F401
+        from .approvals import inbox
         from .run_desk import ExecutionDesk
 
         set_run_desk(ExecutionDesk())
@@ -24,5 +25,27 @@ class ExecutionsConfig(AppConfig):
                 host=Host.TENANT,
                 permission="executions.execution.read",
                 position=20,
+            )
+        )
+        inbox.add_source(inbox.EXECUTIONS)
+        register_page(
+            FormalPage(
+                route="approvals:inbox",
+                label=_("Waiting for me"),
+                icon="inbox",
+                host=Host.TENANT,
+                permission="executions.execution.read",
+                position=15,
+                badge=inbox.badge_of,
+            )
+        )
+        register_page(
+            FormalPage(
+                route="approvals:rules",
+                label=_("Rules"),
+                icon="shield-check",
+                host=Host.TENANT,
+                permission="executions.rules.read",
+                position=75,
             )
         )

@@ -25,16 +25,20 @@ from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
 from . import hooks, limits
+from .approvals.lifecycle import clear_to_start
+from .approvals.rules import POLICY_IN_FORCE, rules_in_force
+from .approvals.standing import NotCleared
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, resend_forgotten
 from .news import NO_NEWS, UnstoredNews
+from .policy import LONGEST_WAIT_H, Mode
 from .states import EXECUTION_TRANSITIONS, WAITING, Status
 
 logger = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=30)
 RENEW_EVERY = LEASE / 6
-CONFIRM_WITHIN = timedelta(hours=24)
+CONFIRM_WITHIN = timedelta(hours=LONGEST_WAIT_H)
 HOST = socket.gethostname()[:100]
 LOG = "log"
 PROGRESS = "progress"
@@ -47,12 +51,6 @@ class StaleLease(Conflict):
     """Another worker holds this run, or it is over; what this one did is not recorded."""
 
     code = "stale_lease"
-
-
-class SkillDisabled(Postponed):
-    """The skill of a queued execution is disabled; whoever claims it is to refuse it."""
-
-    code = "skill_disabled"
 
 
 class TenantClosed(Conflict):
@@ -68,20 +66,27 @@ class TenantClosed(Conflict):
     in_one_statement=True,
 )
 def claim_execution(
-    *, actor: Actor, execution_id: UUID, limits_are_kept: bool = False
+    *,
+    actor: Actor,
+    execution_id: UUID,
+    limits_are_kept: bool = False,
+    cleared_under: str | None = None,
 ) -> Execution:
     """Take a queued execution for this worker; return it with its version.
 
-    limits_are_kept: whether the caller has seen to the concurrency limits. Raises Postponed where
-    there are limits and nobody has, SkillDisabled, InvalidTransition when the execution is not
-    queued, TenantClosed when its tenant is suspended or closed.
+    limits_are_kept: whether the caller has seen to the concurrency limits. cleared_under: the
+    policy version under which the caller has found that it may start; without one, only what was
+    asked for under the rules in force, and needs nobody's word, is taken. Raises Postponed where
+    somebody must see to one of the two first, InvalidTransition when the execution is not queued,
+    TenantClosed when its tenant is suspended or closed.
     """
     now = timezone.now()
     changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
     opened = [current_schema(), sorted(OPEN_STATUSES)]
+    cleared = [cleared_under, Mode.AUTO, cleared_under]
     rows = write_recorded(
         _CLAIM,
-        [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept],
+        [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept, *cleared],
         about=Execution(pk=execution_id),
         taken={"target_label": "label", "request_id": "request_id"},
     )
@@ -105,7 +110,8 @@ _CLAIM = f"""
         AND version.id = execution.version_id AND skill.id = execution.skill_id
         AND tenant.schema_name = %s AND tenant.status = ANY(%s)
         AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
-        AND skill.is_enabled
+        AND skill.is_enabled AND (%s::text IS NOT NULL OR execution.mode = %s)
+        AND coalesce(%s::text, execution.policy_version) = {POLICY_IN_FORCE}
     RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
         skill.name, left(skill.name || ' ' || execution.id, 200) AS label
 """  # noqa: S608 - names of our own columns
@@ -114,25 +120,44 @@ _CLAIM = f"""
 def _why_not_claimed(execution_id: UUID) -> Conflict | Postponed:
     if not limits.tenant_is_open():
         return TenantClosed("This tenant takes no work now. The execution stays queued.")
-    queued = Execution.objects.filter(pk=execution_id, status=Status.QUEUED)
-    if (skill := Skill.objects.filter(pk__in=queued.values("skill_id")).first()) is not None:
-        if not skill.is_enabled:
-            why = f": {skill.disabled_reason}" if skill.disabled_reason else "."
-            return SkillDisabled(f"the skill was disabled before this started{why}")
-        return Postponed("The concurrency limits have to be looked at first.")
+    if Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists():
+        return Postponed("Its limits, or what lets it run, have to be looked at first.")
     return InvalidTransition("This execution is not queued any more; another worker has it.")
 
 
 def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
-    """Claim an execution that concurrency limits apply to; None if it has to wait for another one.
+    """Claim an execution that limits apply to, or that may not start just so.
 
-    It is sent again when one of those that are in its way ends. Raises as claim_execution.
+    Returns None if it has to wait: for another run, whose end sends it again, or because the rules
+    changed at this moment. What may not start ends here, with the reason. Raises as claim_execution
+    does, and NotCleared.
     """
-    with transaction.atomic():
-        limits.lock()
-        if limits.hold_if_reached(execution_id):
-            return None
-        return claim_execution(actor=actor, execution_id=execution_id, limits_are_kept=True)
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            is_limited = limits.apply_to(execution_id)
+            if is_limited:
+                limits.lock()
+                if limits.hold_if_reached(execution_id):
+                    return None
+            version = clear_to_start(execution_id, now=now)
+            return claim_execution(
+                actor=actor,
+                execution_id=execution_id,
+                limits_are_kept=is_limited,
+                cleared_under=version,
+            )
+    except Postponed:
+        return None
+    except NotCleared as refusal:
+        refuse_execution(
+            actor=actor,
+            execution=Execution.objects.get(pk=execution_id),
+            to=refusal.ends_as,
+            reason=refusal.message,
+            refused_at=now,
+        )
+        raise
 
 
 @action(
@@ -142,14 +167,11 @@ def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
     target="execution",
 )
 def refuse_execution(
-    *, actor: Actor, execution: Execution, reason: str, refused_at: datetime
+    *, actor: Actor, execution: Execution, to: Status, reason: str, refused_at: datetime
 ) -> Execution:
-    """End a queued execution that may not start any more. Raises InvalidTransition."""
+    """End a queued execution that may not start. Raises InvalidTransition."""
     return move_execution(
-        execution,
-        to=Status.CANCELLED,
-        summary=f"Not started: {reason}"[:500],
-        finished_at=refused_at,
+        execution, to=to, summary=f"Not started: {reason}"[:500], finished_at=refused_at
     )
 
 
@@ -322,18 +344,20 @@ def scan_executions(now: datetime, *, takes_work: bool = True) -> None:
     """
     scanner = Actor.system("scan")
     for execution in Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now):
-        with _on_its_own(execution):
+        with on_its_own(execution):
             lose_execution(actor=scanner, execution=execution, found_at=now)
-    old = Execution.objects.filter(status__in=WAITING, created_at__lt=now - CONFIRM_WITHIN)
+    too_old = now - rules_in_force().expires_after
+    old = Execution.objects.filter(status__in=WAITING, created_at__lt=too_old)
     for execution in old:
-        with _on_its_own(execution):
+        with on_its_own(execution):
             expire_execution(actor=scanner, execution=execution, expired_at=now)
     if takes_work:
         resend_forgotten(now)
 
 
 @contextlib.contextmanager
-def _on_its_own(execution: Execution) -> Iterator[None]:
+def on_its_own(execution: Execution) -> Iterator[None]:
+    """What fails for one execution is logged, and keeps back no other in a scan."""
     try:
         yield
     except Conflict:

@@ -25,6 +25,13 @@ def tenant_is_open() -> bool:
     return Tenant.objects.filter(schema_name=current_schema(), status__in=OPEN_STATUSES).exists()
 
 
+def apply_to(execution_id: UUID) -> bool:
+    """Return whether there is any limit that an execution has to keep."""
+    of_tenant = Tenant.objects.filter(schema_name=current_schema(), concurrency__isnull=False)
+    execution = Execution.objects.filter(pk=execution_id, version__concurrency__isnull=False)
+    return of_tenant.exists() or execution.exists()
+
+
 def lock() -> None:
     """Wait until nobody else counts the runs of this tenant; held until the transaction ends."""
     statements.send(_LOCK, [])

@@ -13,6 +13,10 @@ from execfabric.core.ids import uuid7
 from skills.catalogue.models import Skill, SkillVersion
 from tenants.accounts.models import Account
 
+from .approvals.models import ApprovalRules as ApprovalRules
+from .approvals.models import Consent as Consent
+from .approvals.models import Delegation as Delegation
+from .approvals.models import RunGrant as RunGrant
 from .states import FINAL, WAITING, Status
 
 MARKS = re.compile("([\x0e\x0f])")
@@ -35,6 +39,15 @@ class Execution(models.Model):
     """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""
     inputs_digest = models.CharField(max_length=64)
     """sha256 of the inputs as canonical JSON, hexadecimal."""
+    reason = models.TextField(blank=True)
+    """Why it is asked for, in the requester's words; approvers read it."""
+    mode = models.CharField(max_length=10, blank=True)
+    """What the policy demanded when it was asked for (policy.Mode); only "auto" may start without
+    a grant."""
+    policy_version = models.CharField(max_length=40, blank=True)
+    """Under which rules that was decided."""
+    reminded_at = models.DateTimeField(null=True)
+    """When those who can let it go on were reminded; that happens once."""
     status = models.CharField(max_length=25, choices=Status)
     confirmed_by = models.ForeignKey(
         Account, on_delete=models.PROTECT, null=True, related_name="confirmed_executions"
@@ -121,7 +134,8 @@ class Execution(models.Model):
             pgtrigger.Protect(
                 name="request_immutable",
                 operation=pgtrigger.UpdateOf(
-                    "skill_id", "version_id", "requested_by_id", "inputs", "inputs_digest"
+                    *("skill_id", "version_id", "requested_by_id", "inputs", "inputs_digest"),
+                    *("reason", "mode", "policy_version"),
                 ),
             )
         ]

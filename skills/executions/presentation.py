@@ -30,6 +30,8 @@ MOST_DECIMALS = 4
 """Shown in a column; the JSON holds all of them."""
 FROM_SEPARATED = 10_000
 NAMING_WORDS = frozenset({"code", "id", "no", "nr", "number", "phone", "year", "zip"})
+HIDDEN = "••••"
+"""Stands for the value of a secret input, whoever looks."""
 LONGEST_RAW = 200_000
 """Characters of JSON shown on the page; a longer result is for download."""
 
@@ -120,13 +122,21 @@ def shown_inputs(version: SkillVersion, inputs: Mapping[str, Any]) -> list[Shown
     shown = []
     for name in names:
         title = title_of(name, version.input_fields.get(name))
-        if name in wanted:
+        if name in version.secret_inputs:
+            shown.append(ShownInput(title, value=HIDDEN))
+        elif name in wanted:
             files = [(found[one], kind_of(found[one])) for one in wanted[name] if one in found]
             shown.append(ShownInput(title, files=files))
         else:
             text = plain(inputs[name])
             shown.append(ShownInput(title, value=text, is_long=_is_long(text)))
     return shown
+
+
+def masked(version: SkillVersion, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return inputs with every secret hidden."""
+    secret = version.secret_inputs & inputs.keys()
+    return {**inputs, **dict.fromkeys(secret, HIDDEN)} if secret else inputs
 
 
 def log_lines(chunks: Sequence[LogChunk], left_out_chars: int) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.run_desk import Panel
 
 from . import policy, services
+from .approvals.rules import rules_in_force
 from .forms import run_form, send_inputs
 from .selectors import executions_visible_to
 
@@ -43,7 +44,12 @@ class ExecutionDesk:
         if inputs is None:
             return _panel(version, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
         try:
-            execution = services.request_execution(actor=request.actor, skill=skill, inputs=inputs)
+            execution = services.request_execution(
+                actor=request.actor,
+                skill=skill,
+                inputs=inputs,
+                reason=request.POST.get("reason", ""),
+            )
         except InvalidInput as error:
             form.add_field_errors(error.fields or {"": error.message})
             return _panel(version, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -57,9 +63,11 @@ def _bound(skill: Skill) -> SkillVersion:
 
 
 def _panel(version: SkillVersion, form: SchemaForm, status: int = 200) -> Panel:
-    confirms, approves = policy.needs_confirmation(version), policy.needs_approval(version)
+    demand = policy.decide(version, rules_in_force()).demand
     return Panel(
-        TEMPLATE, {"form": form, "confirms": confirms, "approves": approves}, status=status
+        TEMPLATE,
+        {"form": form, "confirms": demand.confirm, "approvals": demand.approvals},
+        status=status,
     )
 
 
@@ -67,6 +75,8 @@ def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
     """Return why actor cannot run skill from its page, or an empty string."""
     if not version.manual:
         return _("This skill is not open for manual execution.")
+    if blocked := policy.decide(version, rules_in_force()).blocked:
+        return blocked
     if not can(actor, "executions.execution.request", skill):
         return _(
             "Your account may see this skill, but not run it. "

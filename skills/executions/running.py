@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.utils import timezone
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
@@ -69,20 +68,9 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
 def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
     """Return the execution, claimed; None where it has to wait for others to end."""
     try:
-        try:
-            return lifecycle.claim_execution(actor=actor, execution_id=execution_id)
-        except lifecycle.SkillDisabled:
-            raise
-        except Postponed:
-            return lifecycle.claim_in_turn(actor, execution_id)
-    except lifecycle.SkillDisabled as error:
-        lifecycle.refuse_execution(
-            actor=actor,
-            execution=Execution.objects.get(pk=execution_id),
-            reason=error.message,
-            refused_at=timezone.now(),
-        )
-        raise Conflict(error.message) from None
+        return lifecycle.claim_execution(actor=actor, execution_id=execution_id)
+    except Postponed:
+        return lifecycle.claim_in_turn(actor, execution_id)
 
 
 def _result_of(execution: Execution, sink: LiveSink, folders: ExitStack) -> ExecutionResult:

@@ -13,11 +13,12 @@ from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
-from skills.catalogue.models import Right, Skill, SkillGrant
-from skills.catalogue.selectors import held_by, known_version
+from skills.catalogue.models import Skill
+from skills.catalogue.selectors import known_version
 from tenants.accounts.models import Account
 
-from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
+from .approvals.authority import skills_to_approve
+from .models import Artifact, Consent, Execution, FileRetention, LogChunk, StoredFile
 from .states import Status
 
 FEW_CHUNKS = 8
@@ -42,10 +43,9 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     if not can(actor, "executions.execution.read"):
         return executions.none()
     own = Q(requested_by_id=actor.user_id or -1)
-    approvable = SkillGrant.objects.filter(held_by(actor), right=Right.APPROVE)
-    waiting = Q(status=Status.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
-    decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
-    return executions.filter(own | waiting | decided)
+    waiting = Q(status=Status.AWAITING_APPROVAL, skill_id__in=skills_to_approve(actor))
+    said = Consent.objects.filter(account_id=actor.user_id or -1).values("execution_id")
+    return executions.filter(own | waiting | Q(pk__in=said))
 
 
 def with_all(executions: QuerySet[Execution]) -> QuerySet[Execution]:

@@ -11,9 +11,15 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from . import policy
+from .approvals.rules import rules_in_force
+from .approvals.standing import demand_met
 from .files import UNUSED_FOR
 from .models import Artifact, Execution, StoredFile
+from .presentation import masked
 from .selectors import files_kept_until
+from .services import LONGEST_REASON
+from .states import Status
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a version, as the database stores it."""
@@ -32,6 +38,12 @@ class ExecutionIn(serializers.Serializer):
         max_value=LARGEST_NUMBER,
         help_text="Default: the bound version.",
     )
+    reason = serializers.CharField(
+        default="",
+        allow_blank=True,
+        max_length=LONGEST_REASON,
+        help_text="Why you ask for it, for who must approve it.",
+    )
 
     def validate_inputs(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -48,6 +60,11 @@ class ProgressOut(serializers.Serializer):
     message = serializers.CharField(source="progress_message")
 
 
+class ApprovalsOut(serializers.Serializer):
+    given = serializers.IntegerField()
+    needed = serializers.IntegerField()
+
+
 class ExecutionOut(serializers.Serializer):
     id = serializers.UUIDField()
     skill = serializers.CharField(source="skill.name")
@@ -59,7 +76,11 @@ class ExecutionOut(serializers.Serializer):
         source="awaits_confirmation", help_text="It waits for POST …/confirm."
     )
     requested_by = serializers.CharField(source="requested_by.username", default=None)
-    inputs = serializers.JSONField()
+    reason = serializers.CharField(help_text="Why it was asked for, for who approves it.")
+    approvals = serializers.SerializerMethodField(
+        help_text="How many are given and needed, while it waits for them."
+    )
+    inputs = serializers.JSONField(help_text="Secrets are hidden.")
     output = serializers.JSONField()
     summary = serializers.CharField()
     error = serializers.CharField()
@@ -82,6 +103,13 @@ class ExecutionOut(serializers.Serializer):
     request_id = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The page of this execution.")
 
+    @extend_schema_field(ApprovalsOut(allow_null=True))
+    def get_approvals(self, execution: Execution) -> dict[str, int] | None:
+        if execution.status != Status.AWAITING_APPROVAL:
+            return None
+        demand = policy.decide(execution.version, rules_in_force()).demand
+        return {"given": demand_met(execution).approvals, "needed": demand.approvals}
+
     @extend_schema_field(ProgressOut(allow_null=True))
     def get_progress(self, execution: Execution) -> dict[str, Any] | None:
         if execution.progress_fraction is None:
@@ -101,6 +129,8 @@ class ExecutionOut(serializers.Serializer):
         """Say the same as the fields above would, in a tenth of their time: every run waits."""
         said = {name: read(execution) for name, read in _READ.items()}
         said["requested_by"] = requester.username if (requester := execution.requested_by) else None
+        said["approvals"] = self.get_approvals(execution)
+        said["inputs"] = masked(execution.version, execution.inputs)
         said["progress"] = self.get_progress(execution)
         said["files_kept_until"] = self.get_files_kept_until(execution)
         said["url"] = self.get_url(execution)

@@ -8,28 +8,39 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from execfabric.core import statements, wake
 from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
+from execfabric.core.audit import storable
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
-from execfabric.core.roles import MANAGERS, RUNNERS, Role
+from execfabric.core.roles import EVERYONE, RUNNERS
+from execfabric.core.states import require_move
 from skills.catalogue.models import Right, Skill, SkillVersion
 from skills.catalogue.selectors import has_right
 
 from . import policy
+from .approvals.authority import authorities_of
+from .approvals.lifecycle import issue_grant, record_consent
+from .approvals.models import ConsentKind
+from .approvals.rules import POLICY_IN_FORCE, rules_in_force, rules_last_read
+from .approvals.standing import demand_met
 from .files import note_use
 from .files import upload_file as upload_file  # The other thing people do on their way to a run.
 from .inputs import checked_inputs, digest_of, input_file_ids
-from .lifecycle import CANCEL, CONFIRM_WITHIN
+from .lifecycle import CANCEL
 from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
-from .states import FINAL, Status
+from .states import EXECUTION_TRANSITIONS, FINAL, WAITING, Status
 
 LONGEST_KEY = 100
+LONGEST_REASON = 2000
+APPROVED = "approved"
+"""Announced of an execution that has one more approval, and needs others still."""
 
 
 @action(
@@ -46,22 +57,21 @@ def request_execution(
     inputs: Mapping[str, Any],
     version_number: int | None = None,
     idempotency_key: str = "",
+    reason: str = "",
     requested_at: datetime | None = None,
 ) -> Execution:
-    """Ask for one run of skill; it waits for a person where the policy says so, else it is queued.
+    """Ask for one run of skill; it waits for people where the policy says so, else it is queued.
 
     version_number is what the caller expects to run; only the version in use ever runs. The same
-    idempotency key of the same actor returns the first execution again. Raises InvalidInput
-    (inputs), Conflict (another version is in use, or the key was used for other inputs),
-    NotPermitted.
+    idempotency key of the same actor returns the first execution again. reason is for those who
+    must approve it. Raises InvalidInput (inputs), Conflict (another version is in use, or the key
+    was used for other inputs), NotPermitted.
     """
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
     if len(idempotency_key) > LONGEST_KEY:
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
     checked = checked_inputs(actor, version, inputs)
-    created_at = requested_at or timezone.now()
-    status = policy.first_status(version)
     execution = Execution(
         skill=skill,
         version=version,
@@ -71,16 +81,15 @@ def request_execution(
         idempotency_key=idempotency_key or None,
         inputs=checked,
         inputs_digest=digest_of(checked),
-        status=status,
-        created_at=created_at,
-        sent_at=created_at if status == Status.QUEUED else None,
+        reason=storable(reason).strip()[:LONGEST_REASON],
+        created_at=requested_at or timezone.now(),
     )
     files = input_file_ids(version, checked)
     with transaction.atomic() if files else nullcontext():
         if not _insert(execution):
             return _earlier(execution)
         note_use(execution, files)
-    if status == Status.QUEUED:
+    if execution.status == Status.QUEUED:
         enqueue_execution(execution)
     return execution
 
@@ -89,50 +98,67 @@ def request_execution(
     "executions.execution.confirm", title="Confirm an execution", roles=RUNNERS, target="execution"
 )
 def confirm_execution(*, actor: Actor, execution: Execution) -> Execution:
-    """Let an execution that awaits confirmation go on. Raises InvalidTransition."""
+    """Let an execution that awaits confirmation go on. Raises InvalidTransition, Conflict."""
     if execution.status != Status.AWAITING_CONFIRMATION:
         raise Conflict("This execution does not wait for a confirmation.")
-    _check_fresh(execution)
-    after = policy.status_after_confirmation(execution.version)
+    rules = rules_in_force()
+    _check_fresh(execution, rules)
+    after = _still_allowed(execution, rules).status_after_confirmation
     moved = move_execution(execution, to=after, confirmed_by_id=actor.user_id)
-    if moved.status == Status.QUEUED:
-        send_execution(moved)
-    return moved
+    record_consent(moved, ConsentKind.CONFIRM, actor)
+    return _let_run(moved, rules) if moved.status == Status.QUEUED else moved
 
 
 @action(
     "executions.execution.approve",
     title="Approve an execution",
-    roles=MANAGERS | {Role.APPROVER},
+    roles=EVERYONE,
     target="execution",
 )
 def approve_execution(*, actor: Actor, execution: Execution) -> Execution:
-    """Let an execution that awaits approval go on; never by who asked for it."""
+    """Add actor's approval; with the last one that is needed the execution goes on.
+
+    Never by who asked for it, nor in their name, and by each only once. Raises Conflict.
+    """
     if execution.status != Status.AWAITING_APPROVAL:
         raise Conflict("This execution does not wait for an approval.")
-    _check_fresh(execution)
-    moved = move_execution(execution, to=Status.QUEUED, approved_by_id=actor.user_id)
-    send_execution(moved)
-    return moved
+    fresh = Execution.objects.select_for_update().get(pk=execution.pk)
+    require_move(fresh, Status.QUEUED, EXECUTION_TRANSITIONS)
+    rules = rules_in_force()
+    _check_fresh(fresh, rules)
+    decision = _still_allowed(fresh, rules)
+    record_consent(fresh, ConsentKind.APPROVE, actor, authority=_unused_right(actor, fresh))
+    met = demand_met(fresh)
+    if decision.demand.confirm and not met.confirm:
+        raise Conflict("By the rules now in force it must be confirmed first. Ask for it again.")
+    if not met.covers(decision.demand):
+        wake.announce(fresh.topic, APPROVED)
+        return fresh
+    moved = move_execution(fresh, to=Status.QUEUED, approved_by_id=actor.user_id)
+    return _let_run(moved, rules)
 
 
 @action(
     "executions.execution.reject",
     title="Reject an execution",
-    roles=MANAGERS | {Role.APPROVER},
+    roles=EVERYONE,
     target="execution",
 )
 def reject_execution(*, actor: Actor, execution: Execution, reason: str) -> Execution:
     """Refuse a waiting execution for good; the reason is shown to who asked for it."""
     if not reason.strip():
         raise InvalidInput("Give a reason.", fields={"reason": "Say why it is rejected."})
-    return move_execution(
+    if execution.status not in WAITING:
+        raise Conflict("This execution does not wait for anybody.")
+    moved = move_execution(
         execution,
         to=Status.REJECTED,
         rejected_by_id=actor.user_id,
         rejection=reason.strip(),
         finished_at=timezone.now(),
     )
+    record_consent(moved, ConsentKind.REJECT, actor)
+    return moved
 
 
 @action(
@@ -160,7 +186,9 @@ def retry_execution(*, actor: Actor, execution: Execution) -> Execution:
     """Ask again with the same inputs and the version bound now; the same rules apply again."""
     if execution.status not in FINAL or execution.status == Status.SUCCEEDED:
         raise Conflict("Only an execution that ended without success can be retried.")
-    again = request_execution(actor=actor, skill=execution.skill, inputs=execution.inputs)
+    again = request_execution(
+        actor=actor, skill=execution.skill, inputs=execution.inputs, reason=execution.reason
+    )
     again.retry_of = execution
     again.save(update_fields=["retry_of"])
     return again
@@ -189,10 +217,44 @@ def _may_cancel(actor: Actor, execution: object) -> bool:
 def _may_decide(actor: Actor, execution: object) -> bool:
     return (
         isinstance(execution, Execution)
-        and execution.requested_by_id != actor.user_id
         and execution.skill.is_enabled
-        and has_right(actor, execution.skill, Right.APPROVE)
+        and bool(_authorities(actor, execution))
     )
+
+
+def _authorities(actor: Actor, execution: Execution) -> list[int]:
+    return authorities_of(
+        actor,
+        execution.skill,
+        requester_id=execution.requested_by_id,
+        now=timezone.now(),
+    )
+
+
+def _unused_right(actor: Actor, execution: Execution) -> int:
+    """Return by whose right actor approves. Raises Conflict when all of them were used."""
+    approvals = execution.consents.filter(kind=ConsentKind.APPROVE)
+    used = set(approvals.values_list("authority_id", flat=True))
+    unused = [one for one in _authorities(actor, execution) if one not in used]
+    if not unused:
+        raise Conflict("You, or those for whom you act, have approved this already.")
+    return unused[0]
+
+
+def _still_allowed(execution: Execution, rules: policy.Rules) -> policy.Decision:
+    """Return what execution needs by rules. Raises Conflict where it cannot go on as it is."""
+    if execution.skill.version_id != execution.version_id:
+        raise Conflict("Another version of this skill is in use now. Ask for the run again.")
+    decision = policy.decide(execution.version, rules)
+    if decision.blocked:
+        raise Conflict(decision.blocked)
+    return decision
+
+
+def _let_run(execution: Execution, rules: policy.Rules) -> Execution:
+    issue_grant(execution, rules)
+    send_execution(execution)
+    return execution
 
 
 def _version_in_use(skill: Skill, expected: int | None) -> SkillVersion:
@@ -207,27 +269,53 @@ def _version_in_use(skill: Skill, expected: int | None) -> SkillVersion:
     return skill.version
 
 
-def _check_fresh(execution: Execution) -> None:
+def _check_fresh(execution: Execution, rules: policy.Rules) -> None:
     """Raise Conflict when a waiting request is too old, though no scan has ended it yet."""
-    if execution.created_at < timezone.now() - CONFIRM_WITHIN:
+    if execution.created_at < timezone.now() - rules.expires_after:
         raise Conflict("This request is too old to go on. Ask for the run again.")
 
 
 def _insert(execution: Execution) -> bool:
-    """Store a new execution; False where its idempotency key was used before."""
-    insert, values = statements.insert_of(execution)
-    once = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
-    if not write_recorded(f"{insert} {once}", values, about=execution):
-        return False
-    execution._state.adding = False
-    return True
+    """Store a new execution as the rules in force say; False where its key was used before.
+
+    One statement, which stores nothing if the rules are others than this process read last; then
+    they are read again. Raises NotPermitted where they let it not run at all.
+    """
+    for rules in (rules_last_read(), None, None):
+        rules = rules or rules_in_force()
+        decision = policy.decide(execution.version, rules)
+        if decision.blocked:
+            rules = rules_in_force()  # What was read last may be right no more.
+            decision = policy.decide(execution.version, rules)
+        if decision.blocked and execution.idempotency_key and _same_key(execution).exists():
+            return False
+        decision.require_allowed()
+        execution.mode = decision.mode
+        execution.policy_version = rules.version
+        execution.status = decision.first_status
+        execution.sent_at = execution.created_at if execution.status == Status.QUEUED else None
+        insert, values = statements.insert_of(execution, source=_UNDER_THE_RULES)
+        if write_recorded(f"{insert} {_ONCE}", [*values, rules.version], about=execution):
+            execution._state.adding = False
+            return True
+        if execution.idempotency_key and _same_key(execution).exists():
+            return False
+    raise Conflict("The rules of this workspace are being changed. Try again.")
+
+
+_UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
+_ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
+
+
+def _same_key(execution: Execution) -> QuerySet[Execution]:
+    return Execution.objects.filter(
+        requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
+    )
 
 
 def _earlier(execution: Execution) -> Execution:
     """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
-    earlier = Execution.objects.get(
-        requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
-    )
+    earlier = _same_key(execution).get()
     same = (earlier.skill_id, earlier.inputs_digest) == (
         execution.skill_id,
         execution.inputs_digest,

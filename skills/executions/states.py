@@ -49,7 +49,8 @@ EXECUTION_TRANSITIONS: Transitions = {
     Status.AWAITING_APPROVAL: frozenset(
         {Status.QUEUED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED}
     ),
-    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
+    # Rejected or expired: what it needs to start does not hold any more.
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.REJECTED, Status.EXPIRED}),
     Status.RUNNING: frozenset(
         {Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT, Status.CANCELLED, Status.LOST}
     ),

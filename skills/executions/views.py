@@ -22,6 +22,7 @@ from execfabric.web.views import ConsoleView
 
 from . import hooks, presentation, previews, services, waiting
 from .acts import acts_open_to
+from .approvals.shown import consents_of, shown_to_decide
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
 from .models import Execution
@@ -96,6 +97,8 @@ class ExecutionView(ConsoleView):
             "may_audit": can(self.request.actor, "core.audit.read"),
             "origin": hooks.origin_of(execution),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
+            "shown": shown_to_decide(execution) if execution.awaits_a_person else None,
+            "consents": [] if execution.awaits_a_person else consents_of(execution),
         }
 
     def live_context(self, execution: Execution, after: int, pause_ms: int = 0) -> dict[str, Any]:
@@ -198,11 +201,15 @@ class ActView(ExecutionView):
     def post(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
         return self.act(execution_id)
 
+    def said(self, changed: Execution) -> str:
+        """Return what is said once it is done; nothing where the page says it."""
+        return str(self.done)
+
     def act(self, execution_id: UUID, **arguments: Any) -> HttpResponse:
         execution = self.execution(execution_id)
         changed = self.service(actor=self.request.actor, execution=execution, **arguments)
-        if self.done:
-            messages.success(self.request, str(self.done))
+        if said := self.said(changed):
+            messages.success(self.request, said)
         still_visible = executions_visible_to(self.request.actor).filter(pk=changed.pk).exists()
         if not still_visible:
             return redirect("executions:execution-list")
@@ -215,7 +222,11 @@ class Confirm(ActView):
 
 class Approve(ActView):
     service = staticmethod(services.approve_execution)
-    done = gettext_lazy("Approved. It runs now.")
+
+    def said(self, changed: Execution) -> str:
+        if changed.awaits_a_person:
+            return _("Approved. It waits for the approval of others, too.")
+        return _("Approved. It runs now.")
 
 
 class Cancel(ActView):

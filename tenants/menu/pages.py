@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from execfabric.core.actor import Actor
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -26,6 +29,8 @@ class FormalPage:
     permission: str
     """Code the actor must hold to see the entry."""
     position: int
+    badge: Callable[[Actor], str] | None = None
+    """Returns a short count for the actor; empty for none."""
 
 
 FORMAL_PAGES: dict[tuple[Host, str], FormalPage] = {}

@@ -28,7 +28,12 @@ class AccountChoice(forms.ModelChoiceField):
 class MemberForm(forms.Form):
     """Choose one of the given accounts."""
 
-    account = AccountChoice(label=_("Account"), queryset=Account.objects.none())
+    account = AccountChoice(
+        label=_("Account"),
+        queryset=Account.objects.none(),
+        to_field_name="username",
+        empty_label=_("Choose"),
+    )
 
     def __init__(self, *args: object, accounts: QuerySet[Account], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

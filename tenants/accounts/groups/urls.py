@@ -10,7 +10,7 @@ urlpatterns = [
     path("<int:group_id>/delete/", views.GroupDelete.as_view(), name="group-delete"),
     path("<int:group_id>/members/", views.MemberAdd.as_view(), name="member-add"),
     path(
-        "<int:group_id>/members/<int:account_id>/remove/",
+        "<int:group_id>/members/<str:username>/remove/",
         views.MemberRemove.as_view(),
         name="member-remove",
     ),

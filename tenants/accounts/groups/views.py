@@ -53,13 +53,36 @@ class GroupList(GroupView):
         return self.render(form=form, groups=groups, status=status)
 
 
-class GroupDetail(GroupView):
+class GroupPage(GroupView):
+    """The page of one group, and what shows it again when something was wrong."""
+
     template_name = "accounts/group_detail.html"
 
+    def filled(self, group: Group) -> GroupForm:
+        return GroupForm(initial={"name": group.name, "description": group.description})
+
+    def page(
+        self,
+        group: Group,
+        form: GroupForm,
+        *,
+        member_form: MemberForm | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        accounts = selectors.accounts_to_add(group)
+        return self.render(
+            group=group,
+            form=form,
+            members=selectors.members_of(group),
+            member_form=member_form or MemberForm(accounts=accounts),
+            status=status,
+        )
+
+
+class GroupDetail(GroupPage):
     def get(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
         group = self.group(group_id)
-        form = GroupForm(initial={"name": group.name, "description": group.description})
-        return self.page(group, form)
+        return self.page(group, self.filled(group))
 
     def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
         group = self.group(group_id)
@@ -74,15 +97,6 @@ class GroupDetail(GroupView):
         messages.success(request, _("Saved."))
         return redirect("groups:group-detail", group_id)
 
-    def page(self, group: Group, form: GroupForm, status: int = 200) -> HttpResponse:
-        return self.render(
-            group=group,
-            form=form,
-            members=selectors.members_of(group),
-            member_form=MemberForm(accounts=selectors.accounts_to_add(group)),
-            status=status,
-        )
-
 
 class GroupDelete(GroupView):
     def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
@@ -91,21 +105,20 @@ class GroupDelete(GroupView):
         return redirect("groups:group-list")
 
 
-class MemberAdd(GroupView):
+class MemberAdd(GroupPage):
     def post(self, request: ConsoleRequest, group_id: int) -> HttpResponse:
         group = self.group(group_id)
         form = MemberForm(request.POST, accounts=selectors.accounts_to_add(group))
         if not form.is_valid():
-            messages.error(request, _("Choose one of the accounts that are not in it yet."))
-        else:
-            account = form.cleaned_data["account"]
-            services.add_member(actor=request.actor, group=group, account=account)
+            return self.page(group, self.filled(group), member_form=form, status=422)
+        account = form.cleaned_data["account"]
+        services.add_member(actor=request.actor, group=group, account=account)
         return redirect("groups:group-detail", group_id)
 
 
 class MemberRemove(GroupView):
-    def post(self, request: ConsoleRequest, group_id: int, account_id: int) -> HttpResponse:
+    def post(self, request: ConsoleRequest, group_id: int, username: str) -> HttpResponse:
         group = self.group(group_id)
-        account = get_object_or_404(Account, pk=account_id, memberships__group=group)
+        account = get_object_or_404(Account, username=username, memberships__group=group)
         services.remove_member(actor=request.actor, group=group, account=account)
         return redirect("groups:group-detail", group_id)

@@ -25,11 +25,12 @@ class Ids:
     table: str
     link_key: str
     link_token: str
+    group: str
+    member: str
+    delegation: str
     document: str
     input_document: str
     signed_link: str
-    group: str
-    member: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -49,11 +50,12 @@ NOBODYS = Ids(
     table="01980000-0000-7000-8000-000000000007",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
+    group="99999901",
+    member="nobody-in-any-group",
+    delegation="99999903",
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
-    group="99999901",
-    member="99999902",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -62,11 +64,11 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "execution_id": "execution",
     "file_id": "file",
     "group_id": "group",
-    "account_id": "member",
+    "username": "member",
+    "delegation_id": "delegation",
     "key": "link_key",
     "signed": "signed_link",
     "token": "link_token",
-    ("api/v1/groups/<int:group_id>/members/<str:username>", "username"): "member",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/skills/<slug:name>/bind", "name"): "skill",
@@ -179,6 +181,19 @@ def group(_ids: Ids) -> dict[str, Any]:
     return {"name": "Night shift", "description": "Works at night."}
 
 
+def delegation(ids: Ids) -> dict[str, Any]:
+    return {"to_account": "oscar", "ends_at": "2100-01-01T00:00:00Z"}
+
+
+def delegation_form(ids: Ids) -> dict[str, Any]:
+    return {"to": f"group:{ids.group}", "until": "2100-01-01"}
+
+
+def rules_form(_ids: Ids) -> dict[str, Any]:
+    risks = {f"{risk}_approvals": "0" for risk in ("low", "medium", "high")}
+    return {"expires_after_h": "24", "remind_after_h": "4", **risks}
+
+
 def member(ids: Ids) -> dict[str, Any]:
     return {"account": ids.member}
 
@@ -209,6 +224,8 @@ BODIES: dict[str, Body] = {
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/delegations": delegation,
+    "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/batches": batch,
     "api/v1/batches/<uuid:batch_id>/approve": nothing,
     "api/v1/batches/<uuid:batch_id>/cancel": nothing,
@@ -237,6 +254,9 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
+    "approvals/delegations/": delegation_form,
+    "approvals/delegations/<int:delegation_id>/end/": nothing,
+    "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,
     "batches/<uuid:batch_id>/cancel/": nothing,
     "batches/<uuid:batch_id>/columns/": nothing,
@@ -252,13 +272,13 @@ BODIES: dict[str, Body] = {
     "executions/<uuid:execution_id>/confirm/": nothing,
     "executions/<uuid:execution_id>/reject/": reason,
     "executions/<uuid:execution_id>/retry/": nothing,
-    "executions/artifacts/<uuid:artifact_id>/link/": nothing,
-    "executions/retention/": retention,
     "groups/": group,
     "groups/<int:group_id>/": group,
     "groups/<int:group_id>/delete/": nothing,
     "groups/<int:group_id>/members/": member,
-    "groups/<int:group_id>/members/<int:account_id>/remove/": nothing,
+    "groups/<int:group_id>/members/<str:username>/remove/": nothing,
+    "executions/artifacts/<uuid:artifact_id>/link/": nothing,
+    "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
     "logout/": nothing,

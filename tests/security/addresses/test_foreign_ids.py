@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .asking import ANONYMOUS, Answer, found_in
-from .fillings import NOBODYS, Ids, inputs, run, run_form
+from .fillings import NOBODYS, Ids, delegation_form, inputs, member, run, run_form
 from .routes import TENANT, Route
 
 MEMBERS = ["victor", "oscar", "olivia"]
@@ -78,6 +78,8 @@ IN_QUERIES_AND_BODIES = {
     "POST /api/v1/executions ": lambda own, ids: {"skill": ids.skill, "inputs": {}},
     "POST /api/v1/executions": lambda own, ids: {"skill": own.skill, "inputs": inputs(ids)},
     "POST /skills/{own.skill}/": lambda own, ids: run_form(ids),
+    "POST /approvals/delegations/": lambda own, ids: delegation_form(ids),
+    "POST /groups/{own.group}/members/": lambda own, ids: member(ids),
 }
 """Method and address: its body, if any. ids are those of another tenant, or nobody's."""
 

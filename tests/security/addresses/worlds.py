@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
@@ -16,11 +19,11 @@ from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
-from skills.executions.models import Execution
+from skills.executions.models import Delegation, Execution
 from skills.executions.recording import record_result
 from tenants.accounts.actors import actor_for_account
-from tenants.accounts.groups.services import add_member, create_group
-from tenants.accounts.models import Account
+from tenants.accounts.groups.services import add_member
+from tenants.accounts.models import Account, Group
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
@@ -34,7 +37,7 @@ KNOWN = (
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
     *("artifact", "artifactrow", "error", "refusal", "group", "groupdescription"),
-    *("batchfile", "batchrow"),
+    *("member", "batchfile", "batchrow"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -104,8 +107,20 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         batch = create_batch(actor=actor, skill=skill, source=table)
         files = {one.media_type: one for one in execution.artifacts.all()}
         link = make_link(actor=actor, artifact=files["text/csv"], host=f"{tenant.name}.localhost")
-        group = create_group(actor=owner, name=word("group"), description=word("groupdescription"))
-        add_member(actor=owner, group=group, account=newcomer)
+        group = Group.objects.create(
+            pk=_long_number(f"{mark} group"),
+            name=word("group"),
+            description=word("groupdescription"),
+        )
+        member = _account(word("member"))
+        add_member(actor=owner, group=group, account=member)
+        delegation = Delegation.objects.create(
+            pk=_long_number(f"{mark} delegation"),
+            delegator=person,
+            to_group=group,
+            starts_at=timezone.now(),
+            ends_at=timezone.now() + timedelta(days=1),
+        )
         ids = Ids(
             tenant=tenant.name,
             skill=skill.name,
@@ -123,7 +138,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             link_key=key,
             link_token=token,
             group=str(group.pk),
-            member=str(newcomer.pk),
+            member=member.username,
+            delegation=str(delegation.pk),
         )
     return World(tenant, mark, person, ids)
 
@@ -139,6 +155,11 @@ def level_sequences(*tenants: Any) -> None:
             "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
             [schemas],
         )
+
+
+def _long_number(of: str) -> int:
+    """Return an id that stands nowhere by chance, as a small number would."""
+    return 700_000_000 + zlib.crc32(of.encode()) % 100_000_000
 
 
 def _account(username: str, **given: Any) -> Account:

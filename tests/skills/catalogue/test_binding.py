@@ -218,7 +218,7 @@ def test_what_is_queued_of_a_disabled_skill_ends_and_says_why(limited, olivia, p
     running.run_execution(queued.pk)
 
     queued.refresh_from_db()
-    assert queued.status == Status.CANCELLED
+    assert queued.status == Status.REJECTED
     assert "disabled" in queued.summary
     assert "It sends wrong letters." in queued.summary
     assert queued.started_at is None

@@ -1,0 +1,58 @@
+"""Batches in the inbox of those who must confirm or may approve them."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from execfabric.core.actor import Actor
+from execfabric.core.permissions import PERMISSIONS
+from skills.catalogue.models import Right
+from skills.catalogue.selectors import skills_granted
+from skills.executions.approvals.inbox import MOST_SHOWN, Source, Waiting
+from skills.executions.approvals.rules import rules_in_force
+from tenants.accounts.models import Account
+
+from .lifecycle import patience_with
+from .models import Batch
+from .states import BatchStatus
+
+
+def batches_waiting_for(actor: Actor) -> QuerySet[Batch]:
+    """Return the batches actor must confirm, and those of others that actor can approve."""
+    own = Q(status=BatchStatus.AWAITING_CONFIRMATION, requested_by_id=actor.user_id or -1)
+    batches = Batch.objects.filter(skill__is_enabled=True)
+    if not actor.roles & PERMISSIONS["batches.batch.approve"].roles:
+        return batches.filter(own)
+    granted = skills_granted(Right.APPROVE, actor, lent_by=Account.objects.none())
+    others = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=granted.values("skill_id"))
+    return batches.filter(own | others & ~Q(requested_by_id=actor.user_id or -1))
+
+
+def _count(actor: Actor) -> int:
+    return batches_waiting_for(actor).count()
+
+
+def _items(actor: Actor) -> list[Waiting]:
+    waiting = batches_waiting_for(actor).select_related("version", "requested_by")
+    remind_after, now = rules_in_force().remind_after, timezone.now()
+    return [
+        Waiting(
+            kind="batch",
+            id=str(batch.pk),
+            act="confirm" if batch.status == BatchStatus.AWAITING_CONFIRMATION else "approve",
+            title=f"{batch.version.title}: {batch.name}",
+            risk=batch.version.risk,
+            asked_by=batch.requested_by.get_full_name(),
+            reason="",
+            since=batch.asked_at,
+            until=batch.asked_at + patience_with(batch),
+            is_overdue=batch.asked_at < now - remind_after,
+            url=reverse("batches:batch-detail", args=[batch.pk]),
+        )
+        for batch in waiting.order_by("asked_at")[:MOST_SHOWN]
+    ]
+
+
+BATCHES = Source(count=_count, items=_items)
