@@ -8,7 +8,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from skills.catalogue.models import Approval, SkillVersion
+from skills.catalogue.models import Approval, SkillVersion, is_file
 
 from .editing import (
     LONGEST_INPUT_TITLE,
@@ -146,16 +146,15 @@ class EditForm(forms.Form):
             required=False,
             widget=forms.Textarea(attrs={"rows": 2}),
         )
-        self.fields[f"{prefix}examples"] = ExamplesField(
-            label=_("Examples"),
-            required=False,
-            schema=schema,
-            max_length=10_000,
-            help_text=_("One in each line."),
-        )
-        self.inputs.append(
-            (name, [f"{prefix}{word}" for word in ("title", "description", "examples")])
-        )
+        if not is_file(schema):
+            self.fields[f"{prefix}examples"] = ExamplesField(
+                label=_("Examples"),
+                required=False,
+                schema=schema,
+                max_length=10_000,
+                help_text=_("One in each line."),
+            )
+        self.inputs.append((name, [each for each in self.fields if each.startswith(prefix)]))
 
     def changes(self) -> dict[str, Any]:
         """Return what differs from the version, as ``services.edit_skill`` takes it."""
