@@ -133,7 +133,6 @@ def plan_children(
         "--hostname": "beat@%h",
         "--queues": "celery",
         "--pool": "solo",
-        "--schedule": str(folder.run / "beat-schedule"),
     }
     return (
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
@@ -169,7 +168,7 @@ def _web_command(port: int) -> tuple[str, ...]:
 
 
 def _beat_command(options: Mapping[str, str]) -> tuple[str, ...]:
-    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker", "--beat")
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker")
     return (*celery, *arguments_of(options), "--loglevel", "info", *WORKERS_ARE_FEW)
 
 

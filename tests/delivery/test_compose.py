@@ -126,7 +126,6 @@ def test_beat_serves_the_queue_of_the_demo() -> None:
 
     for option in ("--queues", "--pool"):
         assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
-    assert "--beat" in ours
 
 
 def test_the_worker_is_started_as_in_the_demo_and_stops_before_it_is_killed() -> None:
