@@ -146,4 +146,4 @@ class GrantsOut(serializers.Serializer):
 class GrantsIn(ReasonIn):
     give = EntitlementOut(many=True, required=False)
     take = EntitlementOut(many=True, required=False)
-    seen = serializers.CharField(required=False, max_length=100, default="")
+    seen = serializers.CharField(required=False, max_length=100, default="", allow_blank=True)
