@@ -135,7 +135,7 @@ class EditForm(forms.Form):
                 initial[f"input-{name}-{word}"] = schema.get(word, [] if word == "examples" else "")
         return initial
 
-    def _add_input(self, name: str, schema: Mapping[str, Any]) -> None:
+    def _add_input(self, name: str, schema: dict[str, Any]) -> None:
         prefix = f"input-{name}-"
         self.fields[f"{prefix}title"] = forms.CharField(
             label=_("Title"), max_length=LONGEST_INPUT_TITLE, required=False
