@@ -73,6 +73,26 @@ class Client:
         with failures.missing(f"There is no skill {name!r} that you may see."):
             return self._get(f"skills/{_reference(name)}", params)
 
+    def versions(self, name: str, *, limit: int) -> Json:
+        """Return the newest versions as ``results``; ``next_before`` where there are more."""
+        with _managed(name) as path:
+            return self._get(f"{path}/versions", {"limit": limit})
+
+    def changes(self, name: str, old: int, new: int | None) -> Json:
+        """Return what differs between two versions; new is by default the one in use."""
+        params = {"old": old, **({"new": new} if new else {})}
+        with _managed(name) as path:
+            return self._get(f"{path}/changes", params)
+
+    def grants(self, name: str) -> Json:
+        with _managed(name) as path:
+            return self._get(f"{path}/grants")
+
+    def manage(self, name: str, act: str, body: Json) -> Json:
+        """Do one of: bind, rollback, enable, disable, grants (a change of them)."""
+        with _managed(name) as path:
+            return self._post(f"{path}/{act}", body)
+
     def start(self, body: Json, *, idempotency_key: str) -> Json:
         """Request an execution. Safe to repeat: the key makes the server run it once."""
         headers = {"Idempotency-Key": idempotency_key}
@@ -281,6 +301,13 @@ def _execution(reference: str) -> Iterator[str]:
     """Give the path of an execution, and name it when the server has none of that id."""
     with failures.missing(f"There is no execution {reference!r} that you may see."):
         yield f"executions/{_reference(reference)}"
+
+
+@contextlib.contextmanager
+def _managed(name: str) -> Iterator[str]:
+    """Give the path of a skill, for those who manage or develop it."""
+    with failures.missing(f"There is no skill {name!r} whose versions or rights you may see."):
+        yield f"skills/{_reference(name)}"
 
 
 @contextlib.contextmanager

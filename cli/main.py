@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, batches, executions, inbox, run, skills
+from cli.commands import account, batches, executions, inbox, managing, run, skills
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -78,6 +78,15 @@ app.command("confirm")(executions.confirm)
 app.command("approve")(executions.approve)
 app.command("reject")(executions.reject)
 app.command("cancel")(executions.cancel)
+app.command("versions")(managing.versions)
+app.command("changes")(managing.changes)
+app.command("use")(managing.use)
+app.command("rollback")(managing.rollback)
+app.command("enable")(managing.enable)
+app.command("disable")(managing.disable)
+app.command("grants")(managing.list_grants)
+app.command("grant")(managing.grant)
+app.command("revoke")(managing.revoke)
 app.add_typer(batches.app, name="batch")
 
 

@@ -7,6 +7,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
 from skills.catalogue.models import Right, SkillGrant
+from skills.catalogue.selectors import held_by
 
 from .models import Batch, BatchRow
 from .states import BatchStatus
@@ -29,9 +30,7 @@ def batches_visible_to(actor: Actor) -> QuerySet[Batch]:
     if not can(actor, "batches.batch.read"):
         return batches.none()
     own = Q(requested_by_id=actor.user_id or -1)
-    approvable = SkillGrant.objects.filter(
-        Q(role__in=actor.roles) | Q(account_id=actor.user_id or -1), right=Right.APPROVE
-    )
+    approvable = SkillGrant.objects.filter(held_by(actor), right=Right.APPROVE)
     waiting = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
     decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
     return batches.filter(own | waiting | decided)

@@ -16,6 +16,7 @@ class CatalogueConfig(AppConfig):
         from tenants.menu.pages import FormalPage, Host, register_page
 
         from . import services  # noqa: F401  # declares its acts, which the audit trail names
+        from .managing import services as managing  # noqa: F401  # so does this
 
         state = Path(settings.DATA_DIR) / "sandbox"
         EXECUTORS.configure(

@@ -111,6 +111,12 @@ def present_environment(digest: str) -> Path:
     return known.restore(digest, interpreter, lambda: _fetch(digest))
 
 
+def check_stored_environment(digest: str) -> None:
+    """Raise ExecutorError unless workers can fetch a registered environment as it was stored."""
+    if ScriptEnvironment.objects.get(digest=digest).lock:
+        _fetch(digest).close()
+
+
 def _interpreter_for(lock: Lock) -> Interpreter:
     return interpreter_for_tag(script_executor().interpreters(), lock.tag, lock.version)
 

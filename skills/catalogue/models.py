@@ -12,7 +12,7 @@ from execfabric.core.audit import SECRET_WORDS
 from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
 from executors.script.environment.lock import Lock, Package
-from tenants.accounts.models import Account
+from tenants.accounts.models import Account, Group
 
 
 class Risk(models.TextChoices):
@@ -24,6 +24,11 @@ class Risk(models.TextChoices):
 class Approval(models.TextChoices):
     NONE = "none", "No approval"
     FOUR_EYES = "four_eyes", "Approval by somebody else"
+
+
+class Maintainer(models.TextChoices):
+    TENANT = "tenant", "This workspace"
+    PLATFORM = "platform", "The platform"
 
 
 class Right(models.TextChoices):
@@ -111,9 +116,15 @@ class Skill(models.Model):
 
     name = models.SlugField(max_length=60, unique=True)
     is_enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=200, blank=True)
+    """Why it was disabled; whose run did not start for it reads this."""
     version = models.ForeignKey(
         "SkillVersion", on_delete=models.PROTECT, null=True, related_name="bound_by"
     )
+    is_pinned = models.BooleanField(default=False)
+    """Whether a new version is only registered and does not come into use by itself."""
+    maintainer = models.CharField(max_length=10, choices=Maintainer, default=Maintainer.TENANT)
+    """Who may change what it is and does. The platform's own are ``public/`` scripts."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     rights: tuple[Actor | None, frozenset[str]] = (None, frozenset())
@@ -122,9 +133,16 @@ class Skill(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.CheckConstraint(name="skill_name_is_slug", condition=IS_SLUG)]
+        triggers = [
+            pgtrigger.Protect(name="maintainer_stays", operation=pgtrigger.UpdateOf("maintainer"))
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_public(self) -> bool:
+        return self.maintainer == Maintainer.PLATFORM
 
 
 class SkillVersion(models.Model):
@@ -165,6 +183,12 @@ class SkillVersion(models.Model):
     tags = models.JSONField(default=list)
     examples = models.JSONField(default=list)
     """Sentences a user might say."""
+    based_on = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="edits")
+    """The version it was edited from in the browser; None for one that came with its script."""
+    author = models.CharField(max_length=150, blank=True)
+    """Username of who made it, as it was then; empty where nobody wrote it down."""
+    note = models.CharField(max_length=200, blank=True)
+    """What its author said about it."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -230,8 +254,31 @@ def is_file(field: dict[str, Any]) -> bool:
     )
 
 
+class SkillBinding(models.Model):
+    """One version coming into use: when, by whom, why, and what was checked. Never changed."""
+
+    skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="bindings")
+    version = models.ForeignKey(SkillVersion, on_delete=models.PROTECT, related_name="bindings")
+    replaced = models.ForeignKey(
+        SkillVersion, on_delete=models.PROTECT, null=True, related_name="replacements"
+    )
+    bound_by = models.CharField(max_length=150)
+    """Username then."""
+    reason = models.CharField(max_length=200, blank=True)
+    report = models.JSONField(default=list)
+    """What was checked before: [{"check", "passed", "text"}] (verifying)."""
+    bound_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.skill}: {self.version_id} in use"
+
+
 class SkillGrant(models.Model):
-    """Who may do what with a skill: a role of the tenant, or one account."""
+    """Who may do what with a skill: a role of the tenant, a group, or one account."""
 
     skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(
@@ -239,23 +286,26 @@ class SkillGrant(models.Model):
         blank=True,
         choices=[(role.value, title) for role, title in TENANT_ROLES.items()],
     )
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True)
     right = models.CharField(max_length=10, choices=Right)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="grant_role_or_account",
+                name="grant_role_group_or_account",
                 condition=(
-                    Q(role="", account__isnull=False) | ~Q(role="") & Q(account__isnull=True)
+                    ~Q(role="") & Q(group__isnull=True, account__isnull=True)
+                    | Q(role="", group__isnull=False, account__isnull=True)
+                    | Q(role="", group__isnull=True, account__isnull=False)
                 ),
             ),
             models.UniqueConstraint(
-                fields=["skill", "role", "account", "right"],
+                fields=["skill", "role", "group", "account", "right"],
                 name="grant_once",
                 nulls_distinct=False,
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.skill}: {self.role or self.account} may {self.right}"
+        return f"{self.skill}: {self.role or self.group or self.account} may {self.right}"

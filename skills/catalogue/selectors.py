@@ -10,7 +10,8 @@ from execfabric.core.actor import Actor, current_schema
 from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
-from tenants.accounts.models import Account, RoleAssignment
+from tenants.accounts.groups.selectors import group_ids_of
+from tenants.accounts.models import Account, GroupMember, RoleAssignment
 
 from .models import Right, Skill, SkillGrant, SkillVersion
 
@@ -41,7 +42,7 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     known after its first run.
     """
     found = statements.send(
-        _SKILL_WITH_GRANTS, [sorted(actor.roles), actor.user_id or -1, storable(name)]
+        _SKILL_WITH_GRANTS, [sorted(actor.roles), *[actor.user_id or -1] * 2, storable(name)]
     )
     if not found:
         return None
@@ -61,7 +62,13 @@ _SKILL_WITH_GRANTS = f"""
         ARRAY(
             SELECT DISTINCT granted."right" FROM catalogue_skillgrant granted
             WHERE granted.skill_id = skill.id
-                AND (granted.role = ANY(%s) OR granted.account_id = %s::bigint)
+                AND (
+                    granted.role = ANY(%s) OR granted.account_id = %s::bigint
+                    OR granted.group_id IN (
+                        SELECT member.group_id FROM accounts_groupmember member
+                        WHERE member.account_id = %s::bigint
+                    )
+                )
         )
     FROM catalogue_skill skill WHERE name = %s AND is_enabled AND version_id IS NOT NULL
 """  # noqa: S608 - names of our own columns
@@ -102,8 +109,9 @@ def skills_granted(
     For a subquery on ``skill_id``. See also ``holders_of``, which asks the other way round.
     """
     roles = RoleAssignment.objects.filter(account__in=lent_by).values("role")
-    lent = Q(account__in=lent_by) | Q(role__in=roles)
-    return SkillGrant.objects.filter(_held_by(actor) | lent, right=right)
+    groups = GroupMember.objects.filter(account__in=lent_by).values("group_id")
+    lent = Q(account__in=lent_by) | Q(role__in=roles) | Q(group__in=groups)
+    return SkillGrant.objects.filter(held_by(actor) | lent, right=right)
 
 
 def holders_of(skill: Skill, right: Right) -> QuerySet[Account]:
@@ -111,10 +119,12 @@ def holders_of(skill: Skill, right: Right) -> QuerySet[Account]:
     grants = SkillGrant.objects.filter(skill=skill, right=right)
     roles = grants.exclude(role="").values("role")
     holders = RoleAssignment.objects.filter(role__in=roles).values("account_id")
+    groups = grants.filter(group__isnull=False).values("group_id")
+    members = GroupMember.objects.filter(group__in=groups).values("account_id")
     named = grants.filter(account__isnull=False).values("account_id")
-    return Account.objects.filter(Q(pk__in=holders) | Q(pk__in=named), is_active=True).order_by(
-        "username"
-    )
+    return Account.objects.filter(
+        Q(pk__in=holders) | Q(pk__in=members) | Q(pk__in=named), is_active=True
+    ).order_by("username")
 
 
 def search_skills(skills: QuerySet[Skill], *, text: str = "", tag: str = "") -> QuerySet[Skill]:
@@ -142,8 +152,13 @@ def version_of(skill: Skill, number: int | None) -> SkillVersion | None:
 
 
 def _grants_of(actor: Actor) -> QuerySet[SkillGrant]:
-    return SkillGrant.objects.filter(_held_by(actor))
+    return SkillGrant.objects.filter(held_by(actor))
 
 
-def _held_by(actor: Actor) -> Q:
-    return Q(role__in=actor.roles) | Q(account_id=actor.user_id or -1)
+def held_by(actor: Actor) -> Q:
+    """Return which grants are actor's: by a role, by a group, or by name."""
+    return (
+        Q(role__in=actor.roles)
+        | Q(account_id=actor.user_id or -1)
+        | Q(group__in=group_ids_of(actor.user_id))
+    )

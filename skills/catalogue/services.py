@@ -7,7 +7,7 @@ from django.db.models import Manager, Max
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
-from execfabric.core.errors import InvalidInput
+from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
@@ -19,15 +19,18 @@ from executors.script.environment.lock import Lock
 
 from .environments import build_and_store, lock_of
 from .models import (
+    Maintainer,
     Right,
     Risk,
     Script,
     ScriptEnvironment,
     ScriptVersion,
     Skill,
+    SkillBinding,
     SkillGrant,
     SkillVersion,
 )
+from .verifying import Report, verify_binding
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
@@ -41,12 +44,24 @@ DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
 """Who may do what with a skill that nobody has granted otherwise."""
 
 
-def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVersion:
+class NotVerified(Conflict):
+    """The version does not work here; what was in use still is."""
+
+    code = "not_verified"
+
+
+def onboard_script(
+    *,
+    actor: Actor,
+    bundle: Bundle,
+    name: str = "",
+    maintainer: Maintainer = Maintainer.TENANT,
+) -> SkillVersion:
     """Store, sync, register and authorise a script folder as a skill of the current schema.
 
     name replaces the manifest's. The same bundle again changes nothing and returns the version it
-    has; another one becomes the next version and is bound at once. Raises InvalidInput with what
-    the author should mend.
+    has; another one becomes the next version and is bound at once, unless the tenant pinned the one
+    in use. Raises InvalidInput with what the author should mend.
     """
     if not can(actor, ONBOARD):
         # Refused there, and on record, before anything is stored or installed.
@@ -58,6 +73,7 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
             lock=None,
             problem="",
             name=name,
+            maintainer=maintainer,
         )
     # Installing packages can take minutes, so it happens before the transaction.
     stored_as = store_bundle(bundle)
@@ -79,6 +95,7 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
         lock=lock,
         problem=problem,
         name=name or (manifest.skill.name if manifest else ""),
+        maintainer=maintainer,
     )
 
 
@@ -92,6 +109,7 @@ def register_script(
     lock: Lock | None,
     problem: str,
     name: str,
+    maintainer: Maintainer = Maintainer.TENANT,
 ) -> SkillVersion:
     """Register a stored and synced bundle, bind and authorise it; see ``onboard_script``.
 
@@ -105,17 +123,75 @@ def register_script(
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
+    require_maintainer(name, maintainer)
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
     existing = script_version.skill_versions.first()
     if existing is not None:
         return existing
-    skill, is_new = Skill.objects.get_or_create(name=name)
-    version = _register_skill(skill, script_version, manifest, _readme(bundle))
-    skill.version = version
-    skill.save(update_fields=["version"])
+    skill, is_new = Skill.objects.get_or_create(name=name, defaults={"maintainer": maintainer})
+    skill = locked_skill(skill)
+    version = _register_skill(skill, script_version, manifest, _readme(bundle), actor)
+    if not skill.is_pinned:
+        put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
     if is_new:
         authorise(skill)
     return version
+
+
+def require_maintainer(name: str, maintainer: Maintainer) -> None:
+    """Raise InvalidInput when the skill of that name is there and is somebody else's.
+
+    For whatever registers a script: ``public/`` ones come from the platform only, and the platform
+    takes no name that a tenant uses.
+    """
+    theirs = Skill.objects.filter(name=name).exclude(maintainer=maintainer).first()
+    if theirs is None:
+        return
+    why = (
+        f"{name} is maintained by the platform; only the platform changes it."
+        if theirs.is_public
+        else f"{name} is a skill of this workspace, which the platform does not replace."
+    )
+    raise InvalidInput(f"{why} Choose another name.", fields={"name": why})
+
+
+def locked_skill(skill: Skill) -> Skill:
+    """Return skill as it is stored now, locked until the transaction ends.
+
+    Whatever gives it a version or a binding holds this lock.
+    """
+    return Skill.objects.select_for_update().get(pk=skill.pk)
+
+
+def put_in_use(
+    skill: Skill, version: SkillVersion, *, actor: Actor, reason: str = "", verify: bool = True
+) -> SkillBinding:
+    """Bind version, check that it works here, and write all of it down. skill is locked.
+
+    Raises NotVerified, whose caller must let the transaction be undone.
+    """
+    replaced = skill.version_id
+    skill.version = version
+    skill.save(update_fields=["version"])
+    report = require_verified(skill, version) if verify else None
+    return SkillBinding.objects.create(
+        skill=skill,
+        version=version,
+        replaced_id=replaced,
+        bound_by=actor.username,
+        reason=reason,
+        report=report.as_json() if report else [],
+    )
+
+
+def require_verified(skill: Skill, version: SkillVersion) -> Report:
+    """Return the report on version, which is bound. Raises NotVerified where it has not passed."""
+    report = verify_binding(skill, version)
+    if not report.passed:
+        raise NotVerified(
+            f"Version {version.number} cannot be used: {report.failures} Nothing was changed."
+        )
+    return report
 
 
 @action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
@@ -133,14 +209,17 @@ def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = ""
     except ExecutorError as error:
         raise InvalidInput(str(error)) from error
     skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
-    skill = Skill.objects.select_for_update().get(pk=skill.pk)
+    skill = locked_skill(skill)
+    require_maintainer(skill.name, Maintainer.TENANT)
     words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
     current = skill.version
     if current and all(getattr(current, name) == value for name, value in words.items()):
         return current
-    version = SkillVersion.objects.create(skill=skill, number=_next_number(skill.versions), **words)
-    skill.version = version
-    skill.save(update_fields=["version"])
+    version = SkillVersion.objects.create(
+        skill=skill, number=next_number(skill.versions), author=actor.username, **words
+    )
+    if not skill.is_pinned:
+        put_in_use(skill, version, actor=actor, verify=False)
     if is_new:
         authorise(skill)
     return version
@@ -164,7 +243,7 @@ def _register_script(
         return same
     return ScriptVersion.objects.create(
         script=script,
-        number=_next_number(script.versions),
+        number=next_number(script.versions),
         digest=bundle.digest,
         stored_as=stored_as,
         size_bytes=bundle.size_bytes,
@@ -202,11 +281,12 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
 
 
 def _register_skill(
-    skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str
+    skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str, actor: Actor
 ) -> SkillVersion:
     return SkillVersion.objects.create(
         skill=skill,
-        number=_next_number(skill.versions),
+        number=next_number(skill.versions),
+        author=actor.username,
         kind=SCRIPT,
         script_version=script_version,
         **_words_of(skill, manifest, readme),
@@ -239,7 +319,7 @@ def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) 
     }
 
 
-def _next_number(versions: Manager[Any]) -> int:
+def next_number(versions: Manager[Any]) -> int:
     """Return the number after the latest; two at once end in the unique constraint."""
     return int(versions.aggregate(latest=Max("number"))["latest"] or 0) + 1
 

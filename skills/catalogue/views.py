@@ -13,6 +13,7 @@ from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
 from .filters import SkillFilter
+from .managing.selectors import skills_managed_by
 from .models import Skill, SkillVersion
 from .run_desk import Panel, run_desk
 from .samples import read_sample, samples_of
@@ -31,7 +32,8 @@ class SkillList(ConsoleView):
         table = SkillTable(found.qs.defer(*UNLISTED))
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
         sees_all = can(request.actor, "catalogue.skill.read_all")
-        return self.render(filter=found, table=table, sees_all=sees_all)
+        disabled = skills_managed_by(request.actor).filter(is_enabled=False).defer(*UNLISTED)
+        return self.render(filter=found, table=table, sees_all=sees_all, disabled=disabled)
 
 
 class SkillView(ConsoleView):
@@ -68,6 +70,8 @@ class SkillDetail(SkillView):
             status=panel.status,
             skill=skill,
             version=version,
+            sees_history=can(self.request.actor, "catalogue.version.read"),
+            manages=can(self.request.actor, "catalogue.skill.manage"),
             environment=environment,
             packages=environment.packages if environment else [],
             samples=samples_of(version),

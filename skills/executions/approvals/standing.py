@@ -36,7 +36,10 @@ def grant_needed(execution: Execution, rules: policy.Rules, *, now: datetime) ->
     execution and its grant are locked. Raises NotCleared with the reason, for the requester.
     """
     if not execution.skill.is_enabled:
-        raise NotCleared("The skill was disabled before this could start.")
+        why = execution.skill.disabled_reason
+        raise NotCleared(
+            f"The skill was disabled before this could start{f': {why}' if why else '.'}"
+        )
     decision = policy.decide(execution.version, rules)
     if decision.blocked:
         raise NotCleared(decision.blocked)

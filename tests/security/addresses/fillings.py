@@ -71,6 +71,14 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
+    ("api/v1/skills/<slug:name>/bind", "name"): "skill",
+    ("api/v1/skills/<slug:name>/changes", "name"): "skill",
+    ("api/v1/skills/<slug:name>/disable", "name"): "skill",
+    ("api/v1/skills/<slug:name>/edit", "name"): "skill",
+    ("api/v1/skills/<slug:name>/enable", "name"): "skill",
+    ("api/v1/skills/<slug:name>/grants", "name"): "skill",
+    ("api/v1/skills/<slug:name>/rollback", "name"): "skill",
+    ("api/v1/skills/<slug:name>/versions", "name"): "skill",
     ("batches/new/<slug:name>/", "name"): "skill",
     ("batches/new/<slug:name>/template.csv", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
@@ -86,8 +94,17 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
     ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
     ("skills/<slug:name>/", "name"): "skill",
+    ("skills/<slug:name>/bind/", "name"): "skill",
+    ("skills/<slug:name>/changes/", "name"): "skill",
+    ("skills/<slug:name>/disable/", "name"): "skill",
+    ("skills/<slug:name>/edit/", "name"): "skill",
+    ("skills/<slug:name>/enable/", "name"): "skill",
+    ("skills/<slug:name>/grants/", "name"): "skill",
+    ("skills/<slug:name>/rollback/", "name"): "skill",
     ("skills/<slug:name>/samples/<path:path>", "name"): "skill",
     ("skills/<slug:name>/samples/<path:path>", "path"): "sample",
+    ("skills/<slug:name>/source/", "name"): "skill",
+    ("skills/<slug:name>/versions/", "name"): "skill",
 }
 """Parameter of any route, or (route, parameter): which of the Ids it is."""
 
@@ -181,6 +198,27 @@ def member(ids: Ids) -> dict[str, Any]:
     return {"account": ids.member}
 
 
+def version_in_use(_ids: Ids) -> dict[str, Any]:
+    return {"version": 1, "pin": True, "reason": "It is the good one."}
+
+
+def edit(_ids: Ids) -> dict[str, Any]:
+    return {"changes": {"title": "Another title"}, "reason": "Clearer words."}
+
+
+def edit_form(_ids: Ids) -> dict[str, Any]:
+    return {"title": "Another title", "reason": "Clearer words.", "expected": 1}
+
+
+def grants(_ids: Ids) -> dict[str, Any]:
+    row = {"kind": "role", "who": "viewer", "right": "see"}
+    return {"give": [row], "reason": "They may look."}
+
+
+def grants_form(_ids: Ids) -> dict[str, Any]:
+    return {"grant": "role:see:viewer", "seen": "0" * 32, "reason": "They may look."}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
@@ -206,6 +244,12 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
     "api/v1/groups": group,
+    "api/v1/skills/<slug:name>/bind": version_in_use,
+    "api/v1/skills/<slug:name>/disable": reason,
+    "api/v1/skills/<slug:name>/edit": edit,
+    "api/v1/skills/<slug:name>/enable": reason,
+    "api/v1/skills/<slug:name>/grants": grants,
+    "api/v1/skills/<slug:name>/rollback": reason,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
@@ -247,6 +291,12 @@ BODIES: dict[str, Body] = {
     "robots.txt": nothing,
     "set-password/<str:key>/<str:token>/": new_password,
     "skills/<slug:name>/": run_form,
+    "skills/<slug:name>/bind/": version_in_use,
+    "skills/<slug:name>/disable/": reason,
+    "skills/<slug:name>/edit/": edit_form,
+    "skills/<slug:name>/enable/": reason,
+    "skills/<slug:name>/grants/": grants_form,
+    "skills/<slug:name>/rollback/": reason,
     "^api/(?P<path>.*)$": nothing,
 }
 """Route that takes a POST: a well-formed body for it."""

@@ -112,6 +112,17 @@ def test_the_command_onboards_into_the_named_tenant(acme, tmp_path, capsys):
     assert Skill.objects.filter(name="hello").exists()
 
 
+def test_the_command_registers_what_the_platform_maintains(acme, tmp_path, capsys):
+    (tmp_path / "main.py").write_text(GREET)
+    (tmp_path / "README.md").write_text("# Greet\n\nHello.\n")
+
+    call_command("onboard_script", "acme", str(tmp_path), name="hello", public=True)
+    with pytest.raises(CommandError, match="only the platform changes it"):
+        call_command("onboard_script", "acme", str(tmp_path), name="hello")
+
+    assert Skill.objects.get(name="hello").is_public
+
+
 @pytest.mark.parametrize("name", ["Greet Me", "übung", "-x", "UPPER", "a/b", "x" * 61, "a--b"])
 def test_a_name_that_cannot_stand_in_an_address_is_refused(name):
     actor = Actor.system("tests", door=Door.COMMAND)

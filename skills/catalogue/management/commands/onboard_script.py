@@ -11,6 +11,7 @@ from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import DomainError
 from executors.manifest.model import MANIFEST_NAME
 from executors.script.bundle import Bundle, BundleError, read_archive, read_bundle
+from skills.catalogue.models import Maintainer, Skill
 from skills.catalogue.services import onboard_script
 from tenants.registry.models import Tenant
 
@@ -22,6 +23,11 @@ class Command(BaseCommand):
         parser.add_argument("tenant", help="name of the tenant, such as acme")
         parser.add_argument("folder", type=Path, help="script folder, zip or tar.gz")
         parser.add_argument("--name", default="", help="skill name, if not the manifest's")
+        parser.add_argument(
+            "--public",
+            action="store_true",
+            help="the platform maintains it: the tenant may grant it, not change it",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = Tenant.objects.filter(name=options["tenant"]).first()
@@ -38,8 +44,11 @@ class Command(BaseCommand):
                     actor=Actor.system("onboard_script", door=Door.COMMAND),
                     bundle=bundle,
                     name=options["name"] or _name_of(source, bundle),
+                    maintainer=Maintainer.PLATFORM if options["public"] else Maintainer.TENANT,
                 )
-                self.stdout.write(f"{version} is ready in {tenant.name} ({bundle.digest[:12]}).")
+                in_use = Skill.objects.values_list("version_id", flat=True).get(pk=version.skill_id)
+                state = "ready" if in_use == version.pk else "registered, not in use"
+                self.stdout.write(f"{version} is {state} in {tenant.name} ({bundle.digest[:12]}).")
         except (BundleError, DomainError) as error:
             raise CommandError(str(error)) from None
 

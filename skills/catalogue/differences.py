@@ -1,0 +1,259 @@
+"""What differs between two versions of a skill: description, rules, inputs, packages, files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from execfabric.core.errors import NotFound
+from executors.script.bundle import Bundle, BundleError
+
+from .bundles import bundle_of
+from .models import ScriptVersion, SkillVersion
+
+Label = str | Promise
+
+LABELS: dict[str, Label] = {
+    "title": _("Title"),
+    "description": _("Description"),
+    "readme": _("README"),
+    "tags": _("Tags"),
+    "examples": _("Example sentences"),
+    "risk": _("Risk"),
+    "confirm": _("Confirmation"),
+    "approval": _("Approval"),
+    "ai_callable": _("Assistant may call it"),
+    "manual": _("Manual execution"),
+    "network": _("Network"),
+    "network_hosts": _("Hosts it may reach"),
+    "timeout_s": _("Time limit in seconds"),
+    "memory_bytes": _("Memory limit in bytes"),
+    "queue": _("Workers"),
+    "concurrency": _("Runs at once"),
+}
+"""What a version says of itself, and how people call it."""
+
+TEXTS = frozenset({"title", "description", "readme", "tags", "examples"})
+"""Of these, what only explains. All others are rules: they decide what a run may do."""
+LONG_TEXTS = frozenset({"readme"})
+LARGEST_FILE_BYTES = 200_000
+MOST_LINES = 4_000
+"""Of one file; comparing takes time that grows with the square of it."""
+MOST_DIFF_LINES = 5_000
+"""Of all files together; what is more is named only."""
+CONTEXT_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    name: str
+    label: Label
+    old: Any
+    new: Any
+    is_rule: bool
+    diff: str = ""
+    """Of a long text, as a unified diff."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChange:
+    """One input or output."""
+
+    name: str
+    what: str
+    """added, removed or changed"""
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    name: str
+    old: str
+    """Its version; empty where it was not there."""
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    path: str
+    what: str
+    """added, removed, changed, or mode (executable or not)"""
+    diff: str = ""
+    note: Label = ""
+    """Why there is no diff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    old: SkillVersion
+    new: SkillVersion
+    fields: tuple[FieldChange, ...]
+    inputs: tuple[ParameterChange, ...]
+    outputs: tuple[ParameterChange, ...]
+    python: tuple[str, str] | None
+    """The versions of Python, where they differ; empty for the platform's own."""
+    packages: tuple[PackageChange, ...]
+    code_differs: bool
+    """The files, or what a skill of another kind connects to."""
+    files: tuple[FileChange, ...] | None
+    """None where the code is not shown, or cannot be read."""
+
+    @property
+    def rules(self) -> list[FieldChange]:
+        return [change for change in self.fields if change.is_rule]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.summary
+
+    @property
+    def summary(self) -> list[Label]:
+        """Return in a word each what is different."""
+        said: list[Label] = []
+        if self.code_differs:
+            said.append(_("Code"))
+        if self.packages or self.python:
+            said.append(_("Packages"))
+        if self.inputs:
+            said.append(_("Inputs"))
+        if self.outputs:
+            said.append(_("Outputs"))
+        return [*said, *(change.label for change in self.fields)]
+
+
+def compare(old: SkillVersion, new: SkillVersion, *, with_files: bool = False) -> Difference:
+    """Return what differs from old to new. with_files: whether the reader may see the code."""
+    before, after = old.script_version, new.script_version
+    digests = (before and before.digest) != (after and after.digest)
+    code_differs = digests or (old.kind, old.resource) != (new.kind, new.resource)
+    return Difference(
+        old=old,
+        new=new,
+        fields=tuple(_field_changes(old, new)),
+        inputs=tuple(_parameter_changes(old.input_schema, new.input_schema)),
+        outputs=tuple(_parameter_changes(old.output_schema, new.output_schema)),
+        python=_python_change(before, after),
+        packages=tuple(_package_changes(before, after)),
+        code_differs=code_differs,
+        files=_files(before, after) if with_files and code_differs else None,
+    )
+
+
+def _field_changes(old: SkillVersion, new: SkillVersion) -> Iterator[FieldChange]:
+    for name, label in LABELS.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            diff = unified(before, after, name) if name in LONG_TEXTS else ""
+            yield FieldChange(name, label, before, after, name not in TEXTS, diff)
+
+
+def _parameter_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ParameterChange]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    needed = (set(old.get("required", ())), set(new.get("required", ())))
+    for name in [*before, *(name for name in after if name not in before)]:
+        if name not in after:
+            yield ParameterChange(name, "removed")
+        elif name not in before:
+            yield ParameterChange(name, "added")
+        else:
+            first = {**before[name], "required": name in needed[0]}
+            second = {**after[name], "required": name in needed[1]}
+            fields = tuple(_word_changes(first, second))
+            if fields:
+                yield ParameterChange(name, "changed", fields)
+
+
+def _word_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[FieldChange]:
+    for word in [*old, *(word for word in new if word not in old)]:
+        before, after = old.get(word), new.get(word)
+        if before != after or type(before) is not type(after):
+            is_rule = word not in {"title", "description", "examples"}
+            yield FieldChange(word, word, before, after, is_rule)
+
+
+def _python_change(old: ScriptVersion | None, new: ScriptVersion | None) -> tuple[str, str] | None:
+    before, after = (
+        one.environment.python if one and one.environment else "" for one in (old, new)
+    )
+    return (before, after) if before != after else None
+
+
+def _package_changes(
+    old: ScriptVersion | None, new: ScriptVersion | None
+) -> Iterator[PackageChange]:
+    before, after = _packages(old), _packages(new)
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield PackageChange(name, before.get(name, ""), after.get(name, ""))
+
+
+def _packages(version: ScriptVersion | None) -> dict[str, str]:
+    environment = version.environment if version else None
+    return {one.name: one.version for one in environment.packages} if environment else {}
+
+
+def _files(old: ScriptVersion | None, new: ScriptVersion | None) -> tuple[FileChange, ...] | None:
+    try:
+        before, after = (bundle_of(one) if one else Bundle(()) for one in (old, new))
+    except (BundleError, NotFound):
+        return None
+    return compare_files(before, after)
+
+
+def compare_files(old: Bundle, new: Bundle) -> tuple[FileChange, ...]:
+    """Return the files that differ, by path, with unified diffs of texts of bearable size."""
+    before = {file.path: file for file in old.files}
+    after = {file.path: file for file in new.files}
+    found, lines_left = [], MOST_DIFF_LINES
+    for path in sorted(before.keys() | after.keys()):
+        first, second = before.get(path), after.get(path)
+        if first == second:
+            continue
+        if first and second and first.content == second.content:
+            note = _("It can be executed now.") if second.executable else _("Not executable now.")
+            found.append(FileChange(path, "mode", note=note))
+            continue
+        what = "changed" if first and second else ("added" if second else "removed")
+        texts = _as_texts(first.content if first else b"", second.content if second else b"")
+        if isinstance(texts, tuple):
+            diff = unified(*texts, path)
+            lines_left -= diff.count("\n") + 1
+            if lines_left >= 0:
+                found.append(FileChange(path, what, diff))
+                continue
+            texts = _("There are too many changes to show all of them.")
+        found.append(FileChange(path, what, note=texts))
+    return tuple(found)
+
+
+def _as_texts(*contents: bytes) -> tuple[str, str] | Label:
+    """Return both as text, or why they are not compared."""
+    if any(len(content) > LARGEST_FILE_BYTES for content in contents):
+        return _("It is too large to be compared.")
+    try:
+        first, second = (content.decode() for content in contents)
+    except UnicodeDecodeError:
+        return _("It is no text.")
+    if "\0" in first + second:
+        return _("It is no text.")
+    if max(first.count("\n"), second.count("\n")) > MOST_LINES:
+        return _("It is too large to be compared.")
+    return first, second
+
+
+def unified(old: str, new: str, name: str) -> str:
+    """Return a unified diff of two texts, without line ends that differ only in kind."""
+    lines = difflib.unified_diff(
+        old.splitlines(),
+        new.splitlines(),
+        f"a/{name}" if old else "/dev/null",
+        f"b/{name}" if new else "/dev/null",
+        lineterm="",
+        n=CONTEXT_LINES,
+    )
+    return "\n".join(lines)

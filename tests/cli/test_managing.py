@@ -1,0 +1,130 @@
+"""versions, changes, use, rollback, enable, disable, grants against scripted answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from cli import main as program
+from cli.exit_codes import ExitCode
+from tests.cli.conftest import Answer, TinyServer
+
+Serve = Callable[..., TinyServer]
+Capture = pytest.CaptureFixture[str]
+STATE = {"name": "pay", "enabled": True, "version": 2, "pinned": True, "disabled_reason": ""}
+GRANTS = {"results": [{"kind": "group", "who": "Night shift", "right": "run"}], "seen": "a"}
+CHANGES = {
+    "description": [{"name": "risk", "old": "low", "new": "high", "is_rule": True}],
+    "inputs": [{"name": "who", "what": "added", "fields": []}],
+    "outputs": [],
+    "packages": [{"name": "six", "old": "", "new": "1.17"}],
+    "code_differs": True,
+    "files": [
+        {"path": "main.py", "what": "changed", "diff": "--- a\n+++ b\n-\x1b[2Jone", "note": ""}
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXECFABRIC_TOKEN", "t")
+
+
+def run(*words: str) -> int:
+    try:
+        program.main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "body"),
+    [
+        (
+            ["use", "pay", "2", "--reason", "Good.", "--keep", "--expected", "3"],
+            "bind",
+            {"version": 2, "pin": True, "reason": "Good.", "expected": 3},
+        ),
+        (["rollback", "pay", "--reason", "Bad."], "rollback", {"reason": "Bad."}),
+        (["enable", "pay", "--reason", "Mended."], "enable", {"reason": "Mended."}),
+        (["disable", "pay", "--reason", "Broken."], "disable", {"reason": "Broken."}),
+    ],
+)
+def test_an_act_is_sent_with_its_reason_and_says_how_it_stands(
+    serve: Serve, capsys: Capture, words: list[str], path: str, body: dict[str, object]
+) -> None:
+    server = serve((200, {}, STATE))
+
+    assert run(*words, "--url", server.url()) == 0
+
+    assert server.received[0].path == f"/api/v1/skills/pay/{path}"
+    assert json.loads(server.received[0].body) == body
+    assert "version 2, kept, enabled" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("word", "key"), [("grant", "give"), ("revoke", "take")])
+def test_rights_are_named_by_role_group_or_user(
+    serve: Serve, capsys: Capture, word: str, key: str
+) -> None:
+    server = serve((200, {}, GRANTS))
+    words = [word, "pay", "see", "run", "--group", "Night shift", "--reason", "So."]
+
+    assert run(*words, "--url", server.url()) == 0
+
+    assert json.loads(server.received[0].body) == {
+        key: [{"kind": "group", "who": "Night shift", "right": right} for right in ("see", "run")],
+        "reason": "So.",
+    }
+    assert "Night shift" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("who", [[], ["--role", "viewer", "--user", "ada"]])
+def test_one_of_them_must_be_named(serve: Serve, capsys: Capture, who: list[str]) -> None:
+    server = serve((200, {}, GRANTS))
+
+    code = run("grant", "pay", "see", *who, "--reason", "So.", "--url", server.url())
+
+    assert code == ExitCode.USAGE
+    assert not server.received
+    assert "--role, --group and --user" in capsys.readouterr().err
+
+
+def test_differences_are_shown_without_what_a_terminal_would_obey(
+    serve: Serve, capsys: Capture
+) -> None:
+    server = serve((200, {}, CHANGES))
+
+    assert run("changes", "pay", "1", "--url", server.url()) == 0
+
+    said = capsys.readouterr().out
+    assert "risk: low -> high" in said
+    assert "input who: added" in said
+    assert "package six: none -> 1.17" in said
+    assert "+++ b" in said
+    assert "\x1b" not in said
+
+
+def test_who_may_not_see_versions_is_told_so(serve: Serve, capsys: Capture) -> None:
+    missing: Answer = (404, {}, {"code": "not_found", "message": "There is nothing here."})
+
+    assert run("versions", "pay", "--url", serve(missing).url()) != 0
+
+    assert "whose versions or rights you may see" in capsys.readouterr().err
+
+
+def test_the_history_names_what_is_in_use(serve: Serve, capsys: Capture) -> None:
+    rows = [
+        {"number": 2, "in_use": False, "changed": ["Code"], "author": "dana", "note": ""},
+        {"number": 1, "in_use": True, "changed": [], "author": "", "note": "First."},
+    ]
+    server = serve((200, {}, {"results": rows, "next_before": 1}))
+
+    assert run("versions", "pay", "--url", server.url()) == 0
+
+    said = capsys.readouterr()
+    assert "in use" in said.out
+    assert "Code" in said.out
+    assert "--limit" in said.err
