@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_groups'),
-        ('catalogue', '0005_resource_of_a_skill'),
+        ('catalogue', '0006_version_max_retries'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
