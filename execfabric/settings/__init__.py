@@ -40,7 +40,7 @@ _EVERY_SCHEMA = [
     "skills.executions",
     "django.contrib.sessions",
 ]
-SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA]
+SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA, "skills.hot_update"]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
     *SHARED_APPS,
