@@ -131,6 +131,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
+# Checks install packages and run scripts, which takes minutes: a worker of their own does them.
+CELERY_TASK_ROUTES = {"hot_update.check_revision": {"queue": "hot-update"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -144,6 +146,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "executions.scan_all_tenants",
         "schedule": 10.0,
         "options": {"expires": 10},  # One scan late is enough.
+    },
+    "scan-forgotten-submissions": {
+        "task": "hot_update.scan_forgotten",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
 }
 
