@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 OWN = "tenant_id IN (SELECT id FROM registry_tenant WHERE schema_name = {tenant})"
+# ruff: noqa: S608 - conditions made of constants
 OF_OWN_SUBMISSION = f"submission_id IN (SELECT id FROM hot_update_submission WHERE {OWN})"
 OF_OWN_REVISION = f"revision_id IN (SELECT id FROM hot_update_revision WHERE {OF_OWN_SUBMISSION})"
 

@@ -144,7 +144,7 @@ def _guessed(manifest: Manifest, samples: Path) -> dict[str, Any]:
         if told.is_required:
             raise NoSamples(
                 f"It was not tried: nothing says what to give as {name!r}. "
-                f"Add samples/{INPUTS_FILE} with a value for each input, and sample files beside it."
+                f"Add samples/{INPUTS_FILE} with a value for each input, and the files beside it."
             )
     return values
 

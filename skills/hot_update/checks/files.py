@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from executors.contract import MEBIBYTE
 from executors.script.bundle import Bundle
@@ -10,12 +11,18 @@ from .registry import Finding, Level, Subject, check, in_lines
 from .sources import parsed, python_files, shell_files
 
 LARGE_BYTES = 10 * MEBIBYTE
-PROGRAMS = {b"\x7fELF": "a Linux program or library", b"MZ": "a Windows program",
-            b"\xcf\xfa\xed\xfe": "a macOS program", b"\xca\xfe\xba\xbe": "Java or macOS code"}  # fmt: skip
+PROGRAMS = {
+    b"\x7fELF": "a Linux program or library",
+    b"MZ": "a Windows program",
+    b"\xcf\xfa\xed\xfe": "a macOS program",
+    b"\xca\xfe\xba\xbe": "Java or macOS code",
+}
 PROGRAM_ENDINGS = (".so", ".dll", ".exe", ".pyd", ".dylib", ".jar", ".class", ".wasm")
 ARCHIVE_ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".whl", ".egg")
-ABSOLUTE = re.compile(r"(?:/(?:home|Users|root|mnt|media|opt|srv|var|etc|usr/local)/\S"
-                      r"|[A-Za-z]:[\\/]\w|\\\\\w+\\\w)")  # fmt: skip
+ABSOLUTE = re.compile(
+    r"(?:/(?:home|Users|root|mnt|media|opt|srv|var|etc|usr/local)/\S"
+    r"|[A-Za-z]:[\\/]\w|\\\\\w+\\\w)"
+)
 """Beginnings of paths on somebody's machine. /tmp is one a run has, too."""
 
 
@@ -37,42 +44,46 @@ def check_files(subject: Subject) -> Finding:
     return Finding(Level.PASS, f"{size}; no links, programs or archives.")
 
 
+IN_SHELL = re.compile(rf"(?<![\w./$}}]){ABSOLUTE.pattern}[^\s\"']*")
+
+
 @check("paths", title="No paths of one machine")
 def check_paths(subject: Subject) -> Finding:
-    found = []
-    for file in python_files(subject.bundle):
-        try:
-            tree = parsed(file)
-        except ValueError:
-            continue  # Said by others.
-        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and id(node) not in documented
-                and ABSOLUTE.match(node.value)
-            ):
-                found.append(_sentence(file.path, node.lineno, node.value))
-    for file, text in shell_files(subject.bundle):
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.lstrip().startswith("#") and (match := re.search(
-                rf"(?<![\w./$}}]){ABSOLUTE.pattern}[^\s\"']*", line
-            )):  # fmt: skip
-                found.append(_sentence(file.path, number, match[0]))
+    found = [*_in_python(subject.bundle), *_in_shell(subject.bundle)]
     if found:
         advice = "A run sees its own folders only. Take such files as inputs."
         return Finding(Level.WARN, in_lines([*found, advice]))
     return Finding(Level.PASS, "None found.")
 
 
+def _in_python(bundle: Bundle) -> Iterator[str]:
+    for file in python_files(bundle):
+        try:
+            tree = parsed(file)
+        except ValueError:
+            continue  # Said by others.
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Constant) or id(node) in documented:
+                continue
+            if isinstance(node.value, str) and ABSOLUTE.match(node.value):
+                yield _sentence(file.path, node.lineno, node.value)
+
+
+def _in_shell(bundle: Bundle) -> Iterator[str]:
+    for file, text in shell_files(bundle):
+        for number, line in enumerate(text.splitlines(), start=1):
+            match = None if line.lstrip().startswith("#") else IN_SHELL.search(line)
+            if match:
+                yield _sentence(file.path, number, match[0])
+
+
 def programs(bundle: Bundle) -> list[tuple[str, str]]:
     """Return path and kind of every file that is machine code."""
     found = []
     for file in bundle.files:
-        magic = next(
-            (what for start, what in PROGRAMS.items() if file.content.startswith(start)), ""
-        )
+        starts = (what for start, what in PROGRAMS.items() if file.content.startswith(start))
+        magic = next(starts, "")
         if magic or file.path.lower().endswith(PROGRAM_ENDINGS):
             found.append((file.path, magic or "compiled code"))
     return found

@@ -23,6 +23,8 @@ ADVICE = {
     "prerequisites": 'what must be there before: packages, accounts, data; or "None"',
     "generated files": "which files it leaves, or that it leaves none",
 }
+BOLD = re.compile(r"(?:[-*]\s+)?(?:\*\*|__)([A-Za-z][A-Za-z ]{1,40}):?(?:\*\*|__):?\s*(.*)")
+LABEL = re.compile(r"(?:[-*]\s+)?([A-Za-z][A-Za-z ]{1,40}):\s*(.*)")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -83,12 +85,10 @@ def _heading(line: str, following: str) -> tuple[int, str, str] | None:
         return len(match[1]), match[2], ""
     if line and re.fullmatch(r"={3,}|-{3,}", following) and len(line) < 80:
         return 1 if following[0] == "=" else 2, line, ""
-    if match := re.fullmatch(
-        r"[-*]?\s*(\*\*|__)?([A-Za-z][A-Za-z ]{1,40}?):?(\*\*|__)?:?\s*(.*)", line
-    ):
-        marked = bool(match[1] and match[3]) or ":" in line[: len(match[2]) + 6]
-        if marked and any(_names(match[2], known) for known in SECTIONS.values()):
-            return 3, match[2], match[4]
+    for pattern in (BOLD, LABEL):
+        match = pattern.fullmatch(line)
+        if match and any(_names(match[1], known) for known in SECTIONS.values()):
+            return 3, match[1], match[2]
     return None
 
 

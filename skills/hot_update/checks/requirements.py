@@ -12,7 +12,8 @@ PAUSES_S = (0.0, 2.0, 5.0)
 """Before each attempt, since an index that cannot be reached may be back in a moment."""
 UNREACHABLE = re.compile(
     r"(?i)error sending request|failed to fetch|could not connect|connection (?:refused|reset)"
-    r"|dns error|timed? ?out|tls|network|temporar|unreachable|50[234]|could not be started|took more"
+    r"|dns error|timed? ?out|tls|network|temporar|unreachable|50[234]|could not be started"
+    r"|took more"
 )
 """How the installer says that it asked nobody, as opposed to that there is no such package."""
 NOT_THERE = re.compile(
@@ -36,7 +37,7 @@ def check_requirements(subject: Subject) -> Finding:
             return _installed(wanted)
     return Finding(
         Level.WARN,
-        f"The package index could not be reached, so this is not known. Check again later.\n{said}",
+        f"The package index could not be reached, so nobody knows. Check again later.\n{said}",
         {"unreachable": True},
     )
 

@@ -29,7 +29,7 @@ class Kind:
     """To import one is enough."""
     methods: tuple[str, ...] = ()
     """Of objects nobody knows the type of."""
-    shell: str = r"(?!)"
+    in_shell: str = r"(?!)"
 
 
 KINDS = {
@@ -44,7 +44,7 @@ KINDS = {
             "asyncio.create_subprocess_shell",
         ),
         modules=("subprocess", "pty", "pexpect", "sh", "multiprocessing"),
-        shell=r"\b(?:nohup|setsid|sudo|su|kill|pkill|killall)\b",
+        in_shell=r"\b(?:nohup|setsid|sudo|su|kill|pkill|killall)\b",
     ),
     "network": Kind(
         "reaches for the network",
@@ -55,7 +55,7 @@ KINDS = {
             "urllib3", "aiohttp", "websockets", "websocket", "paramiko", "fabric", "pycurl", "grpc",
             "boto3", "botocore", "psycopg", "psycopg2", "pymysql", "pymongo", "redis", "ldap3",
         ),
-        shell=r"\b(?:curl|wget|nc|ncat|netcat|ssh|scp|sftp|rsync|ftp|telnet|socat)\b|/dev/tcp/",
+        in_shell=r"\b(?:curl|wget|nc|ncat|netcat|ssh|scp|sftp|rsync|ftp|telnet|socat)\b|/dev/tcp/",
     ),
     "deletion": Kind(
         "deletes files",
@@ -63,17 +63,18 @@ KINDS = {
         names=("os.remove", "os.unlink", "os.rmdir", "os.removedirs", "os.truncate",
                "shutil.rmtree"),
         methods=("unlink", "rmdir", "rmtree"),
-        shell=r"\b(?:rm|rmdir|shred|unlink|truncate)\b|\bfind\b.*\s-delete\b",
+        in_shell=r"\b(?:rm|rmdir|shred|unlink|truncate)\b|\bfind\b.*\s-delete\b",
     ),
     "dynamic": Kind(
         "runs code that nobody can read beforehand",
         "high",
         names=("eval", "exec", "compile", "__import__", "importlib.import_module",
-               "importlib.__import__", "builtins.", "__builtins__.", "__builtins__", "pickle.load", "pickle.loads",
+               "importlib.__import__", "builtins.", "__builtins__.", "__builtins__", "pickle.load",
+               "pickle.loads",
                "pickle.Unpickler", "marshal.load", "marshal.loads", "shelve.open", "dill.",
                "cloudpickle.", "joblib.load", "runpy.", "code.", "types.FunctionType",
                "sys.settrace", "importlib.util.", "importlib.machinery.", "zipimport."),
-        shell=r"\beval\b|\bbase64\s+(?:-d|--decode|-D)\b|\|\s*(?:ba|z|da)?sh\b|\bpython3?\s+-c\b"
+        in_shell=r"\beval\b|\bbase64\s+(?:-d|--decode|-D)\b|\|\s*(?:ba|z|da)?sh\b|\bpython3?\s+-c\b"
         r"|\bperl\s+-e\b",
     ),
     "native": Kind(
@@ -148,7 +149,7 @@ def _in_shell(subject: Subject) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(text.splitlines(), start=1):
             code = re.sub(r"(^|\s)#.*$", "", line)
             for name, kind in KINDS.items():
-                if match := re.search(kind.shell, code):
+                if match := re.search(kind.in_shell, code):
                     yield name, f"{file.path}, line {number}: {kind.what} ({match[0].strip()})"
 
 
@@ -198,8 +199,10 @@ class _Names:
         if base is None or base not in {*self.known.values()}:
             return
         name = node.args[1]
-        is_plain = isinstance(name, ast.Constant) and isinstance(name.value, str)
-        yield f"{base}.{name.value}" if is_plain else "builtins.getattr"  # type: ignore[attr-defined]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            yield f"{base}.{name.value}"
+        else:
+            yield "builtins.getattr"
 
     def _dotted(self, node: ast.AST) -> str | None:
         parts: list[str] = []

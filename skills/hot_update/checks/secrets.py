@@ -34,10 +34,12 @@ KNOWN = {what: re.compile(pattern) for what, pattern in TOKENS.items()}
 IN_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@\"'<>{}]+:([^\s:/@\"'<>]{3,})@")
 ASSIGNED = re.compile(
     r"(?i)\b([a-z_.-]*(?:passw(?:or)?d|passphrase|passwd|secret|api_?key|access_?key|auth_?token"
-    r"|access_?token|client_?secret|credential)s?)[\"']?\s*(?::\s*\w+\s*)?[:=]\s*[\"']([^\"'\n]{6,200})[\"']"
+    r"|access_?token|client_?secret|credential)s?)[\"']?\s*(?::\s*\w+\s*)?[:=]\s*"
+    r"[\"']([^\"'\n]{6,200})[\"']"
 )
 ASSIGNED_BARE = re.compile(
-    r"(?i)^\s*(?:export\s+)?(\w*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?KEY|TOKEN))=([^\s\"'$`(]{6,200})\s*$"
+    r"(?i)^\s*(?:export\s+)?(\w*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?KEY|TOKEN))="
+    r"([^\s\"'$`(]{6,200})\s*$"
 )
 """As in .env files and shell scripts."""
 PLACEHOLDER = re.compile(
@@ -47,8 +49,10 @@ PLACEHOLDER = re.compile(
 LONG_LITERAL = re.compile(r"[\"']([A-Za-z0-9+/_=-]{32,200})[\"']")
 LEAST_ENTROPY = 4.3
 """Bits a character. Words stay below 4, random base64 lies near 5."""
-KEY_FILES = re.compile(r"(?:^|/)(?:\.env(?:\..+)?|\.netrc|\.pypirc|\.npmrc|id_(?:rsa|dsa|ecdsa|ed25519)"
-                       r"|credentials(?:\.json)?|.+\.(?:pem|p12|pfx|keystore|jks|kdbx))$")  # fmt: skip
+KEY_FILES = re.compile(
+    r"(?:^|/)(?:\.env(?:\..+)?|\.netrc|\.pypirc|\.npmrc|id_(?:rsa|dsa|ecdsa|ed25519)"
+    r"|credentials(?:\.json)?|.+\.(?:pem|p12|pfx|keystore|jks|kdbx))$"
+)
 NO_SECRETS = (".example", ".sample", ".template", ".dist")
 CODE = (".py", ".sh", ".toml", ".json", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".env", ".js")
 

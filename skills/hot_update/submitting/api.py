@@ -175,7 +175,7 @@ def _read(serializer: type[RevisionIn], request: ApiRequest) -> dict[str, Any]:
 
 
 def _manifest(draft: Draft, said: dict[str, Any]) -> Tables:
-    """Return the effective manifest; that of a bundle without a usable one is left to the checks."""
+    """Return the effective manifest; where a bundle has no usable one, the checks say so."""
     return draft.tables if draft.problem else with_changes(draft.tables, said["manifest"])
 
 

@@ -61,9 +61,10 @@ def _compared(before: str, after: str) -> tuple[list[tuple[str, str]], bool]:
     old, new = before.splitlines(), after.splitlines()
     if max(len(old), len(new)) > TEXT_LINES:
         return [], True
-    lines = []
-    for line in list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]:
-        lines.append(("@", "") if line.startswith("@@") else (line[:1], line[1:]))
+    lines = [
+        ("@", "") if line.startswith("@@") else (line[:1], line[1:])
+        for line in list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]
+    ]
     return lines[:MOST_LINES], len(lines) > MOST_LINES
 
 

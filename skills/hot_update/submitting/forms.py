@@ -120,7 +120,7 @@ class ManifestForm(forms.Form):
         initial = {**plain, **skill, "tags": ", ".join(map(str, skill.get("tags", [])))}
         for name, told in tables["inputs"].items():
             initial |= {f"{name}.{key}": value for key, value in told.items()}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **{**kwargs, "initial": initial})
         if fixed_name:
             self.fields["name"].disabled = True
         for name, told in tables["inputs"].items():

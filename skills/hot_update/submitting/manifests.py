@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,10 +114,8 @@ def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> Tables:
 def _without_manifest(bundle: Bundle, name: str) -> Tables:
     """Return name, runtime and entry: enough to say on a page what was submitted."""
     said: Any = {}
-    try:
+    with suppress(ValueError, RecursionError, AttributeError):
         said = tomllib.loads((bundle.read(MANIFEST_NAME) or b"").decode()).get("skill", {})
-    except (ValueError, RecursionError, AttributeError):
-        pass
     said = said if isinstance(said, dict) else {}
     runtime = "python" if bundle.read("main.py") is not None else "shell"
     return {

@@ -67,4 +67,5 @@ def publication_of(submission: Submission) -> list[dict[str, Any]]:
             revision__submission=submission, revision__submission__tenant__schema_name=tenant
         )
         found = own.order_by("revision__number", "pk")
-        return list(found.values("step", "status", "started_at", "finished_at"))
+        fields = ("step", "status", "started_at", "finished_at")
+        return [dict(row) for row in found.values(*fields)]

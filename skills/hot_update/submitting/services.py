@@ -216,11 +216,12 @@ def _is_of_own(actor: Actor, revision: object) -> bool:
 
 
 def _move_to_checking(submission: Submission, now: datetime) -> Submission:
-    if submission.status == SubmissionStatus.CHECKING:
-        raise Conflict(_("It is still being checked. Wait for the report, or withdraw it."))
     with public_domain():
+        fresh = Submission.objects.select_for_update().get(pk=submission.pk)
+        if fresh.status == SubmissionStatus.CHECKING:
+            raise Conflict(_("It is still being checked. Wait for the report, or withdraw it."))
         return move(
-            submission, to=SubmissionStatus.CHECKING, table=SUBMISSION_TRANSITIONS, changed_at=now
+            fresh, to=SubmissionStatus.CHECKING, table=SUBMISSION_TRANSITIONS, changed_at=now
         )
 
 

@@ -241,7 +241,7 @@ class SubmissionDetail(SubmissionView):
         follows = SUBMISSION_TRANSITIONS[status]
         return self.render(
             submission=submission,
-            status=status,
+            state=status,
             revisions=revisions,
             latest=revisions[0],
             counts=_counts(revisions[0]),

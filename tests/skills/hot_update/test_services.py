@@ -61,7 +61,11 @@ def test_only_developers_and_managers_submit(person, who):
 
 @pytest.mark.parametrize(
     ("answers", "field"),
-    [({"scenario": " "}, "scenario"), ({"manual": False}, "manual"), ({"note": "x" * 4001}, "note")],
+    [
+        ({"scenario": " "}, "scenario"),
+        ({"manual": False}, "manual"),
+        ({"note": "x" * 4001}, "note"),
+    ],
 )
 def test_what_the_reviewer_needs_must_be_said(dana, answers, field):
     with pytest.raises(InvalidInput) as refused:
