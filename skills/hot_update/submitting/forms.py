@@ -135,6 +135,9 @@ class ManifestForm(forms.Form):
         )
         if told.get("type", "string") != "string" or "format" in told:
             return
+        self.fields[f"{name}.default"] = forms.CharField(
+            label=_("Default"), max_length=2000, required=False
+        )
         self.fields[f"{name}.examples"] = LinesField(
             label=_("Examples"), help_text=_("One a line; the first is shown in the empty field.")
         )

@@ -15,9 +15,5 @@ urlpatterns = [
     path("<uuid:submission_id>/recheck/", views.Recheck.as_view(), name="recheck"),
     path("<uuid:submission_id>/withdraw/", views.Withdraw.as_view(), name="withdraw"),
     path("<uuid:submission_id>/answer/", views.Answer.as_view(), name="answer"),
-    path(
-        "<uuid:submission_id>/revisions/<int:number>/",
-        views.RevisionDetail.as_view(),
-        name="revision-detail",
-    ),
+    path("revisions/<uuid:revision_id>/", views.RevisionDetail.as_view(), name="revision-detail"),
 ]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -262,12 +262,12 @@ class RevisionDetail(SubmissionView):
 
     template_name = "hot_update/revision_detail.html"
 
-    def get(self, request: ConsoleRequest, submission_id: UUID, number: int) -> HttpResponse:
-        submission = self.submission(submission_id)
-        known = {revision.number: revision for revision in submission.revisions.all()}
-        if number not in known:
-            raise Http404
-        revision, before = known[number], known.get(number - 1)
+    def get(self, request: ConsoleRequest, revision_id: UUID) -> HttpResponse:
+        submission = get_object_or_404(
+            submissions_of_current_tenant(request.actor), revisions=revision_id
+        )
+        revision = submission.revisions.get(pk=revision_id)
+        before = submission.revisions.filter(number=revision.number - 1).first()
         bundle = read_stored(revision.stored_as)
         changes = changed_files(read_stored(before.stored_as), bundle) if before else []
         manifest = manifest_of(revision.manifest)

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from tests.factories.skills import bundle_of
+
 
 @dataclass(frozen=True, slots=True)
 class Ids:
@@ -21,6 +23,9 @@ class Ids:
     input_picture: str
     artifact: str
     picture: str
+    submission: str
+    revision: str
+    draft: str
     link_key: str
     link_token: str
 
@@ -38,6 +43,9 @@ NOBODYS = Ids(
     input_picture="01980000-0000-7000-8000-000000000003",
     artifact="01980000-0000-7000-8000-000000000004",
     picture="01980000-0000-7000-8000-000000000005",
+    submission="01980000-0000-7000-8000-000000000006",
+    revision="01980000-0000-7000-8000-000000000007",
+    draft="WyJub2JvZHkiXQ~1tXXXX~0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
 )
@@ -45,8 +53,11 @@ NOBODYS = Ids(
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
     "execution_id": "execution",
+    "draft": "draft",
     "file_id": "file",
     "key": "link_key",
+    "revision_id": "revision",
+    "submission_id": "submission",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
@@ -99,6 +110,28 @@ def upload(_ids: Ids) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("orders.csv", b"a;b\n")}
 
 
+def submission(_ids: Ids) -> dict[str, Any]:
+    return {"bundle": script(), "scenario": "It greets."}
+
+
+def files(_ids: Ids) -> dict[str, Any]:
+    return {"bundle": script()}
+
+
+def script() -> SimpleUploadedFile:
+    packed = bundle_of({"main.py": "def main():\n    return 1\n"}).pack()
+    return SimpleUploadedFile("script.tar.gz", packed)
+
+
+def remark(_ids: Ids) -> dict[str, Any]:
+    return {"text": "It is needed."}
+
+
+def description(_ids: Ids) -> dict[str, Any]:
+    return {"name": "greet", "title": "Greet", "risk": "low", "approval": "none", "timeout_s": 9,
+            "memory_mb": 99, "scenario": "It greets.", "manual": "on"}  # fmt: skip
+
+
 def tenant_form(_ids: Ids) -> dict[str, Any]:
     return {"name": "initech", "title": "Initech", "username": "owner"}
 
@@ -118,6 +151,11 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/reject": reason,
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
+    "api/v1/submissions": submission,
+    "api/v1/submissions/<uuid:submission_id>/recheck": nothing,
+    "api/v1/submissions/<uuid:submission_id>/remarks": remark,
+    "api/v1/submissions/<uuid:submission_id>/revisions": submission,
+    "api/v1/submissions/<uuid:submission_id>/withdraw": nothing,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
@@ -137,6 +175,14 @@ BODIES: dict[str, Body] = {
     "robots.txt": nothing,
     "set-password/<str:key>/<str:token>/": new_password,
     "skills/<slug:name>/": run_form,
+    "submissions/<uuid:submission_id>/answer/": remark,
+    "submissions/<uuid:submission_id>/recheck/": nothing,
+    "submissions/<uuid:submission_id>/revise/": files,
+    "submissions/<uuid:submission_id>/rewrite/": nothing,
+    "submissions/<uuid:submission_id>/withdraw/": nothing,
+    "submissions/new/": files,
+    "submissions/new/<str:draft>/": description,
+    "submissions/new/<str:draft>/preview/": description,
     "^api/(?P<path>.*)$": nothing,
 }
 """Route that takes a POST: a well-formed body for it."""

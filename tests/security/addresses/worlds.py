@@ -16,12 +16,15 @@ from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from skills.executions import lifecycle, services
 from skills.executions.models import Execution
 from skills.executions.recording import record_result
+from skills.hot_update.submitting import services as submitting
+from skills.hot_update.submitting.intake import PendingFiles
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
 from tests.factories.skills import make_skill
+from tests.factories.submissions import latest, submit
 from tests.owner import owner_connection
 
 from .fillings import Ids
@@ -30,7 +33,7 @@ KNOWN = (
     *("display", "username", "menu"),
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
-    *("artifact", "artifactrow", "error", "refusal"),
+    *("artifact", "artifactrow", "error", "refusal", "scenario", "remark"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -84,6 +87,9 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         _finish(ask(skill), word, folder, outcome=Outcome.FAILED)
         refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
+        submission = submit(owner, name=f"{mark}-submitted", scenario=word("scenario"))
+        submitting.answer_remark(actor=owner, submission=submission, text=word("remark"))
+        revision = latest(submission)
         files = {one.media_type: str(one.pk) for one in execution.artifacts.all()}
         ids = Ids(
             tenant=tenant.name,
@@ -94,6 +100,9 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             input_picture=str(picture.pk),
             artifact=files["text/csv"],
             picture=files["image/png"],
+            submission=str(submission.pk),
+            revision=str(revision.pk),
+            draft=PendingFiles(revision.stored_as, mark).sign(owner),
             link_key=key,
             link_token=token,
         )
