@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, executions, run, skills, submissions
+from cli.commands import account, batches, executions, run, skills, submissions
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -80,6 +80,7 @@ app.command("cancel")(executions.cancel)
 app.command("submit")(submissions.submit)
 app.command("submissions")(submissions.list_submissions)
 app.command("submission")(submissions.show_submission)
+app.add_typer(batches.app, name="batch")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

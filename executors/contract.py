@@ -53,13 +53,17 @@ class Limits(BaseModel):
     disk_files: int = Field(default=10_000, ge=10)
     """Files and folders the run keeps at once."""
     log_bytes: int = Field(default=10 * MEBIBYTE, ge=0)
-    """Log kept; what comes after is counted and dropped."""
+    """Log kept, its beginning and its end; what lies between is counted and dropped."""
     log_flood_bytes: int = Field(default=64 * MEBIBYTE, ge=0)
     """A run that prints more than this is stopped."""
     result_bytes: int = Field(default=1 * MEBIBYTE, ge=0)
     artifact_count: int = Field(default=200, ge=0)
     artifact_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
     """All artifacts of the run together."""
+    network_bytes: int = Field(default=1024 * MEBIBYTE, ge=0)
+    """What a run that has the network may move, both ways together, where a gate counts it."""
+    network_connections: int = Field(default=32, ge=1)
+    """Connections to the network at once."""
 
     @property
     def room_bytes(self) -> int:
@@ -84,6 +88,10 @@ class ExecutionRequest(BaseModel):
     """Input name -> local file, or files for an array of files. The run sees private copies, and
     the input's value is their path or list of paths there. Names may repeat within a list."""
     limits: Limits = Limits()
+    network: bool = False
+    """Whether the run may reach the network, as its level gives it."""
+    network_hosts: list[str] = []
+    """The hosts it may reach, see ``executors/script/network/policy.py``; empty for all public."""
     secrets: dict[str, str] = {}
 
 
@@ -123,10 +131,13 @@ Stream = Literal["stdout", "stderr"]
 
 
 class Sink(Protocol):
-    """Where a run's log and progress go while it runs. Called from one thread."""
+    """Where a run's log and progress go while it runs. Called from one thread, never for long."""
 
     def log(self, stream: Stream, text: str) -> None:
         """Take a piece of log: valid text without NUL or terminal escapes, whole characters."""
+
+    def left_out(self, size_bytes: int) -> None:
+        """Take note that so much of the log is left out between what came and what comes."""
 
     def progress(self, fraction: float, message: str) -> None:
         """Take the newest progress line; fraction is in 0..1."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Manager, Max
@@ -11,14 +12,27 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
-from executors.manifest.model import SLUG, SLUG_LENGTH
+from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
+from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
+from executors.script.environment.lock import Lock
 
-from .models import Right, Risk, Script, ScriptVersion, Skill, SkillGrant, SkillVersion
+from .environments import build_and_store, lock_of
+from .models import (
+    Right,
+    Risk,
+    Script,
+    ScriptEnvironment,
+    ScriptVersion,
+    Skill,
+    SkillGrant,
+    SkillVersion,
+)
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
 README = "README.md"
+SCRIPT = "script"
 DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.SEE: frozenset({Role.VIEWER}),
     Right.RUN: RUNNERS,
@@ -37,13 +51,24 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
     if not can(actor, ONBOARD):
         # Refused there, and on record, before anything is stored or installed.
         return register_script(
-            actor=actor, bundle=bundle, stored_as="", manifest=None, problem="", name=name
+            actor=actor,
+            bundle=bundle,
+            stored_as="",
+            manifest=None,
+            lock=None,
+            problem="",
+            name=name,
         )
-    # Installing dependencies can take minutes, so it happens before the transaction.
+    # Installing packages can take minutes, so it happens before the transaction.
     stored_as = store_bundle(bundle)
-    manifest, problem = None, ""
+    manifest, lock, problem = None, None, ""
     try:
-        manifest = load_manifest(sync_bundle(bundle.digest, stored_as).folder)
+        folder = sync_bundle(bundle.digest, stored_as)
+        described = load_manifest(folder)
+        lock = _lock(bundle, folder, described)
+        if lock is not None:
+            build_and_store(lock)
+        manifest = described
     except ExecutorError as error:
         problem = str(error)
     return register_script(
@@ -51,6 +76,7 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
         bundle=bundle,
         stored_as=stored_as,
         manifest=manifest,
+        lock=lock,
         problem=problem,
         name=name or (manifest.skill.name if manifest else ""),
     )
@@ -63,12 +89,14 @@ def register_script(
     bundle: Bundle,
     stored_as: str,
     manifest: Manifest | None,
+    lock: Lock | None,
     problem: str,
     name: str,
 ) -> SkillVersion:
     """Register a stored and synced bundle, bind and authorise it; see ``onboard_script``.
 
-    manifest is None when the bundle cannot be used; problem says why. Raises InvalidInput.
+    manifest is None when the bundle cannot be used; problem says why. lock: its Python and
+    packages, None for the platform's own Python alone. Raises InvalidInput.
     """
     if manifest is None:
         raise InvalidInput(problem)
@@ -77,12 +105,40 @@ def register_script(
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
-    script_version = _register_script(script, bundle, manifest, stored_as)
+    script_version = _register_script(script, bundle, manifest, lock, stored_as)
     existing = script_version.skill_versions.first()
     if existing is not None:
         return existing
     skill, is_new = Skill.objects.get_or_create(name=name)
     version = _register_skill(skill, script_version, manifest, _readme(bundle))
+    skill.version = version
+    skill.save(update_fields=["version"])
+    if is_new:
+        authorise(skill)
+    return version
+
+
+@action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
+def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = "") -> SkillVersion:
+    """Register a skill whose asset is no script, bind and authorise it.
+
+    The executor of its kind checks the resource. The same description again changes nothing;
+    another one becomes the next version and is bound at once. Raises InvalidInput.
+    """
+    kind = manifest.skill.kind
+    if kind == SCRIPT:
+        raise InvalidInput("A script is onboarded with its folder: manage.py onboard_script.")
+    try:
+        EXECUTORS.get(kind).validate(dict(manifest.resource))
+    except ExecutorError as error:
+        raise InvalidInput(str(error)) from error
+    skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
+    skill = Skill.objects.select_for_update().get(pk=skill.pk)
+    words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
+    current = skill.version
+    if current and all(getattr(current, name) == value for name, value in words.items()):
+        return current
+    version = SkillVersion.objects.create(skill=skill, number=_next_number(skill.versions), **words)
     skill.version = version
     skill.save(update_fields=["version"])
     if is_new:
@@ -100,9 +156,10 @@ def authorise(skill: Skill) -> None:
 
 
 def _register_script(
-    script: Script, bundle: Bundle, manifest: Manifest, stored_as: str
+    script: Script, bundle: Bundle, manifest: Manifest, lock: Lock | None, stored_as: str
 ) -> ScriptVersion:
-    same = script.versions.filter(digest=bundle.digest).first()
+    environment = _register_environment(lock)
+    same = script.versions.filter(digest=bundle.digest, environment=environment).first()
     if same is not None:
         return same
     return ScriptVersion.objects.create(
@@ -113,36 +170,72 @@ def _register_script(
         size_bytes=bundle.size_bytes,
         runtime=manifest.skill.runtime,
         entry=manifest.skill.entry,
+        environment=environment,
     )
+
+
+def _register_environment(lock: Lock | None) -> ScriptEnvironment | None:
+    if lock is None:
+        return None
+    environment, _created = ScriptEnvironment.objects.get_or_create(
+        digest=lock.digest,
+        defaults={"python": lock.python, "python_tag": lock.tag, "lock": lock.text},
+    )
+    return environment
+
+
+def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
+    """Return the lock that was reviewed with this bundle, if it is known, else a new one.
+
+    Raises ExecutorError.
+    """
+    known = (
+        ScriptVersion.objects.filter(digest=bundle.digest, environment__isnull=False)
+        .select_related("environment")
+        .first()
+    )
+    if known is not None and known.environment is not None:
+        row = known.environment
+        return Lock(row.python, row.python_tag, row.lock)
+    described = manifest.skill
+    return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
 
 
 def _register_skill(
     skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str
 ) -> SkillVersion:
-    described = manifest.skill
     return SkillVersion.objects.create(
         skill=skill,
         number=_next_number(skill.versions),
-        kind="script",
+        kind=SCRIPT,
         script_version=script_version,
-        title=described.title or skill.name,
-        description=described.description,
-        readme=readme,
-        input_schema=manifest.input_schema(),
-        output_schema=manifest.output_schema(),
-        risk=described.risk,
-        confirm=described.confirm or described.risk == Risk.HIGH.value,
-        approval=described.approval,
-        ai_callable=described.ai_callable,
-        manual=described.manual,
-        network=described.network,
-        timeout_s=described.timeout_s,
-        memory_bytes=described.memory_mb * MEBIBYTE,
-        queue=described.queue,
-        concurrency=described.concurrency,
-        tags=list(described.tags),
-        examples=list(described.examples),
+        **_words_of(skill, manifest, readme),
     )
+
+
+def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) -> dict[str, Any]:
+    """Return what a version takes from its manifest, whatever its kind."""
+    described = manifest.skill
+    return {
+        "title": described.title or skill.name,
+        "description": described.description,
+        "readme": readme,
+        "input_schema": manifest.input_schema(),
+        "output_schema": manifest.output_schema(),
+        "risk": described.risk,
+        "confirm": described.confirm or described.risk == Risk.HIGH.value,
+        "approval": described.approval,
+        "ai_callable": described.ai_callable,
+        "manual": described.manual,
+        "network": described.network,
+        "network_hosts": list(described.network_hosts),
+        "timeout_s": described.timeout_s,
+        "memory_bytes": described.memory_mb * MEBIBYTE,
+        "queue": described.queue,
+        "concurrency": described.concurrency,
+        "tags": list(described.tags),
+        "examples": list(described.examples),
+    }
 
 
 def _next_number(versions: Manager[Any]) -> int:

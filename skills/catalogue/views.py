@@ -17,6 +17,7 @@ from .models import Skill, SkillVersion
 from .run_desk import Panel, run_desk
 from .samples import read_sample, samples_of
 from .selectors import skills_visible_to
+from .skill_links import links_of
 from .tables import UNLISTED, SkillTable
 
 PER_PAGE = 24
@@ -61,11 +62,16 @@ class SkillDetail(SkillView):
 
     def _page(self, skill: Skill, panel: Panel) -> HttpResponse:
         version = self.bound(skill)
+        script = version.script_version
+        environment = script.environment if script else None
         return self.render(
             status=panel.status,
             skill=skill,
             version=version,
+            environment=environment,
+            packages=environment.packages if environment else [],
             samples=samples_of(version),
+            links=links_of(self.request.actor, skill),
             outputs=version.output_schema.get("properties", {}),
             panel_template=panel.template_name,
             panel=panel.context,

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -10,6 +14,8 @@ from skills.catalogue.models import Skill, SkillVersion
 from tenants.accounts.models import Account
 
 from .states import FINAL, WAITING, Status
+
+MARKS = re.compile("([\x0e\x0f])")
 
 
 class Execution(models.Model):
@@ -66,6 +72,8 @@ class Execution(models.Model):
     run to end (limits.py)."""
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    files_removed_at = models.DateTimeField(null=True)
+    """When retention removed the content of its artifacts and inputs, and its log."""
 
     is_limited = False
     """Whether concurrency limits applied when a worker claimed it; known to that worker only."""
@@ -73,6 +81,11 @@ class Execution(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(
+                fields=["finished_at"],
+                name="execution_with_files",
+                condition=Q(finished_at__isnull=False, files_removed_at__isnull=True),
+            ),
             models.Index(fields=["requested_by", "-id"], name="execution_own"),
             models.Index(
                 fields=["status"],
@@ -147,10 +160,17 @@ class LogChunk(models.Model):
     """A piece of an execution's log, in the order it was written."""
 
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="log_chunks")
+    STREAMS: ClassVar = {"\x0e": "stdout", "\x0f": "stderr"}
+    """The character that stands before each piece of a chunk of both streams. Logs have none."""
+    BOTH = "both"
+    NOTICE = "notice"
+    """A line of the platform, about what is left out."""
+
     seq = models.PositiveIntegerField()
     """1, 2, 3, … within the execution; the cursor of readers."""
     stream = models.CharField(max_length=6)
     text = models.TextField()
+    """See ``pieces``: where the streams take turns, one chunk holds pieces of both."""
     at = models.DateTimeField()
 
     class Meta:
@@ -159,6 +179,28 @@ class LogChunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.execution_id} #{self.seq}"
+
+    @classmethod
+    def packed(cls, pieces: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """Return stream and text of a chunk that holds these pieces, each a stream and a text."""
+        if len(pieces) == 1:
+            return pieces[0]
+        marks = {stream: mark for mark, stream in cls.STREAMS.items()}
+        return cls.BOTH, "".join(marks[stream] + text for stream, text in pieces)
+
+    @property
+    def pieces(self) -> list[tuple[str, str]]:
+        """Return stream and text of every piece, in order."""
+        if self.stream != self.BOTH:
+            return [(self.stream, self.text)]
+        parts = MARKS.split(self.text)[1:]
+        return [
+            (self.STREAMS[mark], text) for mark, text in zip(parts[::2], parts[1::2], strict=True)
+        ]
+
+    @property
+    def plain(self) -> str:
+        return "".join(text for _stream, text in self.pieces)
 
 
 class Artifact(models.Model):
@@ -183,6 +225,17 @@ class Artifact(models.Model):
         return self.name
 
 
+class StoredContent(models.Model):
+    """The content of input files, stored once however many of them have it."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    size_bytes = models.PositiveBigIntegerField()
+    stored_as = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
 class StoredFile(models.Model):
     """A file a user uploaded as input. Seen and used by its owner only."""
 
@@ -191,11 +244,61 @@ class StoredFile(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     stored_as = models.CharField(max_length=200)
+    content = models.ForeignKey(
+        StoredContent, on_delete=models.PROTECT, null=True, related_name="files"
+    )
+    """None once retention removed it; the row stays as the name of an execution's input."""
     uploaded_by = models.ForeignKey(Account, on_delete=models.CASCADE)
     created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                name="stored_file_with_content",
+                condition=Q(content__isnull=False),
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="stored_file_removed_iff_no_content",
+                condition=Q(content__isnull=True, removed_at__isnull=False)
+                | Q(content__isnull=False, removed_at__isnull=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class InputUse(models.Model):
+    """An execution was given this file: it is kept as long as the execution's files are."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="input_uses")
+    file = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="uses")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["execution", "file"], name="input_use_once")]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} uses {self.file_id}"
+
+
+class FileRetention(models.Model):
+    """How long this tenant keeps files and logs; without a row, as the platform does."""
+
+    only = models.BooleanField(primary_key=True, default=True)
+    """There is one row at most."""
+    days = models.PositiveIntegerField()
+    """After an execution ended; never more than settings.FILES_KEPT_DAYS_MOST count."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="file_retention_once", condition=Q(only=True)),
+            models.CheckConstraint(name="file_retention_days", condition=Q(days__gte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.days} days"

@@ -1,32 +1,31 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_tables2 import RequestConfig
 
+from execfabric.core.errors import Gone
 from execfabric.core.permissions import can
-from execfabric.core.storage import open_file
-from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
-from . import presentation, previews, services, waiting
+from . import hooks, presentation, previews, services, waiting
 from .acts import acts_open_to
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
-from .inputs import files_of
-from .models import Artifact, Execution, StoredFile
-from .selectors import artifacts_visible_to, executions_visible_to, log_after
+from .models import Execution
+from .selectors import executions_visible_to, files_kept_until, log_end
 from .states import WAITING, Status
 from .tables import ExecutionTable
 
@@ -36,11 +35,15 @@ UNLISTED = (
     *("version__readme", "version__input_schema", "version__output_schema"),
 )
 """Fields the list does not show; an output alone can have a megabyte."""
-CHUNKS_AT_ONCE = 100
-"""Pieces of log per answer, a few KiB each."""
-MOST_ARTIFACTS = 200
-POLL_S = 1
-POLL_WAITING_S = 4
+LOG_CHARS = 256 * 1024
+"""Of the log's end, on the page; the whole is for download. app.js keeps as much."""
+ARTIFACTS_PER_PAGE = 50
+WAIT_S = 2
+"""How long the page asks to wait for news. It shows the time that passed as often."""
+PAUSE_AFTER_NEWS_MS = 200
+PAUSE_UNSEATED_MS = 1000
+"""Between looks where too many wait already."""
+PAUSE_FOR_PERSON_MS = 4000
 """Between looks at an execution that waits for a person."""
 
 
@@ -61,6 +64,7 @@ class ExecutionList(ConsoleView):
             waiting=visible.filter(status__in=WAITING).count(),
             goes_on=any(not row.record.is_final for row in table.paginated_rows),
             sees_all=sees_all,
+            may_set_retention=can(request.actor, "executions.retention.set"),
         )
 
 
@@ -72,12 +76,13 @@ class ExecutionView(ConsoleView):
 
     def state_context(self, execution: Execution) -> dict[str, Any]:
         """Return what the parts of the page that change with the state need."""
-        over = execution.is_final
         parts = presentation.result_parts(
             execution.output, execution.version.output_schema, execution.summary
         )
         raw = json.dumps(execution.output, ensure_ascii=False, indent=2) if parts else ""
-        artifacts = list(execution.artifacts.all()[:MOST_ARTIFACTS]) if over else []
+        files: dict[str, Any] = {"artifacts": [], "kept_until": None}
+        if execution.is_final:
+            files = files_context(self.request, execution)
         return {
             "execution": execution,
             "version": execution.version,
@@ -86,22 +91,25 @@ class ExecutionView(ConsoleView):
             "took_s": presentation.took_s(execution),
             "parts": parts,
             "raw": raw if len(raw) <= presentation.LONGEST_RAW else "",
-            "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in artifacts],
+            **files,
             "inputs": presentation.shown_inputs(execution.version, execution.inputs),
             "may_audit": can(self.request.actor, "core.audit.read"),
+            "origin": hooks.origin_of(execution),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
         }
 
-    def live_context(self, execution: Execution, after: int) -> dict[str, Any]:
-        """Return the log after a cursor and how to go on from there."""
-        chunks = log_after(execution, after, limit=CHUNKS_AT_ONCE)
-        over = execution.is_final
+    def live_context(self, execution: Execution, after: int, pause_ms: int = 0) -> dict[str, Any]:
+        """Return the log after a cursor and how to go on from there, pause_ms later."""
+        chunks, left_out = log_end(execution, after, chars=LOG_CHARS)
+        for_person = execution.awaits_a_person
         return {
-            "chunks": chunks,
+            "log_lines": presentation.log_lines(chunks, left_out),
             "cursor": chunks[-1].seq if chunks else after,
-            "seen": state_mark(execution),
-            "poll_s": 0 if over else POLL_WAITING_S if execution.awaits_a_person else POLL_S,
-            "has_more": over and len(chunks) == CHUNKS_AT_ONCE,
+            "seen": waiting.state_mark(execution),
+            "told": waiting.progress_mark(execution),
+            "goes_on": not execution.is_final,
+            "wait_s": 0 if for_person else WAIT_S,
+            "pause_ms": PAUSE_FOR_PERSON_MS if for_person else pause_ms,
         }
 
 
@@ -122,16 +130,31 @@ class ExecutionLive(ExecutionView):
     template_name = "executions/execution_live.html"
 
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
-        # The state first: what is final when we look has its whole log stored.
         execution = self.execution(execution_id)
         cursor = waiting.log_cursor(request.GET.get("after", ""))
-        changed = request.GET.get("seen", "") != state_mark(execution)
+        seen = request.GET.get("seen", "")
+        wait_s = min(waiting.seconds(request.GET.get("wait", "")), WAIT_S)
+        asked_at = time.monotonic()
+        # The state first: what is final when we look has its whole log stored.
+        news = waiting.has_news(
+            execution,
+            cursor=cursor,
+            seen=seen,
+            told=request.GET.get("told", ""),
+            actor=request.actor,
+            wait_s=wait_s,
+        )
+        waited = time.monotonic() - asked_at > wait_s / 2
+        pause_ms = PAUSE_AFTER_NEWS_MS if news else 0 if waited else PAUSE_UNSEATED_MS
+        changed = seen != waiting.state_mark(execution)
+        if changed:
+            execution = self.execution(execution_id)
         context: dict[str, Any] = {
             "execution": execution,
             "took_s": presentation.took_s(execution),
             "changed": changed,
             "is_fragment": True,
-            **self.live_context(execution, cursor),
+            **self.live_context(execution, cursor, pause_ms),
         }
         if changed:
             context.update(self.state_context(execution))
@@ -143,7 +166,9 @@ class ExecutionLog(ExecutionView):
 
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponseBase:
         execution = self.execution(execution_id)
-        text = "".join(execution.log_chunks.values_list("text", flat=True))
+        if execution.files_removed_at is not None:
+            raise Gone(_("The log was removed by retention."))
+        text = "".join(chunk.plain for chunk in execution.log_chunks.only("stream", "text"))
         response = HttpResponse(text, content_type="text/plain; charset=utf-8")
         name = f"{execution.skill.name}-{execution.pk}.log"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -215,90 +240,12 @@ class Reject(ActView):
         return self.act(execution_id, reason=form.cleaned_data["reason"])
 
 
-class ArtifactView(ConsoleView):
-    def artifact(self, artifact_id: UUID) -> Artifact:
-        return get_object_or_404(artifacts_visible_to(self.request.actor), pk=artifact_id)
-
-
-class ArtifactDownload(ArtifactView):
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
-        return download(self.artifact(artifact_id))
-
-
-class ArtifactPreview(ArtifactView):
-    """The preview as a fragment of the execution's page."""
-
-    template_name = "executions/file_preview.html"
-
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponse:
-        artifact = self.artifact(artifact_id)
-        return self.render(
-            file=artifact,
-            preview=previews.preview_of(artifact),
-            image_url=reverse("executions:artifact-image", args=[artifact.pk]),
-        )
-
-
-class ArtifactImage(ArtifactView):
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
-        return image(self.artifact(artifact_id))
-
-
-class InputView(ExecutionView):
-    """Base of an input file's pages. Who may read the execution may read what it was given."""
-
-    def file(self, execution_id: UUID, file_id: UUID) -> StoredFile:
-        """Return one of the execution's input files; any other file is 404."""
-        execution = self.execution(execution_id)
-        for files in files_of(execution.version, execution.inputs).values():
-            for file in files:
-                if file.pk == file_id:
-                    return file
-        raise Http404
-
-
-class InputDownload(InputView):
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
-        return download(self.file(execution_id, file_id))
-
-
-class InputPreview(InputView):
-    """The preview as a fragment of the execution's page."""
-
-    template_name = "executions/file_preview.html"
-
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponse:
-        file = self.file(execution_id, file_id)
-        return self.render(
-            file=file,
-            preview=previews.preview_of(file),
-            image_url=reverse("executions:input-image", args=[execution_id, file_id]),
-        )
-
-
-class InputImage(InputView):
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
-        return image(self.file(execution_id, file_id))
-
-
-def download(file: Artifact | StoredFile) -> HttpResponseBase:
-    return send_file(open_file(file.stored_as), name=file.name, size_bytes=file.size_bytes)
-
-
-def image(file: Artifact | StoredFile) -> HttpResponseBase:
-    """Answer with the image itself; 404 for anything but an image browsers show safely."""
-    if previews.kind_of(file) != "image":
-        raise Http404
-    response = send_file(
-        open_file(file.stored_as),
-        name=file.name,
-        size_bytes=file.size_bytes,
-        shown_as=previews.media_type_of(file),
-    )
-    response["Cache-Control"] = "private, max-age=3600"
-    return response
-
-
-def state_mark(execution: Execution) -> str:
-    """Return a word that changes whenever more than log and progress did."""
-    return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"
+def files_context(request: ConsoleRequest, execution: Execution) -> dict[str, Any]:
+    """Return one page of the files an execution left, and what is said about all of them."""
+    pages = Paginator(execution.artifacts.all(), ARTIFACTS_PER_PAGE)
+    page = pages.get_page(request.GET.get("files"))
+    return {
+        "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in page],
+        "artifact_page": page,
+        "kept_until": files_kept_until(execution),
+    }

@@ -19,6 +19,7 @@ from executors.script.bundle import Bundle, BundleError, read_archive
 
 from .checks import Finding, Level, Subject, report_on
 from .checks.registry import entry_of
+from .checks.requirements import locked
 from .models import Revision
 from .states import SubmissionStatus
 from .submitting.manifests import draft_of, unpacked
@@ -96,7 +97,9 @@ def _trial_of(
     if manifest is None or any(entry["level"] == Level.BLOCK for entry in checks):
         return {"status": "skipped", "summary": "It was not tried, since a check blocks it."}
     try:
-        return try_out(bundle, revision.stored_as, manifest, name=f"trial-{revision.pk}")
+        return try_out(
+            bundle, revision.stored_as, manifest, locked(checks), name=f"trial-{revision.pk}"
+        )
     except ExecutorError as error:
         return {"status": "skipped", "summary": f"It could not be tried: {error}"[:2000]}
     except Exception:  # The report is worth having without the trial.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from executors.manifest import Manifest
 from executors.manifest.model import Field
 from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
+from executors.script.environment.lock import Lock
+from skills.catalogue.environments import build_and_store
 from skills.catalogue.workspace import sync_bundle
 from skills.executions.run_folders import make_run_folder
 
@@ -37,12 +39,14 @@ class Tail:
 
     text: str = ""
     dropped: int = 0
-    said: list[str] = field(default_factory=list)
 
     def log(self, stream: Stream, text: str) -> None:
         whole = self.text + text
         self.text = whole[-LOG_CHARACTERS:]
         self.dropped += len(whole) - len(self.text)
+
+    def left_out(self, size_bytes: int) -> None:
+        self.dropped += size_bytes
 
     def progress(self, fraction: float, message: str) -> None:
         """Nobody watches."""
@@ -51,29 +55,32 @@ class Tail:
         return True
 
 
-def try_out(bundle: Bundle, stored_as: str, manifest: Manifest, *, name: str) -> dict[str, Any]:
-    """Run the bundle once, as a run of its skill would; return what came of it.
+def try_out(
+    bundle: Bundle, stored_as: str, manifest: Manifest, lock: Lock | None, *, name: str
+) -> dict[str, Any]:
+    """Run the bundle once, as a run of its skill would but without network; return what came of it.
 
     status is "succeeded", "failed", "timed_out" or "skipped"; with summary, error, log (its end),
-    log_dropped (characters), artifacts ([{"name", "size_bytes"}]), inputs, wall_s. Nothing it made
+    log_dropped (about so many bytes), artifacts ([{"name", "size_bytes"}]), inputs, wall_s. Nothing it made
     is kept. name tells the run from others in the log of the platform.
     """
     try:
-        synced = sync_bundle(bundle.digest, stored_as)
-        inputs = sample_inputs(manifest, synced.folder)
-        files = _files_of(manifest, inputs, synced.folder / SAMPLES)
+        folder = sync_bundle(bundle.digest, stored_as)
+        inputs = sample_inputs(manifest, folder)
+        files = _files_of(manifest, inputs, folder / SAMPLES)
     except NoSamples as error:
         return {"status": "skipped", "summary": str(error)}
+    python = build_and_store(lock) if lock else None
     tail = Tail()
     request = ExecutionRequest(
         execution_id=name,
         tenant=current_schema(),
         kind="script",
         resource={
-            "folder": str(synced.folder),
+            "folder": str(folder),
             "runtime": manifest.skill.runtime,
             "entry": manifest.skill.entry,
-            "python": str(synced.python) if synced.python else None,
+            "python": str(python) if python else None,
         },
         inputs=inputs,
         input_files=files,
@@ -82,8 +89,8 @@ def try_out(bundle: Bundle, stored_as: str, manifest: Manifest, *, name: str) ->
             memory_bytes=manifest.skill.memory_mb * MEBIBYTE,
         ),
     )
-    with make_run_folder() as folder:
-        result = EXECUTORS.get("script").execute(request, tail, workdir=folder)
+    with make_run_folder() as workdir:
+        result = EXECUTORS.get("script").execute(request, tail, workdir=workdir)
         return {
             "status": result.outcome.value,
             "summary": result.summary[:2000],

@@ -47,8 +47,8 @@ def test_a_folder_becomes_a_checked_submission(dana, folder):
     page.get_by_role("button", name="Continue").click()
 
     page.wait_for_url(re.compile("/submissions/new/.+"))
-    assert page.get_by_label("Title").first.input_value() == "Greet"
-    page.get_by_label("Title", exact=True).nth(1).fill("Whom to greet")
+    assert page.locator("[name=title]").input_value() == "Greet"
+    page.locator("[name='name.title']").fill("Whom to greet")
     preview = page.locator("#form-preview")
     preview.get_by_label("Whom to greet").wait_for()
     page.get_by_label("Business scenario").fill("The front desk greets visitors.")

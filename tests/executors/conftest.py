@@ -41,10 +41,14 @@ class RecordingSink:
         self.pieces: list[tuple[Stream, str]] = []
         self.progress_lines: list[tuple[float, str]] = []
         self.alive_calls = 0
+        self.left_out_bytes = 0
         self.cancel_after = cancel_after
 
     def log(self, stream: Stream, text: str) -> None:
         self.pieces.append((stream, text))
+
+    def left_out(self, size_bytes: int) -> None:
+        self.left_out_bytes = size_bytes
 
     def progress(self, fraction: float, message: str) -> None:
         self.progress_lines.append((fraction, message))
@@ -68,8 +72,8 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(
     scope="session",
-    params=[("ns", False), ("ns", True), ("process", False)],
-    ids=["ns cold", "ns warm", "process"],
+    params=[("ns", False), ("ns", True), ("ll", False), ("process", False)],
+    ids=["ns cold", "ns warm", "ll", "process"],
 )
 def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[ScriptExecutor]:
     """What scripts are promised holds at every level, and from a warm start as from a cold one."""
@@ -79,9 +83,10 @@ def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[Scri
     executor.close()
 
 
-def executor_at(level: str, open_folder: Path, *, warm: bool) -> ScriptExecutor:
+def executor_at(level: str, open_folder: Path, *, warm: bool, **options: Any) -> ScriptExecutor:
     """Return an executor; skip the test where the machine cannot have the level, but not in CI."""
-    executor = ScriptExecutor(state_folder=open_folder / f"state-{level}", level=level, warm=warm)
+    state = open_folder / f"state-{level}"
+    executor = ScriptExecutor(state_folder=state, level=level, warm=warm, **options)
     try:
         executor.check()
     except LevelUnavailable as error:

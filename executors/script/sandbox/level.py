@@ -1,4 +1,4 @@
-"""The level ``ns``: a run sees neither the machine nor the network.
+"""The level ``ns``: a run sees neither the machine nor, but through a gate, the network.
 
 This is the worker's part: it says what the stage shall build and checks that this machine can.
 """
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
-from executors.script.level import IsolationLevel, Job, Places
+from executors.script.harness_files import harness
+from executors.script.level import IsolationLevel, Job, Network, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
 
 PROBE = "executors.script.sandbox.probe"
+STAGE = "executors.script.sandbox.stage:SandboxStage"
 CODE = Path(__file__).resolve().parents[3]
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SHARED_SETTINGS = (
@@ -38,10 +40,11 @@ class NamespaceLevel(IsolationLevel):
     name = "ns"
     hides_machine = True
     can_start_warm = True
+    network = Network.GATED
 
     def __init__(self) -> None:
         super().__init__()
-        self._interpreters: dict[Path, list[Path]] = {}
+        self._plans: dict[tuple[Path | None, ...], dict[str, Any]] = {}
 
     def layers(self) -> list[probe.Layer]:
         """Return, layer by layer, what this machine gives. Every layer is really tried."""
@@ -67,19 +70,12 @@ class NamespaceLevel(IsolationLevel):
     ) -> dict[str, Any]:
         root = state / "view"
         root.mkdir(mode=0o755, exist_ok=True)
-        return build_plan(
-            root=root,
-            job=job,
-            interpreter=self._folders_of(python) if python else [],
-            hidden=(CODE, state.parent),
-            limits=limits,
-            uid=uid,
-        )
-
-    def _folders_of(self, python: Path) -> list[Path]:
-        if python not in self._interpreters:
-            self._interpreters[python] = list(interpreter_folders(python))
-        return self._interpreters[python]
+        plan = self._plans.get((state, python, CODE))
+        if plan is None:
+            interpreter = list(interpreter_folders(python)) if python else []
+            plan = plan_view(root, interpreter, hidden=(CODE, state.parent))
+            self._plans[state, python, CODE] = plan
+        return fill_plan(plan, job, limits, uid)
 
 
 def build_plan(
@@ -92,25 +88,41 @@ def build_plan(
     uid: int | None,
 ) -> dict[str, Any]:
     """Return the plan of a view, see ``view.build_view``, and its Landlock rules."""
-    system, links = _system_folders()
+    return fill_plan(plan_view(root, interpreter, hidden=hidden), job, limits, uid)
+
+
+def plan_view(root: Path, interpreter: list[Path], *, hidden: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what is the same in the plans of all runs with an interpreter."""
+    system, links = system_folders()
     late = [[os.path.realpath(path), str(path)] for path in interpreter]
-    late += [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
-    texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
     rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
     rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
     return {
+        "stage": STAGE,
         "root": str(root),
         "folders": ["/etc", "/run", JOB, f"{JOB}/inputs"],
         "links": links,
-        "texts": _settings_texts(os.geteuid() if uid is None else uid) | texts,
-        "readonly": [[path, path] for path in [*system, *_shared_settings()]],
-        "hidden": [str(path) for path in hidden if _is_below(str(path), system)],
+        "fixed_texts": _fixed_texts() | {f"{JOB}/{n}": data for n, data in harness().items()},
+        "readonly": [[path, path] for path in [*system, *shared_settings()]],
+        "hidden": [str(path) for path in hidden if is_below(str(path), system)],
         "readonly_late": late,
+        "rules": rules,
+    }
+
+
+def fill_plan(plan: dict[str, Any], job: Job, limits: Limits, uid: int | None) -> dict[str, Any]:
+    """Return plan with what is one run's own."""
+    texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
+    given = [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
+    return {
+        **plan,
+        "texts": _user_texts(os.geteuid() if uid is None else uid) | texts,
+        "readonly_late": plan["readonly_late"] + given,
+        "network": job.network,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,
-        "rules": rules,
     }
 
 
@@ -119,7 +131,7 @@ def interpreter_folders(python: Path) -> Iterator[Path]:
 
     Links are followed one by one, since each may be named in the settings of an environment.
     """
-    system, links = _system_folders()
+    system, links = system_folders()
     covered = [*system, *links]
     hops = [python.absolute()]
     while hops[-1].is_symlink() and len(hops) < 10:
@@ -131,18 +143,18 @@ def interpreter_folders(python: Path) -> Iterator[Path]:
         is_environment = (prefix / "pyvenv.cfg").exists()
         parts = [prefix] if is_environment else [prefix / name for name in ("bin", "lib", "lib64")]
         for part in parts:
-            if part.is_dir() and not _is_below(str(part), covered):
+            if part.is_dir() and not is_below(str(part), covered):
                 covered.append(str(part))
                 yield part
 
 
 @cache
-def _shared_settings() -> tuple[str, ...]:
+def shared_settings() -> tuple[str, ...]:
     return tuple(f"/etc/{name}" for name in SHARED_SETTINGS if Path("/etc", name).exists())
 
 
 @cache
-def _system_folders() -> tuple[list[str], dict[str, str]]:
+def system_folders() -> tuple[list[str], dict[str, str]]:
     """Return the system's folders, and links such as /bin with their targets."""
     folders, links = [], {}
     for name in SYSTEM:
@@ -154,17 +166,22 @@ def _system_folders() -> tuple[list[str], dict[str, str]]:
     return folders, links
 
 
-def _settings_texts(uid: int) -> dict[str, bytes]:
+def _fixed_texts() -> dict[str, bytes]:
+    return {
+        "/etc/hostname": b"sandbox\n",
+        "/etc/hosts": b"127.0.0.1 localhost\n::1 localhost\n",
+        "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
+        "/etc/resolv.conf": b"",
+    }
+
+
+def _user_texts(uid: int) -> dict[str, bytes]:
     texts = {
         "/etc/group": f"root:x:0:\nrun:x:{uid}:\n",
-        "/etc/hostname": "sandbox\n",
-        "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
-        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "/etc/passwd": f"root:x:0:0::/:/bin/false\nrun:x:{uid}:{uid}::{ROOM}/work:/bin/sh\n",
-        "/etc/resolv.conf": "",
     }
     return {path: text.encode() for path, text in texts.items()}
 
 
-def _is_below(path: str, folders: list[str]) -> bool:
+def is_below(path: str, folders: list[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ruff: noqa: S108 - /tmp is that of the sandbox
 
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
-BIND, RECURSIVE, PRIVATE = 4096, 16384, 1 << 18
+BIND, RECURSIVE, PRIVATE, SLAVE = 4096, 16384, 1 << 18, 1 << 19
 DETACH = 2
 AT_FDCWD = -100
 AT_RECURSIVE = 0x8000
@@ -42,7 +42,7 @@ LINKS = {
 SKELETON_OPTIONS = "size=256m,nr_inodes=1k,mode=755"
 """A run cannot write to it; its inputs lie here."""
 FIXED = READ_ONLY | NO_SUID | NO_DEVICES
-FRAME = ("root", "folders", "links", "readonly", "hidden")
+FRAME = ("root", "folders", "links", "fixed_texts", "readonly", "hidden")
 """The parts of a plan that are the same for every run."""
 PROC_OPTIONS = "subset=pid,hidepid=invisible"
 
@@ -59,11 +59,12 @@ def build_view(plan: dict[str, Any], uid: int, gid: int) -> None:
 def build_frame(frame: dict[str, Any]) -> None:
     """Build what is the same for every run.
 
-    frame: ``root`` an empty folder to build on; ``folders`` and ``links`` to make; ``readonly``
-    [source, target] pairs, then ``hidden`` folders to cover.
+    frame: ``root`` an empty folder to build on; ``folders``, ``links`` and ``fixed_texts`` path ->
+    bytes to make; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover.
     """
     root = frame["root"]
-    mount(None, "/", None, RECURSIVE | PRIVATE)
+    # What the machine unmounts goes here, too: one that waits for its run must not hold it.
+    mount(None, "/", None, RECURSIVE | SLAVE)
     mount("sandbox", root, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
     _make_skeleton(root, frame)
     for source, target in frame["readonly"]:
@@ -76,6 +77,7 @@ def build_frame(frame: dict[str, Any]) -> None:
         set_flags(path, 0, cleared=READ_ONLY)
     for name in DEVICES:
         mount(f"/dev/{name}", f"{root}/dev/{name}", None, BIND)
+    _keep_to_itself(root)
 
 
 def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: int) -> None:
@@ -94,6 +96,12 @@ def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: in
     for path in ("", *frame["hidden"]):
         if os.path.isdir(root + path):
             set_flags(root + path, READ_ONLY)
+    _keep_to_itself(root)
+
+
+def _keep_to_itself(root: str) -> None:
+    """Let nothing appear in the view that the machine mounts later, without the view's flags."""
+    mount(None, root, None, RECURSIVE | PRIVATE)
 
 
 def mount_processes(root: str) -> None:
@@ -108,6 +116,8 @@ def _make_skeleton(root: str, frame: dict[str, Any]) -> None:
         os.symlink(target, root + path)
     for name in DEVICES:
         _write(f"{root}/dev/{name}", b"")
+    for path, data in frame["fixed_texts"].items():
+        _write(root + path, data)
 
 
 def _make_room(root: str, plan: dict[str, Any], uid: int, gid: int) -> None:

@@ -26,8 +26,13 @@ class Ids:
     submission: str
     revision: str
     draft: str
+    batch: str
+    table: str
     link_key: str
     link_token: str
+    document: str
+    input_document: str
+    signed_link: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -43,30 +48,43 @@ NOBODYS = Ids(
     input_picture="01980000-0000-7000-8000-000000000003",
     artifact="01980000-0000-7000-8000-000000000004",
     picture="01980000-0000-7000-8000-000000000005",
-    submission="01980000-0000-7000-8000-000000000006",
-    revision="01980000-0000-7000-8000-000000000007",
+    submission="01980000-0000-7000-8000-000000000008",
+    revision="01980000-0000-7000-8000-000000000009",
     draft="WyJub2JvZHkiXQ~1tXXXX~0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+    batch="01980000-0000-7000-8000-000000000006",
+    table="01980000-0000-7000-8000-000000000007",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
+    document="01980000-0000-7000-8000-000000000006",
+    input_document="01980000-0000-7000-8000-000000000007",
+    signed_link=f"99999999.4102444800.{'0' * 64}",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
+    "batch_id": "batch",
     "execution_id": "execution",
     "draft": "draft",
     "file_id": "file",
     "key": "link_key",
     "revision_id": "revision",
     "submission_id": "submission",
+    "signed": "signed_link",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
+    ("batches/new/<slug:name>/", "name"): "skill",
+    ("batches/new/<slug:name>/template.csv", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
+    ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
     ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
+    ("executions/artifacts/<uuid:artifact_id>/pdf/", "artifact_id"): "document",
     ("platform/tenants/<slug:name>/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/limits/", "name"): "tenant",
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
     ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
     ("skills/<slug:name>/", "name"): "skill",
@@ -90,6 +108,10 @@ def reason(_ids: Ids) -> dict[str, Any]:
     return {"reason": "It is not wanted."}
 
 
+def limits(_ids: Ids) -> dict[str, Any]:
+    return {"concurrency": 5}
+
+
 def new_password(_ids: Ids) -> dict[str, Any]:
     return {"password": "a quite long secret", "repeated": "a quite long secret"}
 
@@ -99,11 +121,29 @@ def run(ids: Ids) -> dict[str, Any]:
 
 
 def inputs(ids: Ids) -> dict[str, Any]:
-    return {"who": "you", "orders": ids.file, "picture": ids.input_picture}
+    return {
+        "who": "you",
+        "orders": ids.file,
+        "picture": ids.input_picture,
+        "document": ids.input_document,
+    }
+
+
+def batch(ids: Ids) -> dict[str, Any]:
+    return {"skill": ids.skill, "file": ids.table}
+
+
+def rows_form(_ids: Ids) -> dict[str, Any]:
+    return {"from": "rows", "rows": SimpleUploadedFile("rows.csv", b"who\nyou\n")}
 
 
 def run_form(ids: Ids) -> dict[str, Any]:
-    return {"input-who": "you", "kept-orders": ids.file, "kept-picture": ids.input_picture}
+    return {
+        "input-who": "you",
+        "kept-orders": ids.file,
+        "kept-picture": ids.input_picture,
+        "kept-document": ids.input_document,
+    }
 
 
 def upload(_ids: Ids) -> dict[str, Any]:
@@ -132,6 +172,10 @@ def description(_ids: Ids) -> dict[str, Any]:
             "memory_mb": 99, "scenario": "It greets.", "manual": "on"}  # fmt: skip
 
 
+def retention(_ids: Ids) -> dict[str, Any]:
+    return {"days": 30}
+
+
 def tenant_form(_ids: Ids) -> dict[str, Any]:
     return {"name": "initech", "title": "Initech", "username": "owner"}
 
@@ -142,8 +186,19 @@ def tenant(_ids: Ids) -> dict[str, Any]:
 
 BODIES: dict[str, Body] = {
     "": nothing,
+    "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/batches": batch,
+    "api/v1/batches/<uuid:batch_id>/approve": nothing,
+    "api/v1/batches/<uuid:batch_id>/cancel": nothing,
+    "api/v1/batches/<uuid:batch_id>/confirm": nothing,
+    "api/v1/batches/<uuid:batch_id>/mapping": nothing,
+    "api/v1/batches/<uuid:batch_id>/pause": nothing,
+    "api/v1/batches/<uuid:batch_id>/reject": reason,
+    "api/v1/batches/<uuid:batch_id>/resume": nothing,
+    "api/v1/batches/<uuid:batch_id>/retry": nothing,
+    "api/v1/batches/<uuid:batch_id>/start": nothing,
     "api/v1/executions": run,
     "api/v1/executions/<uuid:execution_id>/approve": nothing,
     "api/v1/executions/<uuid:execution_id>/cancel": nothing,
@@ -157,18 +212,32 @@ BODIES: dict[str, Body] = {
     "api/v1/submissions/<uuid:submission_id>/revisions": submission,
     "api/v1/submissions/<uuid:submission_id>/withdraw": nothing,
     "api/v1/tenants": tenant,
+    "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/suspend": reason,
+    "batches/<uuid:batch_id>/approve/": nothing,
+    "batches/<uuid:batch_id>/cancel/": nothing,
+    "batches/<uuid:batch_id>/columns/": nothing,
+    "batches/<uuid:batch_id>/confirm/": nothing,
+    "batches/<uuid:batch_id>/pause/": nothing,
+    "batches/<uuid:batch_id>/reject/": reason,
+    "batches/<uuid:batch_id>/resume/": nothing,
+    "batches/<uuid:batch_id>/retry/": nothing,
+    "batches/<uuid:batch_id>/start/": nothing,
+    "batches/new/<slug:name>/": rows_form,
     "executions/<uuid:execution_id>/approve/": nothing,
     "executions/<uuid:execution_id>/cancel/": nothing,
     "executions/<uuid:execution_id>/confirm/": nothing,
     "executions/<uuid:execution_id>/reject/": reason,
     "executions/<uuid:execution_id>/retry/": nothing,
+    "executions/artifacts/<uuid:artifact_id>/link/": nothing,
+    "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
     "logout/": nothing,
     "platform/login/": credentials,
     "platform/logout/": nothing,
+    "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,
     "platform/tenants/open/": tenant_form,

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import delete_file, store_file
+from executors.script.environment import EnvironmentBuildError
+from executors.script.environment.installer import OFFLINE_MESSAGE
 from skills.catalogue.models import Script, Skill
 from skills.hot_update import checking, tasks
 from skills.hot_update.checks import requirements
@@ -191,24 +193,33 @@ def test_a_submission_withdrawn_while_it_was_checked_stays_withdrawn(dana, monke
 
 
 def test_a_package_that_does_not_exist_blocks_and_an_index_that_is_away_warns(dana, monkeypatch):
-    from executors.script.environment import EnvironmentBuildError
-
     def broken(said):
-        def sync(*_args):
+        def lock(*_args, **_given):
             raise EnvironmentBuildError(said)
 
-        return sync
+        return lock
 
     monkeypatch.setattr(requirements, "PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr(requirements, "sync_bundle", broken("× No solution found: x==9"))
+    monkeypatch.setattr(requirements, "lock_of", broken("No version of x fits."))
     submission = submit(dana, {"requirements.txt": "openpyxl==3.1.5\n"})
     assert levels(checked(submission))["requirements"] == "block"
 
-    monkeypatch.setattr(requirements, "sync_bundle", broken("Failed to fetch: dns error"))
+    monkeypatch.setattr(requirements, "lock_of", broken(OFFLINE_MESSAGE))
     services.recheck_submission(actor=dana, submission=submission)
-    monkeypatch.setattr(checking, "try_out", lambda *_a, **_k: {"status": "skipped", "summary": ""})
     assert levels(checked(submission))["requirements"] == "warn"
     assert submission.status == SubmissionStatus.IN_REVIEW
+
+
+def test_what_it_needs_is_locked_installed_and_tried(dana):
+    files = {"requirements.txt": "et-xmlfile\n",
+             "main.py": "import et_xmlfile\n" + GREET["main.py"]}  # fmt: skip
+
+    revision = checked(submit(dana, files))
+
+    (entry,) = [entry for entry in revision.checks if entry["check"] == "requirements"]
+    assert "et-xmlfile" in entry["details"]
+    assert "--hash=sha256:" in entry["facts"]["lock"]
+    assert revision.trial["status"] == "succeeded", revision.trial
 
 
 def test_a_risk_below_what_the_code_asks_for_reaches_the_reviewer_with_the_difference(dana):
