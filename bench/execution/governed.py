@@ -17,6 +17,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from bench.execution import footprint
 from bench.execution.instance import Facts, Instance
 from bench.execution.target import BenchError, Job, Target
 
@@ -71,6 +72,10 @@ class GovernedTarget(Target):
 
     def stop(self) -> None:
         self.instance.stop()
+
+    def memory(self) -> footprint.Memory | None:
+        """Return what the platform holds without its database, which the baseline has none of."""
+        return footprint.memory(self.roots(), without="postgres")
 
     def roots(self) -> Collection[int]:
         supervisor = self.instance.supervisor
