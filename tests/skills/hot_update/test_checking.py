@@ -164,7 +164,7 @@ def test_the_trial_has_no_network(dana):
 
 
 def test_files_that_are_not_the_submitted_ones_block(dana):
-    submission = submit(dana)
+    submission = submit(dana, {"own.txt": "Workers share the storage; these files are ours alone."})
     stored_as = latest(submission).stored_as
     delete_file(stored_as)
     store_file("bundles", stored_as.rsplit("/", 1)[1], io.BytesIO(b"PK"))
