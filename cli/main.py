@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, batches, executions, inbox, managing, run, skills
+from cli.commands import account, batches, executions, inbox, managing, run, skills, submissions
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -87,6 +87,9 @@ app.command("disable")(managing.disable)
 app.command("grants")(managing.list_grants)
 app.command("grant")(managing.grant)
 app.command("revoke")(managing.revoke)
+app.command("submit")(submissions.submit)
+app.command("submissions")(submissions.list_submissions)
+app.command("submission")(submissions.show_submission)
 app.add_typer(batches.app, name="batch")
 
 

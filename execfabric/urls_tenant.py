@@ -17,11 +17,13 @@ urlpatterns = [
     path("executions/", include("skills.executions.urls")),
     path("approvals/", include("skills.executions.approvals.urls")),
     path("batches/", include("skills.batches.urls")),
+    path("submissions/", include("skills.hot_update.submitting.urls")),
     path("audit/", include("execfabric.web.audit.urls")),
     path("api/v1/", include("tenants.accounts.groups.urls_api")),
     path("api/v1/", include("skills.catalogue.urls_api")),
     path("api/v1/", include("skills.executions.urls_api")),
     path("api/v1/", include("skills.executions.approvals.urls_api")),
     path("api/v1/", include("skills.batches.urls_api")),
+    path("api/v1/", include("skills.hot_update.submitting.urls_api")),
     urls_shared.unknown_api,
 ]

@@ -48,7 +48,7 @@ _EVERY_SCHEMA = [
     "skills.batches",
     "django.contrib.sessions",
 ]
-SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA]
+SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA, "skills.hot_update"]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
     *SHARED_APPS,
@@ -139,6 +139,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
+# Checks install packages and run scripts, which takes minutes: a worker of their own does them.
+CELERY_TASK_ROUTES = {"hot_update.check_revision": {"queue": "hot-update"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -158,6 +160,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "executions.remind_all_tenants",
         "schedule": 300.0,
         "options": {"expires": 300},
+    },
+    "scan-forgotten-submissions": {
+        "task": "hot_update.scan_forgotten",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",

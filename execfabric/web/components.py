@@ -26,6 +26,7 @@ STATUS_COLOURS: dict[str, str] = {
     "approved": "green",
     "awaiting_approval": "orange",
     "awaiting_confirmation": "orange",
+    "blocked": "orange",
     "cancelled": "gray",
     "cancelling": "orange",
     "checking": "blue",
@@ -33,6 +34,7 @@ STATUS_COLOURS: dict[str, str] = {
     "created": "gray",
     "denied": "red",
     "disabled": "gray",
+    "done": "green",
     "draft": "gray",
     "enabled": "green",
     "expired": "gray",
@@ -41,6 +43,8 @@ STATUS_COLOURS: dict[str, str] = {
     "finished": "green",
     "high": "red",
     "invalid": "red",
+    "in_review": "blue",
+    "live": "green",
     "lost": "red",
     "low": "green",
     "medium": "orange",
@@ -51,6 +55,7 @@ STATUS_COLOURS: dict[str, str] = {
     "paused": "orange",
     "pending": "orange",
     "published": "green",
+    "publishing": "blue",
     "queued": "blue",
     "refunded": "gray",
     "refused": "red",
@@ -59,6 +64,7 @@ STATUS_COLOURS: dict[str, str] = {
     "requested": "gray",
     "running": "blue",
     "sent": "blue",
+    "stuck": "red",
     "submitted": "blue",
     "succeeded": "green",
     "suspended": "red",
@@ -69,7 +75,7 @@ STATUS_COLOURS: dict[str, str] = {
     "withdrawn": "gray",
 }
 
-LIVE_STATUSES = frozenset({"cancelling", "checking", "running"})
+LIVE_STATUSES = frozenset({"cancelling", "checking", "publishing", "running"})
 """Their badge pulses: something is going on."""
 
 DOOR_NAMES = {
