@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -122,10 +123,22 @@ class Client:
             raise usage_error(f"The file {path} cannot be read: {error.strerror}.") from error
         return str(self._with_id(self._object(answer))["id"])
 
-    @contextlib.contextmanager
-    def content(self, artifact_id: str) -> Iterator[Iterator[bytes]]:
+    def content(self, artifact_id: str) -> AbstractContextManager[Iterator[bytes]]:
         """Open an artifact as a stream of pieces."""
-        path = f"{API}/artifacts/{_reference(artifact_id)}/content"
+        return self._stream(f"artifacts/{_reference(artifact_id)}/content")
+
+    @contextlib.contextmanager
+    def archive(self, reference: str) -> Iterator[Iterator[bytes]]:
+        """Open the ZIP file of all artifacts of an execution as a stream of pieces."""
+        with (
+            _execution(reference) as path,
+            self._stream(f"{path}/artifacts.zip") as pieces,
+        ):
+            yield pieces
+
+    @contextlib.contextmanager
+    def _stream(self, address: str) -> Iterator[Iterator[bytes]]:
+        path = f"{API}/{address}"
         try:
             # Object storage answers through a redirect; httpx takes the token off for other hosts.
             with self._http.stream(

@@ -8,7 +8,10 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +104,40 @@ def download_all(
             task = progress.add_task(
                 clean_line(target.name), total=size if isinstance(size, int) else None
             )
-            _save(client, artifact, target, progress, task, overwrite=overwrite)
+            opened = client.content(str(artifact.get("id", "")))
+            check = partial(_check, artifact)
+            _save(opened, target, progress, task, overwrite=overwrite, check=check)
     return targets
 
 
+def download_archive(
+    client: Client, screen: Screen, reference: str, folder: Path, *, overwrite: bool
+) -> Path:
+    """Save all files of an execution as one ZIP file and return its path. Raises CliError."""
+    prepare_folder(folder)
+    target = folder / f"{safe_name(reference)}.zip"
+    if os.path.lexists(target) and not overwrite:
+        raise CliError(
+            f"{_named([target])} already. Nothing was downloaded.",
+            ExitCode.USAGE,
+            code=FILE_EXISTS,
+            hint="Choose another folder, or add --overwrite.",
+        )
+    with _progress(screen) as progress:
+        task = progress.add_task(clean_line(target.name), total=None)
+        opened = client.archive(reference)
+        _save(opened, target, progress, task, overwrite=overwrite, check=_check_archive)
+    return target
+
+
 def _save(
-    client: Client,
-    artifact: Json,
+    opened: AbstractContextManager[Iterator[bytes]],
     target: Path,
     progress: Progress,
     task: TaskID,
     *,
     overwrite: bool,
+    check: Callable[[Path, str], None],
 ) -> None:
     """Write beside the target first, so a broken download never leaves half a file there."""
     temporary = None
@@ -121,12 +146,12 @@ def _save(
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             digest = hashlib.sha256()
-            with client.content(str(artifact.get("id", ""))) as pieces:
+            with opened as pieces:
                 for piece in pieces:
                     file.write(piece)
                     digest.update(piece)
                     progress.advance(task, len(piece))
-        _check(artifact, digest.hexdigest())
+        check(temporary, digest.hexdigest())
         temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
         if not overwrite:
             target.open("xb").close()  # takes the name, or fails if it appeared meanwhile
@@ -140,15 +165,25 @@ def _save(
                 temporary.unlink()
 
 
-def _check(artifact: Json, digest: str) -> None:
+def _check(artifact: Json, _saved: Path, digest: str) -> None:
     expected = artifact.get("sha256")
     if expected and str(expected).lower() != digest:
-        raise CliError(
-            f"{clean_line(artifact.get('name', ''))} arrived damaged and was not kept.",
-            ExitCode.UNREACHABLE,
-            code="damaged_download",
-            hint="Try again.",
-        )
+        raise _damaged(clean_line(artifact.get("name", "")))
+
+
+def _check_archive(saved: Path, _digest: str) -> None:
+    """The end of a ZIP file lists what is in it: without it something broke off."""
+    if not zipfile.is_zipfile(saved):
+        raise _damaged("The archive")
+
+
+def _damaged(what: str) -> CliError:
+    return CliError(
+        f"{what} arrived damaged and was not kept.",
+        ExitCode.UNREACHABLE,
+        code="damaged_download",
+        hint="Try again.",
+    )
 
 
 def _shortened(name: str) -> str:

@@ -186,7 +186,8 @@ def _value_from(text: str, prop: Schema, schema: Schema) -> Any:
 
 
 def _file_from(text: str) -> str | LocalFile:
-    """``@path`` is a file to upload; anything else is the id of one uploaded before."""
+    """``@path`` is a file to upload; else it is the id of one uploaded before, or
+    ``sample:<path>`` for a sample of the skill."""
     if not text.startswith("@"):
         if not text or Path(text).is_file():
             raise _UnfitError(f"needs an @ before the path of a file: @{text or 'path'}")

@@ -60,6 +60,10 @@ class Limits(BaseModel):
     artifact_count: int = Field(default=200, ge=0)
     artifact_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
     """All artifacts of the run together."""
+    network_bytes: int = Field(default=1024 * MEBIBYTE, ge=0)
+    """What a run that has the network may move, both ways together, where a gate counts it."""
+    network_connections: int = Field(default=32, ge=1)
+    """Connections to the network at once."""
 
     @property
     def room_bytes(self) -> int:
@@ -84,6 +88,10 @@ class ExecutionRequest(BaseModel):
     """Input name -> local file, or files for an array of files. The run sees private copies, and
     the input's value is their path or list of paths there. Names may repeat within a list."""
     limits: Limits = Limits()
+    network: bool = False
+    """Whether the run may reach the network, as its level gives it."""
+    network_hosts: list[str] = []
+    """The hosts it may reach, see ``executors/script/network/policy.py``; empty for all public."""
     secrets: dict[str, str] = {}
 
 

@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything a run leaves behind: log, result, messages."""
+"""Keeps secrets out of everything a run leaves behind: log, result, messages, files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue
@@ -26,6 +27,19 @@ class Masker:
         self._variants = sorted(variants, key=lambda text: (-len(text), text))
         joined = "|".join(re.escape(variant) for variant in self._variants)
         self._pattern = re.compile(joined) if joined else None
+
+    @cached_property
+    def byte_variants(self) -> list[bytes]:
+        """What is looked for in files, the longest first."""
+        texts = {*self._variants, *(text.replace("\n", "\r\n") for text in self._variants)}
+        encodings = ("utf-8", "utf-16-le", "utf-16-be")
+        found = {text.encode(name, "surrogatepass") for text in texts for name in encodings}
+        return sorted(found, key=lambda variant: (-len(variant), variant))
+
+    @cached_property
+    def byte_pattern(self) -> re.Pattern[bytes] | None:
+        joined = b"|".join(map(re.escape, self.byte_variants))
+        return re.compile(joined, re.DOTALL) if joined else None
 
     @property
     def longest(self) -> int:
@@ -80,6 +94,54 @@ class StreamMasker:
         cut = len(text) if final else self._masker.safe_length(text)
         self._held = text[cut:]
         return self._masker.mask(text[:cut])
+
+
+class FileMasker:
+    """Masks the bytes of one file that comes in pieces, text and binary.
+
+    Every spelling is looked for in UTF-8 and UTF-16. In a text it becomes ``***``. In a binary
+    file, which is one with a NUL in its first piece, as many bytes stay: what says where its parts
+    lie remains true.
+    """
+
+    def __init__(self, masker: Masker) -> None:
+        self._variants = masker.byte_variants
+        self._pattern = masker.byte_pattern
+        self._longest = max(map(len, self._variants), default=0)
+        self._held = b""
+        self._is_binary: bool | None = None
+
+    def feed(self, piece: bytes, *, final: bool = False) -> bytes:
+        """Return what may be kept of all bytes fed so far and not yet returned."""
+        if self._pattern is None:
+            return piece
+        data = self._held + piece
+        if self._is_binary is None and data:
+            self._is_binary = b"\0" in data
+        # A secret that begins before the cut ends within data, whichever it is.
+        cut = len(data) if final else max(0, len(data) - self._longest + 1)
+        if not any(variant in data for variant in self._variants):
+            self._held = data[cut:]
+            return data[:cut]
+        parts, done = [], 0
+        for match in self._pattern.finditer(data):
+            if match.start() >= cut:
+                break
+            parts += [data[done : match.start()], self._mask(match[0])]
+            done = match.end()
+        cut = max(cut, done)
+        parts.append(data[done:cut])
+        self._held = data[cut:]
+        return b"".join(parts)
+
+    def _mask(self, found: bytes) -> bytes:
+        if not self._is_binary:
+            return MASK.encode()
+        if found.startswith(b"\0"):
+            return b"\0*" * (len(found) // 2)
+        if found[1:2] == b"\0":
+            return b"*\0" * (len(found) // 2)
+        return b"*" * len(found)
 
 
 def _spellings(secret: str) -> set[str]:

@@ -10,7 +10,13 @@ from execfabric.web.requests import ApiRequest
 from tenants.registry.addresses import url_for_tenant
 from tenants.registry.models import Tenant
 from tenants.registry.selectors import tenants_visible_to
-from tenants.registry.services import OwnerRequest, open_tenant, resume_tenant, suspend_tenant
+from tenants.registry.services import (
+    OwnerRequest,
+    limit_tenant,
+    open_tenant,
+    resume_tenant,
+    suspend_tenant,
+)
 
 
 class OwnerIn(serializers.Serializer):
@@ -36,6 +42,12 @@ class SuspendIn(serializers.Serializer):
     reason = serializers.CharField(max_length=2000)
 
 
+class LimitsIn(serializers.Serializer):
+    concurrency = serializers.IntegerField(
+        allow_null=True, help_text="Executions at once; null: as many as there are workers."
+    )
+
+
 class TenantOut(serializers.Serializer):
     name = serializers.CharField()
     title = serializers.CharField()
@@ -43,6 +55,9 @@ class TenantOut(serializers.Serializer):
     schema = serializers.CharField(source="schema_name")
     status = serializers.CharField()
     front = serializers.CharField()
+    concurrency = serializers.IntegerField(
+        allow_null=True, help_text="How many of its executions may go on at once."
+    )
     domains = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 
@@ -142,3 +157,21 @@ class TenantResumeView(ApiView):
         """Let a suspended tenant in again."""
         tenant = self.find(tenants_visible_to(request.actor), name=name)
         return Response(TenantOut(resume_tenant(actor=request.actor, tenant=tenant)).data)
+
+
+class TenantLimitsView(ApiView):
+    @extend_schema(
+        operation_id="tenants_limit",
+        tags=["tenants"],
+        request=LimitsIn,
+        responses={200: TenantOut, **error_responses(400, 401, 403, 404)},
+    )
+    def post(self, request: ApiRequest, name: str) -> Response:
+        """Set how much of the platform a tenant may use at once."""
+        body = LimitsIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        tenant = self.find(tenants_visible_to(request.actor), name=name)
+        limited = limit_tenant(
+            actor=request.actor, tenant=tenant, concurrency=body.validated_data["concurrency"]
+        )
+        return Response(TenantOut(limited).data)

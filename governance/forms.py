@@ -6,6 +6,8 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from tenants.registry.services import MOST_CONCURRENCY
+
 
 def _name_help() -> str:
     return gettext("It becomes the address: <name>.%(base)s. It cannot be changed later.") % {
@@ -51,6 +53,16 @@ class OpenTenantForm(forms.Form):
 
     def clean_name(self) -> str:
         return str(self.cleaned_data["name"]).strip().lower()
+
+
+class LimitsForm(forms.Form):
+    concurrency = forms.IntegerField(
+        label=_("Executions at once"),
+        required=False,
+        min_value=1,
+        max_value=MOST_CONCURRENCY,
+        help_text=_("Empty: as many as there are workers. What is over the limit waits."),
+    )
 
 
 class SuspendForm(forms.Form):

@@ -10,5 +10,6 @@ urlpatterns = [
     path("tenants/open/", views.TenantOpen.as_view(), name="tenant-open"),
     path("tenants/<slug:name>/", views.TenantDetail.as_view(), name="tenant-detail"),
     path("tenants/<slug:name>/suspend/", views.TenantSuspend.as_view(), name="tenant-suspend"),
+    path("tenants/<slug:name>/limits/", views.TenantLimits.as_view(), name="tenant-limits"),
     path("tenants/<slug:name>/resume/", views.TenantResume.as_view(), name="tenant-resume"),
 ]

@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django_tables2 import RequestConfig
+from django_tenants.utils import schema_context
 
 from execfabric.core.errors import DomainError
 from execfabric.core.models import AuditEvent
@@ -17,13 +18,20 @@ from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.audit.tables import title_of
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
+from skills.executions.selectors import days_kept
 from tenants.registry.addresses import url_for_host, url_for_tenant
 from tenants.registry.models import Tenant, TenantStatus
 from tenants.registry.selectors import tenants_visible_to
-from tenants.registry.services import OwnerRequest, open_tenant, resume_tenant, suspend_tenant
+from tenants.registry.services import (
+    OwnerRequest,
+    limit_tenant,
+    open_tenant,
+    resume_tenant,
+    suspend_tenant,
+)
 
 from .filters import TenantFilter
-from .forms import OpenTenantForm, SuspendForm
+from .forms import LimitsForm, OpenTenantForm, SuspendForm
 from .tables import TenantTable
 
 PER_PAGE = 25
@@ -131,17 +139,42 @@ class TenantDetail(PlatformView):
         about = audit_events_visible_to(request.actor).filter(
             target_type="registry.tenant", target_id=str(tenant.pk)
         )
+        with schema_context(tenant.schema_name):
+            days = days_kept()
         return self.render(
             tenant=tenant,
+            files_kept_days=days,
             state=status,
             hosts=[
                 (url_for_host(one.domain), one.domain, one.is_primary)
                 for one in sorted(tenant.domains.all(), key=lambda one: not one.is_primary)
             ],
+            may_limit=can(request.actor, "registry.tenant.limit", tenant),
             may_suspend=may_suspend and tenant.is_open,
             may_resume=may_resume and status == TenantStatus.SUSPENDED,
             events=self.latest(about),
         )
+
+
+class TenantLimits(PlatformView):
+    template_name = "governance/tenant_limits.html"
+    permission = "registry.tenant.limit"
+
+    def get(self, request: ConsoleRequest, name: str) -> HttpResponse:
+        tenant = self.tenant(name)
+        form = LimitsForm(initial={"concurrency": tenant.concurrency})
+        return self.render(tenant=tenant, form=form)
+
+    def post(self, request: ConsoleRequest, name: str) -> HttpResponse:
+        tenant = self.tenant(name)
+        form = LimitsForm(request.POST)
+        if not form.is_valid():
+            return self.invalid(form, tenant=tenant)
+        limit_tenant(
+            actor=request.actor, tenant=tenant, concurrency=form.cleaned_data["concurrency"]
+        )
+        messages.success(request, _("Saved. It holds from the next execution on."))
+        return redirect("governance:tenant-detail", name)
 
 
 class TenantSuspend(PlatformView):

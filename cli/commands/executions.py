@@ -12,7 +12,7 @@ from rich.text import Text
 from cli import output
 from cli.client import Client, Json
 from cli.commands import reports
-from cli.downloads import download_all
+from cli.downloads import download_all, download_archive
 from cli.errors import CliError, usage_error
 from cli.exit_codes import ExitCode
 from cli.following import LogLines, ShowLine, follow, is_final, read_log
@@ -104,10 +104,20 @@ def download(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist already.")
     ] = False,
+    as_archive: Annotated[
+        bool, typer.Option("--all", help="Save all files as one ZIP file, ID.zip.")
+    ] = False,
 ) -> None:
     """Download the files an execution made."""
     session = session_of(context)
     client = session.client()
+    if as_archive:
+        if only:
+            raise usage_error("--all is for all files: leave out --only.")
+        saved = download_archive(client, session.screen, execution_id, to, overwrite=overwrite)
+        session.screen.show(output.text(str(saved)))
+        session.screen.json({"downloaded": [str(saved)]})
+        return
     artifacts = _picked(client, execution_id, only or [])
     if not artifacts:
         session.screen.note(Text("This execution made no files."))

@@ -98,10 +98,20 @@ def _page(skill: Json) -> RenderableType:
     parts += [Text(""), output.pairs(facts)]
     parts += _fields("Inputs", skill.get("input_schema"))
     parts += _fields("Results", skill.get("output_schema"))
+    parts += _samples(skill.get("samples"))
     if isinstance(examples, list) and examples:
         parts.append(Text("\nYou might say", style="bold"))
         parts += [Text(f"- {clean_line(example)}") for example in examples]
     return Group(*parts)
+
+
+def _samples(found: Any) -> list[RenderableType]:
+    """Return a heading and the samples of a skill, as values of a file input."""
+    samples = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    if not samples:
+        return []
+    lines = [Text(f"- sample:{clean_line(sample.get('path', ''))}") for sample in samples]
+    return [Text("\nSample files, as values of a file input", style="bold"), *lines]
 
 
 def _fields(title: str, found: Any) -> list[RenderableType]:

@@ -50,6 +50,13 @@ class NotFound(DomainError):
     status = 404
 
 
+class Gone(DomainError):
+    """It was there and is not any more; the message says since when or why."""
+
+    code = "gone"
+    status = 410
+
+
 class Conflict(DomainError):
     """The thing is not in a state that allows this."""
 

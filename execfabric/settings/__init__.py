@@ -19,7 +19,13 @@ ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
+FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
+FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
 SANDBOX = ENVIRONMENT.sandbox
+NETWORK_ALLOW = ENVIRONMENT.network_allow
+PACKAGE_INDEX_URL = ENVIRONMENT.package_index_url
+PYTHONS = ENVIRONMENT.pythons
+ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days
 WARM_STARTS = ENVIRONMENT.warm_starts
 REDIS_URL = ENVIRONMENT.redis_url
 WAITERS = 16  # Of the 32 threads of a web process; the others must be free for everybody.
@@ -145,6 +151,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},  # One scan late is enough.
     },
+    "sweep-files": {
+        "task": "executions.sweep_files_of_all_tenants",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 # --- security -----------------------------------------------------------------------------------
@@ -191,6 +202,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_HANDLERS = ["execfabric.web.uploads.BoundedUploadHandler"]
+UPLOAD_DIR = DATA_DIR / "incoming"  # On the disk of the stored files.
 
 # --- API ----------------------------------------------------------------------------------------
 

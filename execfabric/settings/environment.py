@@ -13,6 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.script.levels import LEVELS
+from executors.script.network.policy import parse_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
@@ -23,6 +25,7 @@ SECRETS = (
     "redis_url",
     "storage_url",
     "email_url",
+    "package_index_url",
 )
 """Settings that ``…_FILE`` may stand for."""
 SHORTEST_KEY = 32
@@ -70,8 +73,8 @@ class Environment(BaseSettings):
     storage_url: str = Field(
         default="",
         description=(
-            "s3://key:secret@bucket?endpoint=https://host&region=name for object storage. "
-            "Empty: files below the data folder."
+            "s3://key:secret@bucket?endpoint=https://host&region=name for object storage, or "
+            "file:///folder for one that all hosts share. Empty: files below the data folder."
         ),
     )
     secret_key: str = Field(
@@ -90,11 +93,42 @@ class Environment(BaseSettings):
     upload_bytes: int = Field(
         default=100 * 1024 * 1024, ge=1, description="Largest file a user may upload, in bytes."
     )
+    files_kept_days: int = Field(
+        default=90,
+        ge=1,
+        description="Days that artifacts, input files and the log are kept after an execution "
+        "ended, in tenants that chose no number of their own.",
+    )
+    files_kept_days_most: int = Field(
+        default=730, ge=1, description="Most days a tenant may choose for the same."
+    )
     sandbox: str = Field(
         default="ns",
-        pattern="^(ns|process)$",
-        description="Isolation every run must have: ns or, weaker, process. A worker that cannot "
-        "give it does not start.",
+        description="Isolation every run must have: ns, bwrap or, weaker, ll or process; see "
+        "docs/isolation.md. A worker that cannot give it does not start.",
+    )
+    network_allow: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Hosts that are not public and yet open to skills that name them in "
+        "network_hosts: names, addresses or ranges, each with :port if only one is meant, "
+        "separated by commas. Example: git.intra:443,10.1.0.0/16.",
+    )
+    package_index_url: str = Field(
+        default="",
+        description="https://user:password@host/simple of the index that packages of scripts come "
+        "from, and no other. Empty: uv's default, or what its own variables say. Only onboarding "
+        "needs it, runs never do.",
+    )
+    pythons: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Pythons that scripts may ask for by requires-python, beside those in PATH, "
+        "/usr, ~/.pyenv and of uv: programs, or folders of them, separated by colons.",
+    )
+    environments_keep_days: int = Field(
+        default=30,
+        ge=2,
+        description="Installed packages that no run used for so many days are removed from a "
+        "worker's disk; they are fetched from storage when they are needed again.",
     )
     warm_starts: bool = Field(
         default=True,
@@ -131,7 +165,34 @@ class Environment(BaseSettings):
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
 
-    @field_validator("admin_usernames", "trusted_proxies", mode="before")
+    @field_validator("package_index_url")
+    @classmethod
+    def _is_index(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://", "file:///")):
+            raise ValueError("give an address such as https://host/simple")
+        return url
+
+    @field_validator("pythons", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("sandbox")
+    @classmethod
+    def _is_a_level(cls, name: str) -> str:
+        if name not in LEVELS:
+            raise ValueError(f"there are these levels: {', '.join(LEVELS)}")
+        return name
+
+    @field_validator("network_allow")
+    @classmethod
+    def _are_rules(cls, texts: frozenset[str]) -> frozenset[str]:
+        parse_rules(texts)
+        return texts
+
+    @field_validator("admin_usernames", "trusted_proxies", "network_allow", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -108,19 +108,22 @@ def broker_url(redis_url: str) -> str:
 
 def storage_settings(url: str, data_dir: Path) -> dict[str, Any]:
     """Return the default entry of STORAGES: a private folder, or a bucket by ``s3://`` URL."""
-    if not url:
+    parts = urlsplit(url)
+    is_folder = parts.scheme == "file" and not parts.netloc and parts.path.strip("/")
+    if not url or is_folder:
         return {
             "BACKEND": "execfabric.core.storage.WholeFileStorage",
             "OPTIONS": {
-                "location": str(data_dir / "storage"),
+                "location": unquote(parts.path) if is_folder else str(data_dir / "storage"),
                 "file_permissions_mode": 0o600,
                 "directory_permissions_mode": 0o700,
                 "allow_overwrite": True,  # A name is a digest or an id: see core.storage.
             },
         }
-    parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.hostname:
-        raise ImproperlyConfigured("EXECFABRIC_STORAGE_URL must look like s3://key:secret@bucket.")
+        raise ImproperlyConfigured(
+            "EXECFABRIC_STORAGE_URL must look like s3://key:secret@bucket or file:///folder."
+        )
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     return {
         "BACKEND": "storages.backends.s3.S3Storage",

@@ -70,6 +70,7 @@ DOOR_NAMES = {
     "page": _("Console"),
     "api": _("API"),
     "cli": _("Command line"),
+    "link": _("Download link"),
     "worker": _("Worker"),
     "command": _("Operator"),
 }

@@ -116,9 +116,11 @@ class SchemaForm(forms.Form):
         """
         new = self.uploads()
         return {
-            name: [file.id for file in field.kept]
+            name: chosen
             for name, field in self.schema_fields.items()
-            if isinstance(field, UploadField) and field.kept and (field.multiple or name not in new)
+            if isinstance(field, UploadField)
+            and (chosen := [file.id for file in field.kept if file.is_chosen])
+            and (field.multiple or name not in new)
         }
 
     def kept_wanted(self, name: str) -> list[str]:
@@ -126,7 +128,7 @@ class SchemaForm(forms.Form):
         return self.data.getlist(kept_name(name)) if isinstance(self.data, QueryDict) else []
 
     def offer_kept(self, name: str, files: Sequence[KeptFile]) -> None:
-        """Offer earlier files of a file input; in a form that was sent, count them as chosen."""
+        """Offer files that are there already to a file input."""
         field = self.fields[name]
         if not isinstance(field, UploadField):
             raise TypeError(f"{name} is not a file input.")

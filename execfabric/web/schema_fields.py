@@ -289,10 +289,13 @@ class FileInput(forms.ClearableFileInput):
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A file that was uploaded before and can be used again."""
+    """A file that is there already: uploaded before, or a sample."""
 
     id: str
     name: str
+    label: str = ""
+    """What its box says; empty where it is used once more."""
+    is_chosen: bool = True
 
 
 class UploadField(SchemaField, forms.FileField):
@@ -301,7 +304,8 @@ class UploadField(SchemaField, forms.FileField):
     def __init__(self, *, multiple: bool, accept: str = "", **kwargs: Any) -> None:
         self.multiple = multiple
         self.kept: list[KeptFile] = []
-        """Earlier files offered beside the field; in a form that was sent, those still wanted."""
+        """Files offered beside the field; in a form that was sent, those uploaded before are the
+        ones that are still wanted."""
         self.kept_name = ""
         """HTML name of the boxes that choose them."""
         # The browser refuses a larger file before it sends it; the server refuses it again.
@@ -317,7 +321,10 @@ class UploadField(SchemaField, forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         """Return an UploadedFile, a list of them when multiple, or None when none was sent."""
-        if not data and self.kept:
+        chosen = [file for file in self.kept if file.is_chosen]
+        if not self.multiple and len(chosen) > 1:
+            raise ValidationError("Choose one of these files.")
+        if not data and chosen:
             return None
         if not self.multiple:
             return super().clean(data, initial)

@@ -23,6 +23,9 @@ CONTENT_SECURITY_POLICY: dict[str, str] = {
 UNTRUSTED_FILE_POLICY = "default-src 'none'; sandbox"
 """For files that users or scripts made: no scripts, no forms, not our origin."""
 
+FRAMED_FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+"""The same for a PDF in a frame of our page: it is sent as nothing else, and holds no page."""
+
 _PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse
 
 from .views import API_PREFIX, error_page, is_logged_in
+
+SWEEP_EVERY_S = 3600.0
+ABANDONED_AFTER_S = 6 * 3600.0
+"""An upload nothing was added to for so long belongs to a process that was killed."""
+_swept_at = -SWEEP_EVERY_S
+"""On the monotonic clock; of this process."""
+
+
+class CheckedUpload(TemporaryUploadedFile):
+    """An upload on disk that was measured while it came in: it need not be read again."""
+
+    sha256: str = ""
+
+    def __init__(self, name: Any, content_type: Any, charset: Any, extra: Any) -> None:
+        # Closed, and with it deleted, by Django at the end of the request.
+        file: Any = NamedTemporaryFile(suffix=".upload", dir=incoming_folder())  # noqa: SIM115
+        UploadedFile.__init__(self, file, name, content_type, 0, charset, extra)
 
 
 class BodyLimitMiddleware:
@@ -32,14 +55,23 @@ class BodyLimitMiddleware:
 
 
 class BoundedUploadHandler(TemporaryFileUploadHandler):
-    """Streams uploads to disk; stops a file, or files together, that grow beyond the settings."""
+    """Streams uploads to disk, and their digest along; stops what grows beyond the settings.
+
+    They lie on the disk of the stored files, so that storing one moves it there.
+    """
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
         self.received_together = 0
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        super().new_file(*args, **kwargs)
+        if time.monotonic() - _swept_at > SWEEP_EVERY_S:
+            sweep_incoming_folder()
+        super(TemporaryFileUploadHandler, self).new_file(*args, **kwargs)
+        self.file = CheckedUpload(
+            self.file_name, self.content_type, self.charset, self.content_type_extra
+        )
+        self.digest = hashlib.sha256()
         self.received = 0
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
@@ -49,7 +81,32 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
             raise RequestDataTooBig(f"A file may have {settings.UPLOAD_BYTES} bytes at most.")
         if self.received_together > settings.REQUEST_BYTES:
             raise RequestDataTooBig(f"Files may have {settings.REQUEST_BYTES} bytes together.")
+        self.digest.update(raw_data)
         super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> UploadedFile[Any] | None:
+        complete = super().file_complete(file_size)
+        if isinstance(complete, CheckedUpload):
+            complete.sha256 = self.digest.hexdigest()
+        return complete
+
+
+def incoming_folder() -> Path:
+    """Return the folder of uploads that are still coming in; other users cannot enter it."""
+    folder = Path(settings.UPLOAD_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def sweep_incoming_folder() -> None:
+    """Delete what killed processes of this host left of uploads."""
+    global _swept_at
+    _swept_at = time.monotonic()
+    oldest = time.time() - ABANDONED_AFTER_S
+    for left in incoming_folder().iterdir():
+        with suppress(OSError):  # Another process swept it, or stored it, just now.
+            if left.stat().st_mtime < oldest:
+                left.unlink()
 
 
 def _most(request: HttpRequest) -> int:

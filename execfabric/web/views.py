@@ -37,6 +37,7 @@ ERROR_TEXTS: dict[int, tuple[str, str]] = {
     404: ("Page not found", "It does not exist, or it is not visible to your account."),
     405: ("This page works differently", "It cannot be used in the way it was called."),
     409: ("Not possible right now", "Somebody else may have changed it. Reload and try again."),
+    410: ("Not there any more", "It was removed."),
     413: ("Too much data", ""),
     429: ("Too many requests", "Wait a moment and try again."),
     500: ("Something went wrong", "The error is recorded. Try again in a moment."),
@@ -152,7 +153,7 @@ def error_page(request: HttpRequest, status: int, *, message: str = "") -> HttpR
     Needs no database, session or tenant, so that it also works when those are what failed.
     """
     title, text = ERROR_TEXTS.get(status, ERROR_TEXTS[500 if status >= 500 else 400])
-    text = message or (_size_limits() if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else text)
+    text = message or (size_limits() if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else text)
     request_id = current_request_id() or getattr(request, "request_id", "")
     if request.path.startswith(API_PREFIX):
         code = HTTPStatus(status).name.lower()
@@ -204,7 +205,8 @@ def suspended(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
 
 
-def _size_limits() -> str:
+def size_limits() -> str:
+    """Return what a request may send, in words."""
     each, together = iec_size(settings.UPLOAD_BYTES), iec_size(settings.REQUEST_BYTES)
     typed = iec_size(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     return (

@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from executors.contract import ExecutorError
 from executors.inputs import FORMATS, InputValidator, PatternNotUsable, compile_pattern
 from executors.manifest.toml import to_toml
+from executors.script.network.policy import parse_rules
 
 MANIFEST_NAME = "skill.toml"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -64,7 +66,11 @@ class SkillTable(BaseModel):
     ai_callable: bool = False
     manual: bool = True
     network: bool = False
+    network_hosts: Annotated[list[str], pydantic.Field(max_length=50)] = []
+    """The only hosts it may reach, see ``executors/script/network/policy.py``."""
     timeout_s: Annotated[int, pydantic.Field(ge=1, le=86_400)] = 300
+    requires_python: Line = ""
+    """Versions of Python it runs on, such as ">=3.11"; empty for the platform's own."""
     memory_mb: Annotated[int, pydantic.Field(ge=32, le=65_536)] = 512
     queue: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)] = (
         "default"
@@ -83,8 +89,27 @@ class SkillTable(BaseModel):
                 f"name {self.name!r} must be made of a-z, 0-9 and single hyphens between them, "
                 f"at most {SLUG_LENGTH} characters"
             )
+        try:
+            SpecifierSet(self.requires_python)
+        except InvalidSpecifier:
+            raise ValueError(
+                f"requires_python {self.requires_python!r} must look like '>=3.11' or "
+                "'>=3.10,<3.13'"
+            ) from None
+        if self.requires_python and self.runtime != "python":
+            raise ValueError('requires_python is for scripts with runtime = "python"')
         if not self.entry:
             self.entry = "main.py" if self.runtime == "python" else "main.sh"
+        return self
+
+    @model_validator(mode="after")
+    def _check_hosts(self) -> Self:
+        if self.network_hosts and not self.network:
+            raise ValueError("network_hosts needs network = true")
+        try:
+            parse_rules(self.network_hosts)
+        except ValueError as error:
+            raise ValueError(f"network_hosts: {error}") from None
         return self
 
 
@@ -213,6 +238,8 @@ class Manifest(BaseModel):
     def to_toml(self) -> str:
         """Return the manifest as ``skill.toml`` text that reads back as an equal manifest."""
         tables = self.model_dump(exclude_none=True)
+        if not tables["skill"]["requires_python"]:
+            del tables["skill"]["requires_python"]
         for field in [*tables["inputs"].values(), *tables["outputs"].values()]:
             if not field["optional"]:
                 del field["optional"]

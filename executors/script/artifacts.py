@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from executors.contract import Limits, OutputFile
+from executors.masking import FileMasker, Masker
 from executors.script.bundle import BundleError, check_path
 
 MAX_DEPTH = 16
@@ -28,13 +29,19 @@ class TooLarge(Exception):
 class Collector:
     """Copies the files of a run's output folder into a folder of the platform."""
 
-    def __init__(self, target: Path, limits: Limits, owner: int | None) -> None:
-        """owner: user id the files must have; None takes the worker's own."""
+    def __init__(
+        self, target: Path, limits: Limits, owner: int | None, masker: Masker | None = None
+    ) -> None:
+        """owner: user id the files must have; None takes the worker's own.
+
+        masker: takes the secrets of the run out of the files and their names.
+        """
         self.files: list[OutputFile] = []
         self.skipped: list[str] = []
         self._target = target
         self._bytes_left = limits.artifact_bytes
         self._limits = limits
+        self._masker = masker or Masker(())
         self._owner = os.geteuid() if owner is None else owner
         self._entries_left = 20 * limits.artifact_count + 1000
         self._paths: set[str] = set()
@@ -75,7 +82,7 @@ class Collector:
             self._skip(f"{shown} is a link or another special file.")
             return
         try:
-            path = check_path(prefix + name, portable=False)
+            path = self._masker.mask(check_path(prefix + name, portable=False))
         except BundleError:
             self._skip(f"{shown} has a name that cannot be kept.")
             return
@@ -97,7 +104,7 @@ class Collector:
                 return
             self._target.mkdir(mode=0o700, exist_ok=True)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            size, digest = copy_file(source, target, self._bytes_left)
+            size, digest = copy_file(source, target, self._bytes_left, FileMasker(self._masker))
         except TooLarge:
             target.unlink(missing_ok=True)
             self._skip(
@@ -116,14 +123,21 @@ class Collector:
             self.skipped.append(sentence)
 
 
-def copy_file(source: int, target: Path, max_bytes: int) -> tuple[int, str]:
-    """Copy an open file to the new file target. Returns (bytes, sha256). Raises TooLarge."""
+def copy_file(source: int, target: Path, max_bytes: int, masker: FileMasker) -> tuple[int, str]:
+    """Copy an open file, masked, to the new file target. Raises TooLarge.
+
+    Returns (bytes, sha256) of what was written.
+    """
     if os.fstat(source).st_size > max_bytes:
         raise TooLarge
     digest, size = hashlib.sha256(), 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(target, flags, 0o600), "wb") as stream:
-        while piece := os.read(source, READ_BYTES):
+        is_over = False
+        while not is_over:
+            read = os.read(source, READ_BYTES)
+            is_over = not read
+            piece = masker.feed(read, final=is_over)
             size += len(piece)
             if size > max_bytes:
                 raise TooLarge

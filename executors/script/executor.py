@@ -6,8 +6,9 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,7 +21,6 @@ from executors.contract import (
     Executor,
     ExecutorError,
     InvalidResource,
-    Outcome,
     Sink,
     StopReason,
     Stream,
@@ -37,10 +37,13 @@ from executors.script.identity import (
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
+from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
 from executors.script.log import RunLog
-from executors.script.outcome import Output, build_result, read_output
+from executors.script.memory_group import MemoryGroup, make_memory_group
+from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
+from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import (
@@ -52,7 +55,7 @@ from executors.script.run_folder import (
 )
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
-from executors.script.warm.fitness import has_base, shadows_library
+from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
@@ -91,8 +94,12 @@ class ScriptExecutor(Executor):
         uid_count: int = UID_COUNT,
         warm: bool = True,
         recycling: Recycling | None = None,
+        pythons: Sequence[str | Path] = (),
+        network_allowed: tuple[str, ...] = (),
     ) -> None:
-        """warm: whether runs may start from zygotes where the level allows it."""
+        """warm: whether runs may start from zygotes where the level allows it. pythons: where to
+        look for interpreters beside the usual places, see ``find_interpreters``. network_allowed:
+        what runs may reach beyond public addresses, see ``network/policy.py``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -101,8 +108,11 @@ class ScriptExecutor(Executor):
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._bare_python: Path | None = None
+        self._pythons = tuple(pythons)
+        self._interpreters: list[Interpreter] | None = None
         self.starts_warm = warm
         self._zygotes = Zygotes(recycling)
+        self._network_allowed = network_allowed
 
     def zygotes(self) -> list[int]:
         """Return the process ids of the zygotes that take runs."""
@@ -127,6 +137,14 @@ class ScriptExecutor(Executor):
         """Return the interpreter that environments are built on. Raises ExecutorError."""
         self._make_state_folder()
         return self._interpreter(None)
+
+    def interpreters(self) -> list[Interpreter]:
+        """Return the Pythons a script may ask for, the platform's own first. They are looked for
+        once: another one is found after a restart. Raises ExecutorError."""
+        if self._interpreters is None:
+            uid = None if self.level.hides_machine else self._uid
+            self._interpreters = find_interpreters(self.base_python(), uid, self._pythons)
+        return self._interpreters
 
     def validate(self, spec: dict[str, Any]) -> None:
         self._parse(spec)
@@ -169,15 +187,21 @@ class ScriptExecutor(Executor):
                         level=self.level,
                         show_script=show,
                     )
-                    return self._execute_in(
-                        folder, job, who, resource, python, request, sink, workdir
-                    )
+                    job = replace(job, network=request.network)
+                    ids = self._identities if self._uid is not None else None
+                    with (
+                        gate_for(request, self.level, self._network_allowed, ids) as gate,
+                        make_memory_group(request.limits) as group,
+                    ):
+                        return self._execute_in(
+                            folder, job, who, resource, python, request, sink, workdir, gate, group
+                        )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
-            return _could_not_start("This worker cannot run scripts. Its log says why.")
+            return could_not_start("This worker cannot run scripts. Its log says why.")
         except ExecutorError as error:
-            return _could_not_start(str(error))
+            return could_not_start(str(error))
 
     def _execute_in(
         self,
@@ -189,7 +213,14 @@ class ScriptExecutor(Executor):
         request: ExecutionRequest,
         sink: Sink,
         workdir: Path,
+        gate: GateProcess | None,
+        group: MemoryGroup | None,
     ) -> ExecutionResult:
+        plan = self.level.plan(
+            job, self._state, python, request.limits, identity.uid if identity else None
+        )
+        if plan is not None and group is not None:
+            plan["memory_group"] = str(group.path)
         launch = Launch(
             argv=build_command(
                 Path(resource.folder),
@@ -198,11 +229,10 @@ class ScriptExecutor(Executor):
                 python,
                 resource.python is None,
             ),
-            env=build_environment_variables(folder.places, request, job.inputs, python),
+            env=build_environment_variables(folder.places, request, job.inputs, python)
+            | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
-            sandbox=self.level.plan(
-                job, self._state, python, request.limits, identity.uid if identity else None
-            ),
+            sandbox=plan,
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
@@ -221,9 +251,11 @@ class ScriptExecutor(Executor):
         progress = ProgressFile(folder.room, masker)
 
         def follow(starter: Starter) -> Ending:
-            return RunProcess(starter, request.limits, folder.room, log, progress, sink).run()
+            return RunProcess(starter, request.limits, folder.room, log, progress, sink, gate).run()
 
         ending = self._start(launch, resource, python, request, follow)
+        if ending.stop_reason is StopReason.KILLED and group is not None and group.ran_out():
+            ending = replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
@@ -258,8 +290,9 @@ class ScriptExecutor(Executor):
             return None
         if python is None:
             return self._interpreter(None)  # It only starts the shell.
-        base = python if resource.python is None else self._interpreter(None)
-        if shadows_library(Path(resource.folder)) or not has_base(python, base):
+        own = self._interpreter(None)
+        base = python if resource.python is None else base_of(python, own, self.interpreters)
+        if base is None or shadows_library(Path(resource.folder)):
             return None
         # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
         if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
@@ -278,7 +311,7 @@ class ScriptExecutor(Executor):
     ) -> ExecutionResult:
         """Read back what the run left; by now nothing of it is alive."""
         collector = Collector(
-            workdir / "artifacts", request.limits, identity.uid if identity else None
+            workdir / "artifacts", request.limits, identity.uid if identity else None, masker
         )
         output = Output()
         if folder.room.report is not None:
@@ -377,12 +410,3 @@ class ScriptExecutor(Executor):
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
-
-
-def _could_not_start(why: str) -> ExecutionResult:
-    return ExecutionResult(
-        outcome=Outcome.FAILED,
-        stop_reason=StopReason.COULD_NOT_START,
-        summary=why.splitlines()[0],
-        error=why,
-    )

@@ -1,10 +1,12 @@
 """Runs a Python script inside its run: calls ``main`` with typed inputs and writes its result.
 
 The worker hands this file's text to the run, since the run's user may not be able to read the
-platform's code. So it imports the standard library only. Usage: harness.py SCRIPT_FOLDER ENTRY.
+platform's code. So it imports the standard library only, and since a script may choose its Python,
+it keeps to what 3.8 has. Usage: harness.py SCRIPT_FOLDER ENTRY.
 """
 
 # ruff: noqa: BLE001, S102 - running a script means taking whatever it raises.
+# ruff: noqa: FURB188 - in words of Python 3.8.
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ class Script:
         """Call ``main`` if the entry defines one at its top level, else run the file."""
         source = self.path.read_bytes()
         has_main, returns_exit_code = look_for_main(source)
-        module = types.ModuleType(self.entry.removesuffix(".py") if has_main else "__main__")
+        name = self.entry[:-3] if self.entry.endswith(".py") else self.entry
+        module = types.ModuleType(name if has_main else "__main__")
         module.__file__ = str(self.path)
         sys.modules[module.__name__] = module
         sys.argv = [str(self.path)]
@@ -91,7 +94,8 @@ class Script:
             part.filename = self.short(name)
 
     def short(self, path: str) -> str:
-        return path.removeprefix(f"{self.folder}{os.sep}")
+        top = f"{self.folder}{os.sep}"
+        return path[len(top) :] if path.startswith(top) else path
 
 
 def look_for_main(source: bytes) -> tuple[bool, bool]:
@@ -106,18 +110,24 @@ def look_for_main(source: bytes) -> tuple[bool, bool]:
         return False, False  # Running the file shows the error as Python does.
     found = False
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "main":
-            found = not any(ast.unparse(mark).partition("(")[0].endswith("command")
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == "main":
+            found = not any(written(mark, source).partition("(")[0].endswith("command")
                             for mark in node.decorator_list)  # fmt: skip
         if isinstance(node, ast.ImportFrom):
             found |= any((alias.asname or alias.name) == "main" for alias in node.names)
     exits = any(
         isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("sys.exit", "exit", "SystemExit")
-        and any(ast.unparse(a).startswith(("main(", "asyncio.run(main(")) for a in node.args)
+        and written(node.func, source) in ("sys.exit", "exit", "SystemExit")
+        and any(written(a, source).startswith(("main(", "asyncio.run(main(")) for a in node.args)
         for node in ast.walk(tree)
     )
     return found, exits
+
+
+def written(node: ast.AST, source: bytes) -> str:
+    if hasattr(ast, "unparse"):
+        return ast.unparse(node)
+    return ast.get_source_segment(source.decode("utf-8", "replace"), node) or ""
 
 
 def typed_arguments(function: typing.Callable[..., Any], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +157,9 @@ def typed_arguments(function: typing.Callable[..., Any], inputs: dict[str, Any])
 def convert(value: Any, hint: Any) -> Any:
     """Return a JSON value as the type hint wants it. Raises TypeError or ValueError."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated:
+    if origin is ANNOTATED:
         return convert(value, parts[0])
-    if origin is typing.Union or origin is types.UnionType:
+    if origin is not None and origin in UNIONS:
         return convert_union(value, parts)
     if value is None or hint is Any:
         return value
@@ -203,6 +213,9 @@ def truth(value: Any) -> bool:
     raise TypeError(f"{value!r} is neither true nor false")
 
 
+UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))
+ANNOTATED = getattr(typing, "Annotated", types.ModuleType)
+"""As in Python 3.9; a type that is the origin of no hint stands in for it."""
 SEQUENCES: dict[Any, typing.Callable[[Any], Any]] = {
     list: list,
     tuple: tuple,
@@ -241,15 +254,15 @@ def write_result(result: Any) -> None:
 
 def plain(value: Any) -> Any:
     """Return value as something JSON has. Raises TypeError."""
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, pathlib.PurePath):
         return relative_to_output(value)
-    if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta):
+    if isinstance(value, (decimal.Decimal, uuid.UUID, datetime.timedelta)):
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, set | frozenset):
+    if isinstance(value, (set, frozenset)):
         return sorted(value, key=lambda item: (type(item).__name__, str(item)))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}

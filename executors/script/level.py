@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ class Job:
     """As the script gets them: files are paths."""
     folders: list[tuple[Path, str]] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
+    network: bool = False
+    """Whether it has the network, where the level can give and take it."""
+
+
+class Network(Enum):
+    """What of the network a level gives to a run that may have it."""
+
+    NONE = "none"
+    GATED = "gated"
+    """Through a gate that judges every address; to other runs nothing."""
+    OPEN = "open"
+    """All of it, to every run."""
 
 
 class IsolationLevel(ABC):
@@ -58,6 +71,7 @@ class IsolationLevel(ABC):
     """Whether a run sees no file and no process but its own."""
     can_start_warm = False
     """Whether a zygote can fork into it."""
+    network = Network.NONE
 
     def __init__(self) -> None:
         self._works = False
@@ -109,6 +123,7 @@ class IsolationLevel(ABC):
 
 class ProcessLevel(IsolationLevel):
     name = "process"
+    network = Network.OPEN
 
     def layers(self) -> list[Layer]:
         works = sys.platform == "linux" and Path("/proc/self/task").is_dir()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from executors.script.bubblewrap.level import BubblewrapLevel
 from executors.script.level import IsolationLevel, LevelUnavailable, ProcessLevel
 from executors.script.sandbox.level import NamespaceLevel
+from executors.script.sandbox.unshared_level import UnsharedLevel
 
 LEVELS: dict[str, type[IsolationLevel]] = {
-    level.name: level for level in (NamespaceLevel, ProcessLevel)
+    level.name: level for level in (NamespaceLevel, BubblewrapLevel, UnsharedLevel, ProcessLevel)
 }
 
 

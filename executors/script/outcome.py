@@ -91,6 +91,16 @@ def build_result(
     )
 
 
+def could_not_start(why: str) -> ExecutionResult:
+    """Return the result of a run of which nothing ran."""
+    return ExecutionResult(
+        outcome=Outcome.FAILED,
+        stop_reason=StopReason.COULD_NOT_START,
+        summary=why.splitlines()[0],
+        error=why,
+    )
+
+
 def summarise(value: JsonValue, files: int) -> str:
     """Return one line about a successful run: its own summary, or what it gave."""
     if isinstance(value, dict) and isinstance(value.get("summary"), str):

@@ -15,8 +15,9 @@ from typing import Any, cast
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
 from executors.script.level import MachineProblem
 from executors.script.log import RunLog
+from executors.script.network.keeper import GateProcess
 from executors.script.progress import ProgressFile
-from executors.script.run_folder import ROOM_DESCRIPTORS, Room
+from executors.script.run_folder import MOST_DESCRIPTORS, Room
 from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
 from executors.script.start import Channels, Starter
 
@@ -59,13 +60,16 @@ class RunProcess:
         log: RunLog,
         progress: ProgressFile,
         sink: Sink,
+        gate: GateProcess | None = None,
     ) -> None:
+        """gate: of a run that has the network."""
         self._starter = starter
         self._room = room
         self._limits = limits
         self._log = log
         self._progress = progress
         self._sink = sink
+        self._gate = gate
         self._wanted: StopReason | None = None
         self._report = b""
         self._commands = -1
@@ -115,7 +119,9 @@ class RunProcess:
             begin_by = started + BEGIN_PATIENCE_S if self._starter.can_be_lost else give_up
             chores = _Chores(self._check_alive, self._tell_progress)
             while report_r in selector.get_map():
-                for key, _ in selector.select(SELECT_S):
+                ready = selector.select(SELECT_S)
+                self._hear_gate()  # First what was refused, then what the script says to that.
+                for key, _ in ready:
                     self._read(key.fd, selector, streams)
                 now = time.monotonic()
                 self._log.tick(now)
@@ -155,13 +161,20 @@ class RunProcess:
         with socket.socket(fileno=descriptor) as channel:
             try:
                 data, folders, _, _ = socket.recv_fds(
-                    channel, READ_BYTES, ROOM_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                    channel, READ_BYTES, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
                 )
             finally:
                 channel.detach()
         if folders:
             self._room.take(folders)
+            if self._gate is not None and self._room.listener is not None:
+                self._gate.open(self._room.listener)
+                self._room.listener = None
         return data
+
+    def _hear_gate(self) -> None:
+        for line in self._gate.read() if self._gate is not None else ():
+            self._log.feed("stderr", f"[network] {line}\n".encode(), time.monotonic())
 
     def _check_alive(self) -> None:
         if self._wanted is None and not self._sink.alive():

@@ -46,6 +46,8 @@ STALE_AFTER_S = 60
 WRITABLE = ("work", "tmp", "output", "report")
 ROOM_DESCRIPTORS = 4
 """Output, report, progress, process 1: what ``Room`` holds."""
+MOST_DESCRIPTORS = ROOM_DESCRIPTORS + 1
+"""With the socket of a run that has the network."""
 
 
 class RunFolderError(ExecutorError):
@@ -61,14 +63,18 @@ class Room:
         self.progress: int | None = None
         self.guard: int | None = None
         """Process 1 of the run, as a descriptor; only a sandbox has one."""
+        self.listener: int | None = None
+        """Listens in the run's network namespace; only a run that has the network has one."""
 
     def take(self, descriptors: list[int]) -> None:
-        """Keep the open folders output and report, the open file of progress and process 1."""
-        if len(descriptors) != ROOM_DESCRIPTORS or self.is_taken:
+        """Keep the open folders output and report, the open file of progress, process 1, and the
+        listener if there is one."""
+        if not ROOM_DESCRIPTORS <= len(descriptors) <= MOST_DESCRIPTORS or self.is_taken:
             for descriptor in descriptors:
                 os.close(descriptor)
             return
-        self.output, self.report, self.progress, self.guard = descriptors
+        self.output, self.report, self.progress, self.guard, *listener = descriptors
+        self.listener = listener[0] if listener else None
 
     @property
     def is_taken(self) -> bool:
@@ -76,7 +82,7 @@ class Room:
         return self.output is not None
 
     def close(self) -> None:
-        for descriptor in (self.output, self.report, self.progress, self.guard):
+        for descriptor in (self.output, self.report, self.progress, self.guard, self.listener):
             if descriptor is not None:
                 os.close(descriptor)
 

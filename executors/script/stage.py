@@ -114,6 +114,20 @@ class Stage:
         """What the forked child does. Never returns."""
         self.become_script(problem_fd)
 
+    def join_memory_group(self, *others: int) -> None:
+        """Move the calling process and others into the run's group. Raises OSError.
+
+        While it sees the machine's /sys and has its rights. See ``memory_group.py``.
+        """
+        group = self.order["sandbox"].get("memory_group")
+        if group is not None:
+            for pid in (os.getpid(), *others):
+                descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(descriptor, str(pid).encode())
+                finally:
+                    os.close(descriptor)
+
     def become_script(self, problem_fd: int) -> None:
         """Give up everything the script must not have, then turn into it. Never returns."""
         step = "prepare"
@@ -280,11 +294,12 @@ def read_exactly(descriptor: int, size: int) -> bytes:
 
 
 def stage_for(order: dict[str, Any]) -> type[Stage]:
+    """Return the class that the order's sandbox names as ``module:class``."""
     if order["sandbox"] is None:
         return Stage
-    from executors.script.sandbox.stage import SandboxStage  # It imports this module.
-
-    return SandboxStage
+    module, _, name = order["sandbox"]["stage"].partition(":")
+    stage: type[Stage] = getattr(__import__(module, fromlist=(name,)), name)
+    return stage
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
@@ -9,6 +11,7 @@ from execfabric.web.api.views import ApiView
 from execfabric.web.requests import ApiRequest
 
 from .models import Skill
+from .samples import samples_of
 from .selectors import search_skills, skills_visible_to, version_of
 
 
@@ -23,6 +26,25 @@ class SkillOut(serializers.Serializer):
     approval = serializers.CharField(source="version.approval")
 
 
+class PackageOut(serializers.Serializer):
+    name = serializers.CharField()
+    version = serializers.CharField()
+
+
+class EnvironmentOut(serializers.Serializer):
+    """The Python of a script and its locked packages."""
+
+    python = serializers.CharField()
+    platform = serializers.CharField(source="python_tag")
+    packages = PackageOut(many=True)
+    lock = serializers.CharField()
+
+
+class SampleOut(serializers.Serializer):
+    path = serializers.CharField(help_text="As a file input's value: sample:<path>.")
+    size_bytes = serializers.IntegerField()
+
+
 class SkillDetailOut(SkillOut):
     input_schema = serializers.JSONField(source="version.input_schema")
     output_schema = serializers.JSONField(source="version.output_schema")
@@ -31,7 +53,18 @@ class SkillDetailOut(SkillOut):
     manual = serializers.BooleanField(source="version.manual")
     ai_callable = serializers.BooleanField(source="version.ai_callable")
     network = serializers.BooleanField(source="version.network")
+    network_hosts = serializers.ListField(
+        child=serializers.CharField(), source="version.network_hosts"
+    )
     examples = serializers.ListField(child=serializers.CharField(), source="version.examples")
+    environment = EnvironmentOut(source="version.script_version.environment", allow_null=True)
+    """Null where the platform's own Python, without packages, is enough."""
+    samples = serializers.SerializerMethodField(help_text="Files to try the skill with.")
+
+    @extend_schema_field(SampleOut(many=True))
+    def get_samples(self, skill: Skill) -> list[dict[str, Any]]:
+        samples = samples_of(skill.version) if skill.version else ()
+        return [dict(SampleOut(sample).data) for sample in samples]
 
 
 class SkillListView(ApiView):

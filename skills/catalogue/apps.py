@@ -19,7 +19,12 @@ class CatalogueConfig(AppConfig):
 
         state = Path(settings.DATA_DIR) / "sandbox"
         EXECUTORS.configure(
-            "script", state_folder=state, level=settings.SANDBOX, warm=settings.WARM_STARTS
+            "script",
+            state_folder=state,
+            level=settings.SANDBOX,
+            network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
+            warm=settings.WARM_STARTS,
+            pythons=settings.PYTHONS,
         )
         register_page(
             FormalPage(

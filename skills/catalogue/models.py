@@ -9,6 +9,7 @@ from django.db.models import Q
 from execfabric.core.actor import Actor
 from execfabric.core.fields import OrderedJSONField
 from execfabric.core.roles import TENANT_ROLES
+from executors.script.environment.lock import Lock, Package
 from tenants.accounts.models import Account
 
 
@@ -46,6 +47,30 @@ class Script(models.Model):
         return self.name
 
 
+class ScriptEnvironment(models.Model):
+    """The Python and the locked packages of scripts, as they were reviewed."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    """sha256 over python_tag and lock, hexadecimal (executors.script.environment.lock)."""
+    python = models.CharField(max_length=20)
+    """Version it was locked with, such as 3.12.1."""
+    python_tag = models.CharField(max_length=80)
+    """Kind, version and platform, such as cpython-312-x86_64-linux-gnu."""
+    lock = models.TextField(blank=True)
+    """A line for each package, with its hashes; empty where only the Python was chosen."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"Python {self.python}, {len(self.packages)} packages"
+
+    @property
+    def packages(self) -> list[Package]:
+        return Lock(self.python, self.python_tag, self.lock).packages
+
+
 class ScriptVersion(models.Model):
     """One immutable bundle of a script, identified by the digest of its files."""
 
@@ -57,12 +82,21 @@ class ScriptVersion(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     runtime = models.CharField(max_length=10)
     entry = models.CharField(max_length=100)
+    environment = models.ForeignKey(
+        ScriptEnvironment, on_delete=models.PROTECT, null=True, related_name="script_versions"
+    )
+    """None where the platform's own Python, without packages, is all it asks for."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["script", "number"], name="script_version_number"),
-            models.UniqueConstraint(fields=["script", "digest"], name="script_version_digest"),
+            # The same files with other packages are another version.
+            models.UniqueConstraint(
+                fields=["script", "digest", "environment"],
+                name="script_version_digest",
+                nulls_distinct=False,
+            ),
         ]
         triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
 
@@ -113,6 +147,8 @@ class SkillVersion(models.Model):
     ai_callable = models.BooleanField()
     manual = models.BooleanField()
     network = models.BooleanField()
+    network_hosts = models.JSONField(default=list)
+    """The only hosts it may reach, as the manifest has them; empty for all public ones."""
     timeout_s = models.PositiveIntegerField()
     memory_bytes = models.PositiveBigIntegerField()
     queue = models.SlugField(max_length=40, default="default")

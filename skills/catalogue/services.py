@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Manager, Max
@@ -13,8 +14,19 @@ from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
 from executors.manifest.model import SLUG, SLUG_LENGTH
 from executors.script.bundle import Bundle
+from executors.script.environment.lock import Lock
 
-from .models import Right, Risk, Script, ScriptVersion, Skill, SkillGrant, SkillVersion
+from .environments import build_and_store, lock_of
+from .models import (
+    Right,
+    Risk,
+    Script,
+    ScriptEnvironment,
+    ScriptVersion,
+    Skill,
+    SkillGrant,
+    SkillVersion,
+)
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
@@ -37,13 +49,24 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
     if not can(actor, ONBOARD):
         # Refused there, and on record, before anything is stored or installed.
         return register_script(
-            actor=actor, bundle=bundle, stored_as="", manifest=None, problem="", name=name
+            actor=actor,
+            bundle=bundle,
+            stored_as="",
+            manifest=None,
+            lock=None,
+            problem="",
+            name=name,
         )
-    # Installing dependencies can take minutes, so it happens before the transaction.
+    # Installing packages can take minutes, so it happens before the transaction.
     stored_as = store_bundle(bundle)
-    manifest, problem = None, ""
+    manifest, lock, problem = None, None, ""
     try:
-        manifest = load_manifest(sync_bundle(bundle.digest, stored_as).folder)
+        folder = sync_bundle(bundle.digest, stored_as)
+        described = load_manifest(folder)
+        lock = _lock(bundle, folder, described)
+        if lock is not None:
+            build_and_store(lock)
+        manifest = described
     except ExecutorError as error:
         problem = str(error)
     return register_script(
@@ -51,6 +74,7 @@ def onboard_script(*, actor: Actor, bundle: Bundle, name: str = "") -> SkillVers
         bundle=bundle,
         stored_as=stored_as,
         manifest=manifest,
+        lock=lock,
         problem=problem,
         name=name or (manifest.skill.name if manifest else ""),
     )
@@ -63,12 +87,14 @@ def register_script(
     bundle: Bundle,
     stored_as: str,
     manifest: Manifest | None,
+    lock: Lock | None,
     problem: str,
     name: str,
 ) -> SkillVersion:
     """Register a stored and synced bundle, bind and authorise it; see ``onboard_script``.
 
-    manifest is None when the bundle cannot be used; problem says why. Raises InvalidInput.
+    manifest is None when the bundle cannot be used; problem says why. lock: its Python and
+    packages, None for the platform's own Python alone. Raises InvalidInput.
     """
     if manifest is None:
         raise InvalidInput(problem)
@@ -77,7 +103,7 @@ def register_script(
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
-    script_version = _register_script(script, bundle, manifest, stored_as)
+    script_version = _register_script(script, bundle, manifest, lock, stored_as)
     existing = script_version.skill_versions.first()
     if existing is not None:
         return existing
@@ -100,9 +126,10 @@ def authorise(skill: Skill) -> None:
 
 
 def _register_script(
-    script: Script, bundle: Bundle, manifest: Manifest, stored_as: str
+    script: Script, bundle: Bundle, manifest: Manifest, lock: Lock | None, stored_as: str
 ) -> ScriptVersion:
-    same = script.versions.filter(digest=bundle.digest).first()
+    environment = _register_environment(lock)
+    same = script.versions.filter(digest=bundle.digest, environment=environment).first()
     if same is not None:
         return same
     return ScriptVersion.objects.create(
@@ -113,7 +140,35 @@ def _register_script(
         size_bytes=bundle.size_bytes,
         runtime=manifest.skill.runtime,
         entry=manifest.skill.entry,
+        environment=environment,
     )
+
+
+def _register_environment(lock: Lock | None) -> ScriptEnvironment | None:
+    if lock is None:
+        return None
+    environment, _created = ScriptEnvironment.objects.get_or_create(
+        digest=lock.digest,
+        defaults={"python": lock.python, "python_tag": lock.tag, "lock": lock.text},
+    )
+    return environment
+
+
+def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
+    """Return the lock that was reviewed with this bundle, if it is known, else a new one.
+
+    Raises ExecutorError.
+    """
+    known = (
+        ScriptVersion.objects.filter(digest=bundle.digest, environment__isnull=False)
+        .select_related("environment")
+        .first()
+    )
+    if known is not None and known.environment is not None:
+        row = known.environment
+        return Lock(row.python, row.python_tag, row.lock)
+    described = manifest.skill
+    return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
 
 
 def _register_skill(
@@ -136,6 +191,7 @@ def _register_skill(
         ai_callable=described.ai_callable,
         manual=described.manual,
         network=described.network,
+        network_hosts=list(described.network_hosts),
         timeout_s=described.timeout_s,
         memory_bytes=described.memory_mb * MEBIBYTE,
         queue=described.queue,

@@ -61,10 +61,14 @@ class SkillDetail(SkillView):
 
     def _page(self, skill: Skill, panel: Panel) -> HttpResponse:
         version = self.bound(skill)
+        script = version.script_version
+        environment = script.environment if script else None
         return self.render(
             status=panel.status,
             skill=skill,
             version=version,
+            environment=environment,
+            packages=environment.packages if environment else [],
             samples=samples_of(version),
             outputs=version.output_schema.get("properties", {}),
             panel_template=panel.template_name,

@@ -1,4 +1,4 @@
-"""The managed workspace: registered bundles on this host's disk, and their environments.
+"""The managed workspace: registered bundles on this host's disk.
 
 A bundle lies in ``workspace/<schema>/<digest>/``; nothing from outside enters that path. A host
 that lacks a bundle fetches it from storage.
@@ -14,16 +14,21 @@ import structlog
 from django.conf import settings
 
 from execfabric.core.actor import current_schema
-from execfabric.core.storage import open_file, store_file
+from execfabric.core.storage import delete_file, open_file, store_file
 from executors.contract import ExecutorError
-from executors.registry import EXECUTORS
-from executors.script.bundle import Bundle, unpack
-from executors.script.environment import EnvironmentBuildError, build_environment
-from executors.script.executor import ScriptExecutor
+from executors.script.bundle import Bundle, BundleError, unpack
+from executors.script.environment import EnvironmentBuildError, read_requirements
+from executors.script.environment.store import lock_file
+from executors.script.interpreters import NoFittingInterpreter
 
+from .environments import present_environment
 from .models import ScriptVersion
 
 logger = structlog.get_logger(__name__)
+
+
+FETCHES = 2
+"""A copy that was damaged on its way is asked for once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,11 @@ class SyncedScript:
     folder: Path
     """The unpacked bundle; never written to again."""
     python: Path | None
-    """Interpreter of the script's own environment, None where it declares no dependencies."""
-
-    def is_present(self) -> bool:
-        return self.folder.is_dir() and (self.python is None or self.python.exists())
+    """Interpreter of the script's own environment, None for the platform's own."""
 
 
-_synced: dict[Path, SyncedScript] = {}
-"""What this process has found in place before; finding it takes a start of the interpreter."""
+_checked: set[Path] = set()
+"""Bundles this process has found to need nothing that was not locked."""
 
 
 def bundle_folder(digest: str) -> Path:
@@ -46,36 +48,44 @@ def bundle_folder(digest: str) -> Path:
 
 
 def store_bundle(bundle: Bundle) -> str:
-    """Store bundle in this schema by its digest; return its storage name."""
-    return store_file("bundles", f"{bundle.digest}.tar.gz", io.BytesIO(bundle.pack()))
+    """Store bundle in this schema by its digest; return its storage name.
+
+    What is stored under that name but is not the bundle is replaced.
+    """
+    name = f"{bundle.digest}.tar.gz"
+    stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
+    with open_file(stored_as) as stored:
+        is_whole = stored.read() == bundle.pack()
+    if not is_whole:
+        delete_file(stored_as)
+        stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
+    return stored_as
 
 
-def sync_bundle(digest: str, stored_as: str) -> SyncedScript:
-    """Make a stored bundle and its environment present on this host.
+def sync_bundle(digest: str, stored_as: str) -> Path:
+    """Make a stored bundle present on this host; return its folder.
 
-    Raises BundleError when what is stored is not what was registered, and EnvironmentBuildError
-    with the resolver's words when the dependencies cannot be had.
+    However many ask at once, it is fetched once. Raises BundleError when what is stored is not what
+    was registered.
     """
     folder = bundle_folder(digest)
-    known = _synced.get(folder)
-    if known is not None and known.is_present():
-        return known
-    if not folder.is_dir():
-        _close_to_others(Path(settings.DATA_DIR) / "workspace")
-        with open_file(stored_as) as stored:
-            unpack(stored.read(), folder, digest=digest)
-    executor = EXECUTORS.get("script")
-    if not isinstance(executor, ScriptExecutor):
-        raise TypeError("The kind script is served by an executor that has no environments.")
-    environments = Path(settings.DATA_DIR) / "environments"
-    python = build_environment(
-        folder,
-        root=environments,
-        python=executor.base_python(),
-        open_to_all=not executor.level.hides_machine,
-    )
-    _synced[folder] = SyncedScript(folder, python)
-    return _synced[folder]
+    if folder.is_dir():
+        return folder
+    _close_to_others(Path(settings.DATA_DIR) / "workspace")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file(folder.with_name(f".{digest}.lock")):
+        for attempt in range(1, FETCHES + 1):
+            if folder.is_dir():
+                break
+            with open_file(stored_as) as stored:
+                data = stored.read()
+            try:
+                unpack(data, folder, digest=digest)
+            except BundleError as error:
+                logger.error("bundle.damaged", digest=digest, error=str(error))
+                if attempt == FETCHES:
+                    raise
+    return folder
 
 
 def _close_to_others(folder: Path) -> None:
@@ -85,15 +95,30 @@ def _close_to_others(folder: Path) -> None:
 
 
 def sync_script(version: ScriptVersion) -> SyncedScript:
-    """Make a registered version present on this host; see ``sync_bundle``.
+    """Make a registered version and its environment present on this host. Installs nothing.
 
-    Raises ExecutorError in words for the tenant; those of the installer are for the log, since they
-    name folders and servers of the platform.
+    Raises ExecutorError in words for the tenant; those for the operator are for the log, since they
+    name folders and programs of the platform.
     """
+    folder = sync_bundle(version.digest, version.stored_as)
     try:
-        return sync_bundle(version.digest, version.stored_as)
-    except EnvironmentBuildError as error:
+        if version.environment_id is None:
+            _refuse_unlocked(folder)
+            return SyncedScript(folder, None)
+        return SyncedScript(folder, present_environment(version.environment_id))
+    except (EnvironmentBuildError, NoFittingInterpreter) as error:
         logger.error("script.not_synced", digest=version.digest, error=str(error))
         raise ExecutorError(
-            "This worker lacks the dependencies of the script and could not install them."
+            "This worker lacks the Python or the packages of the script. Its log says why."
         ) from error
+
+
+def _refuse_unlocked(folder: Path) -> None:
+    """Refuse what was onboarded before packages were locked."""
+    if folder in _checked:
+        return
+    if read_requirements(folder):
+        raise ExecutorError(
+            "The packages of this version were never locked. Onboard the script again."
+        )
+    _checked.add(folder)

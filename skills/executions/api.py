@@ -3,30 +3,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import FileResponse, Http404
-from drf_spectacular.types import OpenApiTypes
+from django.http import Http404
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
-from execfabric.core.storage import open_file
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
-from execfabric.web.downloads import send_file
 from execfabric.web.requests import ApiRequest
 from skills.catalogue.models import Skill
 from skills.catalogue.selectors import skill_to_run
 
 from . import services, waiting
 from .models import Execution
-from .selectors import artifacts_visible_to, executions_visible_to
+from .selectors import executions_visible_to
 from .serializers import (
-    ArtifactOut,
     ExecutionIn,
     ExecutionOut,
-    FileIn,
-    FileOut,
     LogOut,
     RejectIn,
 )
@@ -224,50 +217,3 @@ class LogView(ApiView):
         chunks, final = waiting.new_log(execution, cursor, actor=request.actor, wait_s=wait_s)
         cursor = chunks[-1].seq if chunks else cursor
         return Response(LogOut({"chunks": chunks, "cursor": cursor, "final": final}).data)
-
-
-class ArtifactListView(ApiView):
-    @extend_schema(
-        operation_id="executions_artifacts",
-        tags=["executions"],
-        responses={200: ArtifactOut(many=True), **error_responses(401, 404)},
-    )
-    def get(self, request: ApiRequest, execution_id: str) -> Response:
-        """List the files a run left, by name."""
-        execution = self.find(executions_visible_to(request.actor), pk=execution_id)
-        return self.page(execution.artifacts.all(), ArtifactOut, ordering="name")
-
-
-class ArtifactContentView(ApiView):
-    @extend_schema(
-        operation_id="artifacts_content",
-        tags=["executions"],
-        responses={
-            (200, "application/octet-stream"): OpenApiTypes.BINARY,
-            **error_responses(401, 404),
-        },
-    )
-    def get(self, request: ApiRequest, artifact_id: str) -> FileResponse:
-        """Download one file, always as an attachment."""
-        artifact = self.find(artifacts_visible_to(request.actor), pk=artifact_id)
-        return send_file(
-            open_file(artifact.stored_as), name=artifact.name, size_bytes=artifact.size_bytes
-        )
-
-
-class FileView(ApiView):
-    parser_classes = [MultiPartParser]
-
-    @extend_schema(
-        operation_id="files_create",
-        tags=["files"],
-        request={"multipart/form-data": FileIn},
-        responses={201: FileOut, **error_responses(400, 401, 403, 413)},
-    )
-    def post(self, request: ApiRequest) -> Response:
-        """Upload a file; its id is then the value of a file input."""
-        body = FileIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        received = body.validated_data["file"]
-        stored = services.upload_file(actor=request.actor, name=received.name, content=received)
-        return Response(FileOut(stored).data, status=201)

@@ -11,7 +11,8 @@ class ExecutionsConfig(AppConfig):
         from skills.catalogue.run_desk import set_run_desk
         from tenants.menu.pages import FormalPage, Host, register_page
 
-        from . import lifecycle  # noqa: F401  # declares the workers' acts, which the trail names
+        # They declare the acts of workers and scans, which the trail names.
+        from . import lifecycle, retention  # noqa: F401
         from .run_desk import ExecutionDesk
 
         set_run_desk(ExecutionDesk())

@@ -13,6 +13,7 @@ from execfabric.core.errors import InvalidInput
 from executors.inputs import InvalidInputs, check_inputs
 from skills.catalogue.models import SkillVersion
 
+from .files import SAMPLE, sample_file
 from .models import StoredFile
 from .selectors import files_usable_by
 
@@ -24,7 +25,8 @@ def checked_inputs(
 ) -> dict[str, Any]:
     """Return inputs with defaults filled in. Raises InvalidInput with the fields that do not fit.
 
-    A file input is the id of a file actor uploaded, or a list of such ids.
+    A file input is the id of a file actor uploaded, or ``sample:<name>``, which becomes the id of
+    that sample as a file of actor; or a list of such.
     """
     try:
         checked = check_inputs(version.input_schema, dict(inputs))
@@ -32,10 +34,18 @@ def checked_inputs(
         raise InvalidInput(NOT_RIGHT, fields=error.fields) from None
     fields = {}
     for name in version.file_inputs & checked.keys():
+        try:
+            checked[name] = _with_samples(actor, version, checked[name])
+        except InvalidInput as error:
+            fields[name] = error.message
+            continue
         wanted = file_ids(checked[name])
         found = None if wanted is None else files_usable_by(actor).filter(pk__in=wanted).count()
         if wanted is None or found != len(set(wanted)):
-            fields[name] = "is not the id of a file you uploaded. Send the file first (POST files)."
+            fields[name] = (
+                "is not the id of a file you uploaded, or it has expired. "
+                "Send the file first (POST files)."
+            )
     if fields:
         raise InvalidInput(NOT_RIGHT, fields=fields)
     return checked
@@ -48,6 +58,21 @@ def file_ids(value: Any) -> list[UUID] | None:
         return [UUID(text) for text in texts]
     except (ValueError, TypeError, AttributeError):
         return None
+
+
+def input_file_ids(version: SkillVersion, inputs: Mapping[str, Any]) -> set[UUID]:
+    """Return the ids in all file inputs of checked inputs."""
+    names = version.file_inputs & inputs.keys()
+    return {one for name in names for one in file_ids(inputs[name]) or []}
+
+
+def _with_samples(actor: Actor, version: SkillVersion, value: Any) -> Any:
+    """Return the value of a file input with each name of a sample replaced by the id of a file."""
+    if isinstance(value, list):
+        return [_with_samples(actor, version, each) for each in value]
+    if not (isinstance(value, str) and value.startswith(SAMPLE)):
+        return value
+    return str(sample_file(actor, version, value.removeprefix(SAMPLE)).pk)
 
 
 def files_of(version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, list[StoredFile]]:

@@ -66,6 +66,8 @@ class Execution(models.Model):
     run to end (limits.py)."""
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    files_removed_at = models.DateTimeField(null=True)
+    """When retention removed the content of its artifacts and inputs, and its log."""
 
     is_limited = False
     """Whether concurrency limits applied when a worker claimed it; known to that worker only."""
@@ -73,6 +75,11 @@ class Execution(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(
+                fields=["finished_at"],
+                name="execution_with_files",
+                condition=Q(finished_at__isnull=False, files_removed_at__isnull=True),
+            ),
             models.Index(fields=["requested_by", "-id"], name="execution_own"),
             models.Index(
                 fields=["status"],
@@ -183,6 +190,17 @@ class Artifact(models.Model):
         return self.name
 
 
+class StoredContent(models.Model):
+    """The content of input files, stored once however many of them have it."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    size_bytes = models.PositiveBigIntegerField()
+    stored_as = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
 class StoredFile(models.Model):
     """A file a user uploaded as input. Seen and used by its owner only."""
 
@@ -191,11 +209,61 @@ class StoredFile(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     stored_as = models.CharField(max_length=200)
+    content = models.ForeignKey(
+        StoredContent, on_delete=models.PROTECT, null=True, related_name="files"
+    )
+    """None once retention removed it; the row stays as the name of an execution's input."""
     uploaded_by = models.ForeignKey(Account, on_delete=models.CASCADE)
     created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["created_at"],
+                name="stored_file_with_content",
+                condition=Q(content__isnull=False),
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="stored_file_removed_iff_no_content",
+                condition=Q(content__isnull=True, removed_at__isnull=False)
+                | Q(content__isnull=False, removed_at__isnull=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class InputUse(models.Model):
+    """An execution was given this file: it is kept as long as the execution's files are."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="input_uses")
+    file = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="uses")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["execution", "file"], name="input_use_once")]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} uses {self.file_id}"
+
+
+class FileRetention(models.Model):
+    """How long this tenant keeps files and logs; without a row, as the platform does."""
+
+    only = models.BooleanField(primary_key=True, default=True)
+    """There is one row at most."""
+    days = models.PositiveIntegerField()
+    """After an execution ended; never more than settings.FILES_KEPT_DAYS_MOST count."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="file_retention_once", condition=Q(only=True)),
+            models.CheckConstraint(name="file_retention_days", condition=Q(days__gte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.days} days"

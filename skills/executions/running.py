@@ -153,6 +153,8 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
         inputs=inputs,
         input_files=input_files,
         limits=Limits(timeout_s=version.timeout_s, memory_bytes=version.memory_bytes),
+        network=version.network,
+        network_hosts=version.network_hosts,
     )
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
 
 from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
@@ -14,7 +16,7 @@ from skills.catalogue.models import Right, Skill, SkillGrant
 from skills.catalogue.selectors import known_version
 from tenants.accounts.models import Account
 
-from .models import Artifact, Execution, LogChunk, StoredFile
+from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
 from .states import Status
 
 permissions.grant("executions.execution.read", title="See own executions", roles=EVERYONE)
@@ -29,7 +31,7 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     Own ones; those that wait for an approval actor may give, or got one's decision; all with the
     right to read all.
     """
-    executions = Execution.objects.select_related("skill", "version", "requested_by")
+    executions = with_all(Execution.objects.all())
     if can(actor, "executions.execution.read_all"):
         return executions
     if not can(actor, "executions.execution.read"):
@@ -43,6 +45,32 @@ def executions_visible_to(actor: Actor) -> QuerySet[Execution]:
     return executions.filter(own | waiting | decided)
 
 
+def with_all(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Return executions with all that is shown of one, in the same statement."""
+    days = FileRetention.objects.values("days")[:1]
+    related = executions.select_related("skill", "version", "requested_by")
+    return related.annotate(days_chosen=Subquery(days))
+
+
+def days_kept() -> int:
+    """Return how many days files are kept in this schema after an execution ended."""
+    return _days(FileRetention.objects.values_list("days", flat=True).first())
+
+
+def files_kept_until(execution: Execution) -> datetime | None:
+    """Return when files and log of an execution may be removed; None until it has ended."""
+    if execution.finished_at is None:
+        return None
+    known = execution.__dict__
+    days = _days(known["days_chosen"]) if "days_chosen" in known else days_kept()
+    return execution.finished_at + timedelta(days=days)
+
+
+def _days(chosen: int | None) -> int:
+    wanted = settings.FILES_KEPT_DAYS if chosen is None else chosen
+    return min(wanted, settings.FILES_KEPT_DAYS_MOST)
+
+
 def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Execution | None:
     """Return an execution its reader may see, with skill, version and requester.
 
@@ -51,9 +79,10 @@ def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Executi
     found = statements.send(_READ, [execution_id, sorted(in_one_of)])
     if not found:
         return None
-    *values, skill, username = found[0]
+    *values, days, skill, username = found[0]
     execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
     execution.version = known_version(execution.version_id)
+    execution.__dict__["days_chosen"] = days
     execution.skill = Skill(pk=execution.skill_id, name=skill)
     if execution.requested_by_id is not None:
         execution.requested_by = Account(pk=execution.requested_by_id, username=username)
@@ -62,7 +91,8 @@ def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Executi
 
 _FIELDS = [field.attname for field in Execution._meta.concrete_fields]
 _READ = f"""
-    SELECT {", ".join(f"execution.{name}" for name in _FIELDS)}, skill.name, requester.username
+    SELECT {", ".join(f"execution.{name}" for name in _FIELDS)},
+        (SELECT days FROM executions_fileretention), skill.name, requester.username
     FROM executions_execution execution
         JOIN catalogue_skill skill ON skill.id = execution.skill_id
         LEFT JOIN accounts_account requester ON requester.id = execution.requested_by_id
@@ -80,5 +110,5 @@ def artifacts_visible_to(actor: Actor) -> QuerySet[Artifact]:
 
 
 def files_usable_by(actor: Actor) -> QuerySet[StoredFile]:
-    """Return the uploads actor may use as inputs: the own ones."""
-    return StoredFile.objects.filter(uploaded_by_id=actor.user_id or -1)
+    """Return the uploads actor may use as inputs: the own ones that are still stored."""
+    return StoredFile.objects.filter(uploaded_by_id=actor.user_id or -1, content__isnull=False)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from .models import Artifact, Execution
+from .files import UNUSED_FOR
+from .models import Artifact, Execution, StoredFile
+from .selectors import files_kept_until
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a version, as the database stores it."""
@@ -19,7 +22,9 @@ LARGEST_NUMBER = 2**31 - 1
 class ExecutionIn(serializers.Serializer):
     skill = serializers.SlugField(max_length=60)
     inputs = serializers.JSONField(
-        default=dict, help_text="Values by input name; a file input is the id of an uploaded file."
+        default=dict,
+        help_text="Values by input name; a file input is the id of an uploaded file, "
+        "or sample:<path> of a sample of the skill.",
     )
     version = serializers.IntegerField(
         required=False,
@@ -70,6 +75,10 @@ class ExecutionOut(serializers.Serializer):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+    files_kept_until = serializers.SerializerMethodField(
+        help_text="Artifacts, input files and log may be removed from then on."
+    )
+    files_removed_at = serializers.DateTimeField(allow_null=True)
     request_id = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The page of this execution.")
 
@@ -78,6 +87,10 @@ class ExecutionOut(serializers.Serializer):
         if execution.progress_fraction is None:
             return None
         return {"fraction": execution.progress_fraction, "message": execution.progress_message}
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_files_kept_until(self, execution: Execution) -> str | None:
+        return _written(files_kept_until(execution))
 
     def get_url(self, execution: Execution) -> str:
         path = reverse("executions:execution-detail", args=[execution.pk])
@@ -89,16 +102,20 @@ class ExecutionOut(serializers.Serializer):
         said = {name: read(execution) for name, read in _READ.items()}
         said["requested_by"] = requester.username if (requester := execution.requested_by) else None
         said["progress"] = self.get_progress(execution)
+        said["files_kept_until"] = self.get_files_kept_until(execution)
         said["url"] = self.get_url(execution)
         return said
 
 
 def _moment(name: str) -> Callable[[Execution], str | None]:
     def read(execution: Execution) -> str | None:
-        value = getattr(execution, name)
-        return None if value is None else value.isoformat().replace("+00:00", "Z")
+        return _written(getattr(execution, name))
 
     return read
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 _READ: dict[str, Callable[[Execution], Any]] = {
@@ -130,7 +147,7 @@ class ArtifactOut(serializers.Serializer):
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
     media_type = serializers.CharField()
-    url = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="Its content, for who sends a token.")
 
     def get_url(self, artifact: Artifact) -> str:
         request = self.context["request"]
@@ -146,3 +163,9 @@ class FileOut(serializers.Serializer):
     name = serializers.CharField()
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
+    expires_at = serializers.SerializerMethodField(
+        help_text="It is removed then unless an execution was given it."
+    )
+
+    def get_expires_at(self, file: StoredFile) -> datetime:
+        return file.created_at + UNUSED_FOR

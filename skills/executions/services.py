@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
-from typing import IO, Any
+from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from execfabric.core import statements, wake
 from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
-from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
-from execfabric.core.storage import store_file
 from skills.catalogue.models import Right, Skill, SkillVersion
 from skills.catalogue.selectors import has_right
 
 from . import policy
-from .inputs import checked_inputs, digest_of
+from .files import note_use
+from .files import upload_file as upload_file  # The other thing people do on their way to a run.
+from .inputs import checked_inputs, digest_of, input_file_ids
 from .lifecycle import CANCEL, CONFIRM_WITHIN
-from .models import Execution, StoredFile
+from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import FINAL, Status
 
@@ -75,8 +75,11 @@ def request_execution(
         created_at=created_at,
         sent_at=created_at if status == Status.QUEUED else None,
     )
-    if not _insert(execution):
-        return _earlier(execution)
+    files = input_file_ids(version, checked)
+    with transaction.atomic() if files else nullcontext():
+        if not _insert(execution):
+            return _earlier(execution)
+        note_use(execution, files)
     if status == Status.QUEUED:
         enqueue_execution(execution)
     return execution
@@ -163,31 +166,6 @@ def retry_execution(*, actor: Actor, execution: Execution) -> Execution:
     return again
 
 
-@action("executions.file.upload", title="Upload an input file", roles=RUNNERS)
-def upload_file(*, actor: Actor, name: str, content: IO[bytes]) -> StoredFile:
-    """Store an input file of actor; the same content is stored once in the tenant.
-
-    name is what the user's machine called it; only its last part is kept. Raises InvalidInput.
-    """
-    shown = _file_name(name)
-    digest = hashlib.sha256()
-    size = 0
-    while chunk := content.read(1 << 20):
-        digest.update(chunk)
-        size += len(chunk)
-    content.seek(0)
-    sha256 = digest.hexdigest()
-    stored = store_file(f"uploads/{sha256[:2]}", sha256, content)
-    return StoredFile.objects.create(
-        id=uuid7(),
-        name=shown,
-        size_bytes=size,
-        sha256=sha256,
-        stored_as=stored,
-        uploaded_by_id=actor.require_account(),
-    )
-
-
 @target_rule("executions.execution.request")
 def _may_run(actor: Actor, skill: object) -> bool:
     return isinstance(skill, Skill) and skill.is_enabled and has_right(actor, skill, Right.RUN)
@@ -257,12 +235,3 @@ def _earlier(execution: Execution) -> Execution:
     if not same:
         raise Conflict("This idempotency key was used for another request. Choose a new one.")
     return earlier
-
-
-def _file_name(name: str) -> str:
-    last = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1]).strip()
-    clean = "".join("_" if unicodedata.category(char)[0] == "C" else char for char in last)
-    if clean in {"", ".", ".."} or len(clean.encode()) > 255:
-        wrong = "Give the file a name of at most 255 bytes."
-        raise InvalidInput(wrong, fields={"file": wrong})
-    return clean

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+import time
+
 import structlog
 from celery import shared_task
 from django.utils import timezone
@@ -9,9 +12,12 @@ from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import lifecycle
+from . import lifecycle, retention
 
 logger = structlog.get_logger(__name__)
+
+SWEEP_S = 5.0
+"""How long a sweep of files begins new steps: the other scans wait for it."""
 
 
 @shared_task(name="executions.scan_all_tenants", base=PlatformTask)
@@ -27,4 +33,24 @@ def scan_all_tenants(**_newer: object) -> None:
                 lifecycle.scan_executions(now, takes_work=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
+            drop_dead_connections()
+
+
+@shared_task(name="executions.sweep_files_of_all_tenants", base=PlatformTask)
+def sweep_files_of_all_tenants(**_newer: object) -> None:
+    """Remove files and logs whose time is over in every schema, also of tenants that are closed.
+
+    What is not done in SWEEP_S is left to the next sweep, which begins with other tenants.
+    """
+    now, until = timezone.now(), time.monotonic() + SWEEP_S
+    schemas = list(Tenant.objects.values_list("schema_name", flat=True))
+    random.shuffle(schemas)
+    for schema in schemas:
+        if time.monotonic() > until:
+            break
+        try:
+            with schema_context(schema):
+                retention.sweep_files(now, until=until)
+        except Exception:
+            logger.exception("sweep.schema_failed", swept=schema)
             drop_dead_connections()

@@ -1,12 +1,19 @@
 from django.urls import path
 
-from . import views
+from . import file_views, views
 
 app_name = "executions"
 
 urlpatterns = [
     path("", views.ExecutionList.as_view(), name="execution-list"),
+    path("retention/", file_views.Retention.as_view(), name="retention"),
     path("<uuid:execution_id>/", views.ExecutionDetail.as_view(), name="execution-detail"),
+    path("<uuid:execution_id>/files/", file_views.ExecutionFiles.as_view(), name="execution-files"),
+    path(
+        "<uuid:execution_id>/files.zip",
+        file_views.ExecutionArchive.as_view(),
+        name="execution-archive",
+    ),
     path("<uuid:execution_id>/live/", views.ExecutionLive.as_view(), name="execution-live"),
     path("<uuid:execution_id>/log.txt", views.ExecutionLog.as_view(), name="execution-log"),
     path(
@@ -19,28 +26,52 @@ urlpatterns = [
     path("<uuid:execution_id>/retry/", views.Retry.as_view(), name="execution-retry"),
     path(
         "<uuid:execution_id>/inputs/<uuid:file_id>/",
-        views.InputDownload.as_view(),
+        file_views.InputDownload.as_view(),
         name="input-download",
     ),
     path(
         "<uuid:execution_id>/inputs/<uuid:file_id>/preview/",
-        views.InputPreview.as_view(),
+        file_views.InputPreview.as_view(),
         name="input-preview",
     ),
     path(
         "<uuid:execution_id>/inputs/<uuid:file_id>/image/",
-        views.InputImage.as_view(),
+        file_views.InputShown.as_view(kind="image"),
         name="input-image",
     ),
     path(
-        "artifacts/<uuid:artifact_id>/", views.ArtifactDownload.as_view(), name="artifact-download"
+        "<uuid:execution_id>/inputs/<uuid:file_id>/pdf/",
+        file_views.InputShown.as_view(kind="pdf"),
+        name="input-pdf",
+    ),
+    path(
+        "artifacts/<uuid:artifact_id>/",
+        file_views.ArtifactDownload.as_view(),
+        name="artifact-download",
     ),
     path(
         "artifacts/<uuid:artifact_id>/preview/",
-        views.ArtifactPreview.as_view(),
+        file_views.ArtifactPreview.as_view(),
         name="artifact-preview",
     ),
     path(
-        "artifacts/<uuid:artifact_id>/image/", views.ArtifactImage.as_view(), name="artifact-image"
+        "artifacts/<uuid:artifact_id>/image/",
+        file_views.ArtifactShown.as_view(kind="image"),
+        name="artifact-image",
+    ),
+    path(
+        "artifacts/<uuid:artifact_id>/pdf/",
+        file_views.ArtifactShown.as_view(kind="pdf"),
+        name="artifact-pdf",
+    ),
+    path(
+        "artifacts/<uuid:artifact_id>/link/",
+        file_views.ArtifactLink.as_view(),
+        name="artifact-link",
+    ),
+    path(
+        "artifacts/<uuid:artifact_id>/linked/<str:signed>",
+        file_views.LinkedDownload.as_view(),
+        name="artifact-linked",
     ),
 ]

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import api
+from . import api, file_api
 
 urlpatterns = [
     path("executions", api.ExecutionListView.as_view()),
@@ -11,7 +11,9 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/cancel", api.CancelView.as_view()),
     path("executions/<uuid:execution_id>/retry", api.RetryView.as_view()),
     path("executions/<uuid:execution_id>/log", api.LogView.as_view()),
-    path("executions/<uuid:execution_id>/artifacts", api.ArtifactListView.as_view()),
-    path("artifacts/<uuid:artifact_id>/content", api.ArtifactContentView.as_view()),
-    path("files", api.FileView.as_view()),
+    path("executions/<uuid:execution_id>/artifacts", file_api.ArtifactListView.as_view()),
+    path("executions/<uuid:execution_id>/artifacts.zip", file_api.ArtifactArchiveView.as_view()),
+    path("artifacts/<uuid:artifact_id>/link", file_api.ArtifactLinkView.as_view()),
+    path("artifacts/<uuid:artifact_id>/content", file_api.ArtifactContentView.as_view()),
+    path("files", file_api.FileView.as_view()),
 ]

@@ -6,17 +6,16 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_tables2 import RequestConfig
 
+from execfabric.core.errors import Gone
 from execfabric.core.permissions import can
-from execfabric.core.storage import open_file
-from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
@@ -24,9 +23,8 @@ from . import presentation, previews, services, waiting
 from .acts import acts_open_to
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
-from .inputs import files_of
-from .models import Artifact, Execution, StoredFile
-from .selectors import artifacts_visible_to, executions_visible_to, log_after
+from .models import Execution
+from .selectors import executions_visible_to, files_kept_until, log_after
 from .states import WAITING, Status
 from .tables import ExecutionTable
 
@@ -38,7 +36,7 @@ UNLISTED = (
 """Fields the list does not show; an output alone can have a megabyte."""
 CHUNKS_AT_ONCE = 100
 """Pieces of log per answer, a few KiB each."""
-MOST_ARTIFACTS = 200
+ARTIFACTS_PER_PAGE = 50
 POLL_S = 1
 POLL_WAITING_S = 4
 """Between looks at an execution that waits for a person."""
@@ -61,6 +59,7 @@ class ExecutionList(ConsoleView):
             waiting=visible.filter(status__in=WAITING).count(),
             goes_on=any(not row.record.is_final for row in table.paginated_rows),
             sees_all=sees_all,
+            may_set_retention=can(request.actor, "executions.retention.set"),
         )
 
 
@@ -72,12 +71,13 @@ class ExecutionView(ConsoleView):
 
     def state_context(self, execution: Execution) -> dict[str, Any]:
         """Return what the parts of the page that change with the state need."""
-        over = execution.is_final
         parts = presentation.result_parts(
             execution.output, execution.version.output_schema, execution.summary
         )
         raw = json.dumps(execution.output, ensure_ascii=False, indent=2) if parts else ""
-        artifacts = list(execution.artifacts.all()[:MOST_ARTIFACTS]) if over else []
+        files: dict[str, Any] = {"artifacts": [], "kept_until": None}
+        if execution.is_final:
+            files = files_context(self.request, execution)
         return {
             "execution": execution,
             "version": execution.version,
@@ -86,7 +86,7 @@ class ExecutionView(ConsoleView):
             "took_s": presentation.took_s(execution),
             "parts": parts,
             "raw": raw if len(raw) <= presentation.LONGEST_RAW else "",
-            "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in artifacts],
+            **files,
             "inputs": presentation.shown_inputs(execution.version, execution.inputs),
             "may_audit": can(self.request.actor, "core.audit.read"),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
@@ -143,6 +143,8 @@ class ExecutionLog(ExecutionView):
 
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponseBase:
         execution = self.execution(execution_id)
+        if execution.files_removed_at is not None:
+            raise Gone(_("The log was removed by retention."))
         text = "".join(execution.log_chunks.values_list("text", flat=True))
         response = HttpResponse(text, content_type="text/plain; charset=utf-8")
         name = f"{execution.skill.name}-{execution.pk}.log"
@@ -215,88 +217,15 @@ class Reject(ActView):
         return self.act(execution_id, reason=form.cleaned_data["reason"])
 
 
-class ArtifactView(ConsoleView):
-    def artifact(self, artifact_id: UUID) -> Artifact:
-        return get_object_or_404(artifacts_visible_to(self.request.actor), pk=artifact_id)
-
-
-class ArtifactDownload(ArtifactView):
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
-        return download(self.artifact(artifact_id))
-
-
-class ArtifactPreview(ArtifactView):
-    """The preview as a fragment of the execution's page."""
-
-    template_name = "executions/file_preview.html"
-
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponse:
-        artifact = self.artifact(artifact_id)
-        return self.render(
-            file=artifact,
-            preview=previews.preview_of(artifact),
-            image_url=reverse("executions:artifact-image", args=[artifact.pk]),
-        )
-
-
-class ArtifactImage(ArtifactView):
-    def get(self, request: ConsoleRequest, artifact_id: UUID) -> HttpResponseBase:
-        return image(self.artifact(artifact_id))
-
-
-class InputView(ExecutionView):
-    """Base of an input file's pages. Who may read the execution may read what it was given."""
-
-    def file(self, execution_id: UUID, file_id: UUID) -> StoredFile:
-        """Return one of the execution's input files; any other file is 404."""
-        execution = self.execution(execution_id)
-        for files in files_of(execution.version, execution.inputs).values():
-            for file in files:
-                if file.pk == file_id:
-                    return file
-        raise Http404
-
-
-class InputDownload(InputView):
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
-        return download(self.file(execution_id, file_id))
-
-
-class InputPreview(InputView):
-    """The preview as a fragment of the execution's page."""
-
-    template_name = "executions/file_preview.html"
-
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponse:
-        file = self.file(execution_id, file_id)
-        return self.render(
-            file=file,
-            preview=previews.preview_of(file),
-            image_url=reverse("executions:input-image", args=[execution_id, file_id]),
-        )
-
-
-class InputImage(InputView):
-    def get(self, request: ConsoleRequest, execution_id: UUID, file_id: UUID) -> HttpResponseBase:
-        return image(self.file(execution_id, file_id))
-
-
-def download(file: Artifact | StoredFile) -> HttpResponseBase:
-    return send_file(open_file(file.stored_as), name=file.name, size_bytes=file.size_bytes)
-
-
-def image(file: Artifact | StoredFile) -> HttpResponseBase:
-    """Answer with the image itself; 404 for anything but an image browsers show safely."""
-    if previews.kind_of(file) != "image":
-        raise Http404
-    response = send_file(
-        open_file(file.stored_as),
-        name=file.name,
-        size_bytes=file.size_bytes,
-        shown_as=previews.media_type_of(file),
-    )
-    response["Cache-Control"] = "private, max-age=3600"
-    return response
+def files_context(request: ConsoleRequest, execution: Execution) -> dict[str, Any]:
+    """Return one page of the files an execution left, and what is said about all of them."""
+    pages = Paginator(execution.artifacts.all(), ARTIFACTS_PER_PAGE)
+    page = pages.get_page(request.GET.get("files"))
+    return {
+        "artifacts": [(artifact, previews.kind_of(artifact)) for artifact in page],
+        "artifact_page": page,
+        "kept_until": files_kept_until(execution),
+    }
 
 
 def state_mark(execution: Execution) -> str:

@@ -154,6 +154,25 @@ def resume_tenant(*, actor: Actor, tenant: Tenant) -> Tenant:
     return _set_status(tenant, TenantStatus.ACTIVE)
 
 
+@action("registry.tenant.limit", title="Limit a tenant", roles=PLATFORM, target="tenant")
+def limit_tenant(*, actor: Actor, tenant: Tenant, concurrency: int | None) -> Tenant:
+    """Let at most so many executions of the tenant go on at once; None: as many as workers can.
+
+    Those that go on already are left alone. Raises InvalidInput.
+    """
+    if concurrency is not None and not 1 <= concurrency <= MOST_CONCURRENCY:
+        rule = f"Give a number from 1 to {MOST_CONCURRENCY}, or nothing for no limit."
+        raise InvalidInput(rule, fields={"concurrency": rule})
+    limited = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    limited.concurrency = concurrency
+    limited.save(update_fields=["concurrency"])
+    announce_tenant_change()
+    return limited
+
+
+MOST_CONCURRENCY = 10_000
+
+
 def make_owner(tenant: Tenant, owner: OwnerRequest) -> str:
     """Make the owner's account in tenant's schema; return the set-password path or ''."""
     if not _owner_factories:

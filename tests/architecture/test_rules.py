@@ -22,7 +22,9 @@ PACKAGES = ["execfabric", "tenants", "skills", "governance"]
 WRITES = {"save", "create", "bulk_create", "bulk_update", "update", "delete", "get_or_create",
           "update_or_create"}  # fmt: skip
 WRITERS = {
-    "services", "lifecycle", "moves", "actions", "audit", "states", "migrating", "storage",
+    "services", "files", "lifecycle", "moves", "retention", "actions", "audit", "states",
+    "migrating",
+    "storage",
 }  # fmt: skip
 """Modules that may write rows: services, and the parts of core they are made of."""
 
@@ -34,6 +36,7 @@ OPEN_TO_ANYBODY = {
     "django.views.generic.base.RedirectView",
     "drf_spectacular.views.SpectacularAPIView",
     "drf_spectacular.views.SpectacularSwaggerSplitView",
+    "skills.executions.file_views.LinkedDownload",
     "tenants.accounts.api.LoginView",
     "tenants.accounts.views.Login",
     "tenants.accounts.views.Logout",

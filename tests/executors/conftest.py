@@ -68,8 +68,8 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(
     scope="session",
-    params=[("ns", False), ("ns", True), ("process", False)],
-    ids=["ns cold", "ns warm", "process"],
+    params=[("ns", False), ("ns", True), ("ll", False), ("process", False)],
+    ids=["ns cold", "ns warm", "ll", "process"],
 )
 def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[ScriptExecutor]:
     """What scripts are promised holds at every level, and from a warm start as from a cold one."""
@@ -79,9 +79,10 @@ def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[Scri
     executor.close()
 
 
-def executor_at(level: str, open_folder: Path, *, warm: bool) -> ScriptExecutor:
+def executor_at(level: str, open_folder: Path, *, warm: bool, **options: Any) -> ScriptExecutor:
     """Return an executor; skip the test where the machine cannot have the level, but not in CI."""
-    executor = ScriptExecutor(state_folder=open_folder / f"state-{level}", level=level, warm=warm)
+    state = open_folder / f"state-{level}"
+    executor = ScriptExecutor(state_folder=state, level=level, warm=warm, **options)
     try:
         executor.check()
     except LevelUnavailable as error:

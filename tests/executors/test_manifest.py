@@ -172,6 +172,7 @@ SKILL = '[skill]\nname = "x"\nruntime = "shell"\n'
         (SKILL.replace('"x"', '"a--b"'), "single hyphens"),
         (SKILL + "speed = 1\n", "unknown key 'speed' in [skill]"),
         (SKILL + "timeout_s = 'long'\n", "[skill] timeout_s has a wrong value"),
+        (SKILL + "requires_python = '3.x'\n", "requires_python '3.x' must look like '>=3.11'"),
         (SKILL + "confirm = 'yes'\n", "[skill] confirm"),
         (SKILL + "risk = 'huge'\n", "[skill] risk"),
         (SKILL + "entry = '../x'\n", "[skill] entry"),
@@ -323,3 +324,12 @@ def test_a_default_that_would_keep_a_backtracking_engine_busy_is_checked_at_once
         Manifest.from_toml(SKILL + f"[inputs.x]\npattern = '^(a+)+$'\ndefault = '{'a' * 40}!'\n")
 
     assert time.monotonic() - started < 1
+
+
+def test_the_python_it_runs_on_is_written_only_where_one_is_asked_for() -> None:
+    some = Manifest.from_toml('[skill]\nname="x"\nruntime="python"\nrequires_python=">=3.12"\n')
+
+    assert Manifest.from_toml(some.to_toml()).skill.requires_python == ">=3.12"
+    assert "requires_python" not in Manifest.from_toml(SKILL).to_toml()
+    with pytest.raises(ManifestError, match="runtime = "):
+        Manifest.from_toml('[skill]\nname="x"\nruntime="shell"\nrequires_python=">=3.12"\n')

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from executors.masking import Masker, StreamMasker
+from executors.masking import FileMasker, Masker, StreamMasker
 
 SECRET = 'p&ss "wörd"\\1'
 
@@ -56,3 +56,69 @@ def test_a_secret_in_two_pieces_is_masked_and_the_rest_not_held_back() -> None:
     assert stream.feed("so hun") == "so "
     assert stream.feed("ter22 and more") == "*** and more"
     assert stream.feed("hunt", final=True) == "hunt"
+
+
+SPELLINGS = {
+    "plain": SECRET.encode(),
+    "url": quote(SECRET, safe="").encode(),
+    "form": quote_plus(SECRET).encode(),
+    "json": json.dumps(SECRET)[1:-1].encode(),
+    "json in UTF-8": json.dumps(SECRET, ensure_ascii=False)[1:-1].encode(),
+    "base64": base64.b64encode(SECRET.encode()),
+    "base64 for URLs": base64.urlsafe_b64encode(SECRET.encode()),
+}
+
+
+def masked(content: bytes, size: int, *secrets: str) -> bytes:
+    """Return content as it comes out when it is read in pieces of a size."""
+    masker = FileMasker(Masker(secrets or [SECRET]))
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    return b"".join([*map(masker.feed, pieces), masker.feed(b"", final=True)])
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 10_000])
+def test_a_file_is_masked_wherever_its_pieces_end(spelled: bytes, size: int) -> None:
+    content = b"a" * 40 + spelled + b"\nb" * 40 + spelled
+
+    assert masked(content, size) == b"a" * 40 + b"***" + b"\nb" * 40 + b"***"
+
+
+@pytest.mark.parametrize("before", [b"", b"u", b"us"])
+def test_base64_in_a_file_is_masked_at_every_shift(before: bytes) -> None:
+    encoded = base64.b64encode(before + SECRET.encode() + b"!")
+
+    kept = masked(b"Authorization: Basic " + encoded, 5)
+
+    assert b"***" in kept
+    assert len(kept.removeprefix(b"Authorization: Basic ").replace(b"***", b"")) <= 10
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_binary_file_keeps_its_length(encoding: str) -> None:
+    secret = SECRET.encode(encoding)
+    content = b"\x00\x01\xff" + secret + b"\x00\xfe" * 300
+
+    kept = masked(content, 100)
+
+    assert len(kept) == len(content)
+    assert secret not in kept
+    assert kept.startswith(b"\x00\x01\xff")
+    assert kept.endswith(b"\x00\xfe" * 300)
+    assert kept[3 : 3 + len(secret)].decode(encoding).strip("*") == ""
+
+
+def test_a_secret_of_several_lines_is_found_with_the_lines_of_windows() -> None:
+    assert masked(b"<one line\r\nanother>", 4, "one line\nanother") == b"<***>"
+
+
+def test_of_two_secrets_in_a_file_the_longer_one_goes_as_a_whole() -> None:
+    for size in (1, 3, 50):
+        assert masked(b"abcdefgh abcd abcde", size, "abcd", "abcdefgh") == b"*** *** ***e"
+
+
+def test_a_file_without_secrets_comes_out_as_it_is() -> None:
+    content = bytes(range(256)) * 20
+
+    assert masked(content, 333) == content
+    assert FileMasker(Masker([])).feed(content) == content

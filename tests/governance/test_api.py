@@ -88,3 +88,12 @@ def test_the_platform_itself_cannot_be_suspended(sam):
     answer = sam.post("/api/v1/tenants/admin/suspend", {"reason": "x"}, format="json")
 
     assert answer.status_code == 404
+
+
+def test_a_limit_is_set_and_taken_away_and_nonsense_is_refused(sam):
+    path = "/api/v1/tenants/acme/limits"
+
+    assert sam.post(path, {"concurrency": 3}, format="json").json()["concurrency"] == 3
+    assert sam.post(path, {"concurrency": None}, format="json").json()["concurrency"] is None
+    refused = sam.post(path, {"concurrency": 0}, format="json")
+    assert (refused.status_code, list(refused.json()["fields"])) == (400, ["concurrency"])

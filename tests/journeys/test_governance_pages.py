@@ -134,3 +134,13 @@ def test_business_pages_are_not_on_the_admin_host(sam, path):
     assert sam.get(path).status_code == 404
     assert sam.get("/platform/tenants/nobody/").status_code == 404
     assert sam.get("/platform/tenants/admin/").status_code == 404
+
+
+def test_a_limit_is_set_on_its_page_and_shown_among_the_facts(sam):
+    path = "/platform/tenants/acme/limits/"
+
+    assert sam.post(path, {"concurrency": "-1"}).status_code == 422
+    assert sam.post(path, {"concurrency": "7"}).url == "/platform/tenants/acme/"
+
+    assert "<dd>7 · " in text_of(sam.get("/platform/tenants/acme/"))
+    assert Tenant.objects.get(name="acme").concurrency == 7

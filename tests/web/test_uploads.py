@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from execfabric.web.uploads import BodyLimitMiddleware, BoundedUploadHandler
+from execfabric.web import uploads
+from execfabric.web.uploads import BodyLimitMiddleware, BoundedUploadHandler, CheckedUpload
 from tests.web.conftest import MakeRequest, Somebody
 
 SMALL = 2_500_000
@@ -64,3 +69,44 @@ def test_files_together_are_bounded_too(settings: Any) -> None:
             handler.new_file(name, f"{name}.csv", "text/csv", 9)
             handler.receive_data_chunk(b"x" * 9, 0)
     handler.upload_interrupted()
+
+
+@pytest.fixture
+def incoming(settings: Any, tmp_path: Path) -> Path:
+    settings.UPLOAD_DIR = tmp_path / "incoming"
+    return tmp_path / "incoming"
+
+
+def receive(*pieces: bytes, name: str = "a.csv") -> CheckedUpload:
+    handler = BoundedUploadHandler(RequestFactory().post("/"))
+    handler.new_file("file", name, "text/csv", None)
+    for piece in pieces:
+        handler.receive_data_chunk(piece, 0)
+    complete = handler.file_complete(sum(map(len, pieces)))
+    assert isinstance(complete, CheckedUpload)
+    return complete
+
+
+def test_an_upload_is_measured_while_it_comes_in_and_goes_with_the_request(incoming: Path) -> None:
+    upload = receive(b"a;b\n", b"1;2\n", name="x" * 200 + "." + "y" * 200)
+
+    assert upload.sha256 == hashlib.sha256(b"a;b\n1;2\n").hexdigest()
+    assert upload.size == 8
+    assert upload.read() == b"a;b\n1;2\n"
+    [part] = incoming.iterdir()
+    assert part.stat().st_mode & 0o077 == incoming.stat().st_mode & 0o077 == 0
+    upload.close()
+    assert list(incoming.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_swept_and_what_comes_in_is_not(incoming: Path) -> None:
+    incoming.mkdir()
+    left, coming = incoming / "left.upload", incoming / "coming.upload"
+    for part in (left, coming):
+        part.write_bytes(b"half")
+    long_ago = time.time() - uploads.ABANDONED_AFTER_S - 1
+    os.utime(left, (long_ago, long_ago))
+
+    uploads.sweep_incoming_folder()
+
+    assert list(incoming.iterdir()) == [coming]

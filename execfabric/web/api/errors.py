@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from execfabric.core.errors import DomainError, error_document
+from execfabric.web.views import size_limits
 
 
 class ErrorOut(serializers.Serializer):
@@ -36,7 +37,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     elif isinstance(error, RequestDataTooBig):
-        return _answer(413, "too_large", "The body is too large.", {})
+        return _answer(413, "too_large", f"The body is too large. {size_limits()}", {})
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()

@@ -1,4 +1,4 @@
-"""The level ``ns``: a run sees neither the machine nor the network.
+"""The level ``ns``: a run sees neither the machine nor, but through a gate, the network.
 
 This is the worker's part: it says what the stage shall build and checks that this machine can.
 """
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
-from executors.script.level import IsolationLevel, Job, Places
+from executors.script.level import IsolationLevel, Job, Network, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
 
 PROBE = "executors.script.sandbox.probe"
+STAGE = "executors.script.sandbox.stage:SandboxStage"
 CODE = Path(__file__).resolve().parents[3]
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SHARED_SETTINGS = (
@@ -38,6 +39,7 @@ class NamespaceLevel(IsolationLevel):
     name = "ns"
     hides_machine = True
     can_start_warm = True
+    network = Network.GATED
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +94,7 @@ def build_plan(
     uid: int | None,
 ) -> dict[str, Any]:
     """Return the plan of a view, see ``view.build_view``, and its Landlock rules."""
-    system, links = _system_folders()
+    system, links = system_folders()
     late = [[os.path.realpath(path), str(path)] for path in interpreter]
     late += [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
     texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
@@ -101,13 +103,15 @@ def build_plan(
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
     return {
+        "stage": STAGE,
         "root": str(root),
         "folders": ["/etc", "/run", JOB, f"{JOB}/inputs"],
         "links": links,
         "texts": _settings_texts(os.geteuid() if uid is None else uid) | texts,
-        "readonly": [[path, path] for path in [*system, *_shared_settings()]],
-        "hidden": [str(path) for path in hidden if _is_below(str(path), system)],
+        "readonly": [[path, path] for path in [*system, *shared_settings()]],
+        "hidden": [str(path) for path in hidden if is_below(str(path), system)],
         "readonly_late": late,
+        "network": job.network,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,
         "rules": rules,
@@ -119,7 +123,7 @@ def interpreter_folders(python: Path) -> Iterator[Path]:
 
     Links are followed one by one, since each may be named in the settings of an environment.
     """
-    system, links = _system_folders()
+    system, links = system_folders()
     covered = [*system, *links]
     hops = [python.absolute()]
     while hops[-1].is_symlink() and len(hops) < 10:
@@ -131,18 +135,18 @@ def interpreter_folders(python: Path) -> Iterator[Path]:
         is_environment = (prefix / "pyvenv.cfg").exists()
         parts = [prefix] if is_environment else [prefix / name for name in ("bin", "lib", "lib64")]
         for part in parts:
-            if part.is_dir() and not _is_below(str(part), covered):
+            if part.is_dir() and not is_below(str(part), covered):
                 covered.append(str(part))
                 yield part
 
 
 @cache
-def _shared_settings() -> tuple[str, ...]:
+def shared_settings() -> tuple[str, ...]:
     return tuple(f"/etc/{name}" for name in SHARED_SETTINGS if Path("/etc", name).exists())
 
 
 @cache
-def _system_folders() -> tuple[list[str], dict[str, str]]:
+def system_folders() -> tuple[list[str], dict[str, str]]:
     """Return the system's folders, and links such as /bin with their targets."""
     folders, links = [], {}
     for name in SYSTEM:
@@ -166,5 +170,5 @@ def _settings_texts(uid: int) -> dict[str, bytes]:
     return {path: text.encode() for path, text in texts.items()}
 
 
-def _is_below(path: str, folders: list[str]) -> bool:
+def is_below(path: str, folders: list[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)

@@ -13,19 +13,27 @@ from executors.script.sandbox.privileges import (
 )
 
 
-def lock_calls() -> None:
-    """Give up calls of the kernel, for good. What ``lock_down`` needs is not among them."""
+def lock_calls(instructions: bytes | None = None) -> None:
+    """Give up calls of the kernel, for good. What ``lock_down`` needs is not among them.
+
+    instructions: another filter than the usual one.
+    """
     forbid_new_privileges()
-    seccomp.restrict_calls(seccomp.build_filter())
+    seccomp.restrict_calls(instructions or seccomp.build_filter())
 
 
 def lock_down(
-    rules: dict[str, int], uid: int | None, gid: int | None, *, calls_are_locked: bool = False
+    rules: dict[str, int],
+    uid: int | None,
+    gid: int | None,
+    *,
+    instructions: bytes | None = None,
+    calls_are_locked: bool = False,
 ) -> None:
     """Give up user, capabilities, files and calls of the kernel. Raises OSError when any stays.
 
     rules: see ``landlock.restrict_files``. uid and gid are None for an ordinary user, who keeps
-    its own. The caller must not run a script when this raises.
+    its own. instructions: see ``lock_calls``. The caller must not run a script when this raises.
     """
     empty_bounding_set()
     if uid is not None and gid is not None:
@@ -36,4 +44,4 @@ def lock_down(
     forbid_new_privileges()
     landlock.restrict_files(rules, tcp=True)
     if not calls_are_locked:
-        lock_calls()
+        lock_calls(instructions)

@@ -32,6 +32,12 @@ TIMEOUT_S = 60
 NOBODY = 65_534
 SHELL = "/bin/sh"
 ANSWER_BYTES = 2000
+BUBBLEWRAP_STAGE = "executors.script.bubblewrap.stage:BubblewrapStage"
+UNSHARED_STAGE = "executors.script.sandbox.unshared:UnsharedStage"
+UNSHARED_OWN_USER, UNSHARED_SAME_USER = 3, 6
+"""The least versions of Landlock where nothing else stands between runs: files can be cut from 3
+on, processes of the same user signalled until 6."""
+NEWER_LANDLOCK = "Use a kernel of 6.12 or newer, or of 6.2 with a worker that is root."
 
 WEAKER = "Or choose a weaker level yourself: EXECFABRIC_SANDBOX=process, see docs/isolation.md."
 IN_CONTAINER = (
@@ -88,25 +94,47 @@ def main() -> None:
 
 
 def try_layers(plan: dict[str, Any]) -> list[Layer]:
-    kernel = f"Use a newer kernel, 5.13 at least. {WEAKER}"
-    attempts: list[tuple[str, Callable[[], str], str]] = [
-        ("Processor", _processor, f"The sandbox knows x86_64 and aarch64. {WEAKER}"),
-        ("Process namespace", lambda: _enter(plan, 0), _namespace_remedy()),
-        ("Mounts, network, IPC, host name", lambda: _enter(plan, 1), _namespace_remedy()),
-        ("View of the file system", lambda: _enter(plan, 2), f"{IN_CONTAINER} {WEAKER}"),
-        ("View of the processes", lambda: _enter(plan, 3), f"{IN_CONTAINER} {WEAKER}"),
-        ("Root of its own", lambda: _enter(plan, 4), f"{IN_CONTAINER} {WEAKER}"),
-        ("Landlock", _landlock, f"Start the kernel with landlock among lsm=. {kernel}"),
-        ("seccomp", _seccomp, f"Use a kernel built with CONFIG_SECCOMP_FILTER. {WEAKER}"),
-        ("All of it around a program", lambda: _enter(plan, 5), WEAKER),
-    ]
+    """Return the layers of the level that the plan is of."""
     layers = []
-    for name, attempt, remedy in attempts:
+    for name, attempt, remedy in _attempts(plan):
         try:
             layers.append(Layer(name, True, _in_child(attempt)))
         except OSError as error:
             layers.append(Layer(name, False, str(error), remedy))
     return [*layers, own_users()]
+
+
+Attempt = tuple[str, Callable[[], str], str]
+"""Name of a layer, what tries it, what helps."""
+
+
+def _attempts(plan: dict[str, Any]) -> list[Attempt]:
+    kernel = f"Use a newer kernel, 5.13 at least. {WEAKER}"
+    processor = ("Processor", _processor, f"The sandbox knows x86_64 and aarch64. {WEAKER}")
+    calls = ("seccomp", _seccomp, f"Use a kernel built with CONFIG_SECCOMP_FILTER. {WEAKER}")
+    start = f"Start the kernel with landlock among lsm=. {kernel}"
+    if plan["stage"] == BUBBLEWRAP_STAGE:
+        return [processor, ("Landlock", _landlock, start), calls]
+    if plan["stage"] == UNSHARED_STAGE:
+        least = UNSHARED_OWN_USER if os.geteuid() == 0 else UNSHARED_SAME_USER
+        start = f"Start the kernel with landlock among lsm=. {NEWER_LANDLOCK} {WEAKER}"
+        return [
+            processor,
+            ("Landlock", lambda: _landlock(least), start),
+            calls,
+            ("All of it around a program", lambda: _start_program(plan), WEAKER),
+        ]
+    return [
+        processor,
+        ("Process namespace", lambda: _enter(plan, 0), namespace_remedy()),
+        ("Mounts, network, IPC, host name", lambda: _enter(plan, 1), namespace_remedy()),
+        ("View of the file system", lambda: _enter(plan, 2), f"{IN_CONTAINER} {WEAKER}"),
+        ("View of the processes", lambda: _enter(plan, 3), f"{IN_CONTAINER} {WEAKER}"),
+        ("Root of its own", lambda: _enter(plan, 4), f"{IN_CONTAINER} {WEAKER}"),
+        ("Landlock", _landlock, start),
+        calls,
+        ("All of it around a program", lambda: _enter(plan, 5), WEAKER),
+    ]
 
 
 def _in_child(attempt: Callable[[], str]) -> str:
@@ -161,8 +189,10 @@ def _start_program(plan: dict[str, Any]) -> str:
     return ""
 
 
-def _landlock() -> str:
+def _landlock(least: int = landlock.OLDEST) -> str:
     have = landlock.version()
+    if have < least:
+        raise OSError(f"version {have}, which is not enough; {least} is needed")
     forbid_new_privileges()
     landlock.restrict_files({"/usr": landlock.RUN}, tcp=False)
     parts = {2: "renaming", 3: "truncating", 4: "TCP", 5: "devices", 6: "signals, abstract sockets"}
@@ -189,7 +219,7 @@ def own_users() -> Layer:
     )
 
 
-def _namespace_remedy() -> str:
+def namespace_remedy() -> str:
     if os.geteuid() == 0:
         return f"{IN_CONTAINER} Root also needs the capability SYS_ADMIN there. {WEAKER}"
     switched = [cure for name, value, cure in SWITCHES if _kernel_setting(name) == value]

@@ -119,6 +119,28 @@ DENIED = {
     "ustat": (136, NONE),
     "vserver": (236, NONE),
 }
+OF_OWNERS = {
+    # As above. Landlock knows nothing of them.
+    "chmod": (90, NONE),
+    "chown": (92, NONE),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, NONE),
+    "lchown": (94, NONE),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "setxattr": (188, 5),
+    "utime": (132, NONE),
+    "utimensat": (280, 88),
+    "utimes": (235, NONE),
+}
+"""What the owner of a file may do to it wherever it lies: mode, owner, times, attributes."""
 NEWEST_REVIEWED = 462
 """mseal. What comes later answers ENOSYS; so does the x32 table, whose numbers are higher."""
 
@@ -131,6 +153,8 @@ SOCKET = (41, 198)
 SOCKETPAIR = (53, 199)
 
 UNIX, INET, INET6 = 1, 2, 10
+FAMILIES = (UNIX, INET, INET6)
+"""Kinds of sockets a script can use; whatever they lead to is in namespaces of the run's own."""
 NAMESPACES = NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 TERMINAL_AND_OWNER = (0x5412, 0x541C, 0x8901, 0x8902)
 """TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP: typing for others, signals to others."""
@@ -149,7 +173,7 @@ NUMBER_AT, MACHINE_AT, FIRST_AT, SECOND_AT, THIRD_AT = 0, 4, 16, 24, 32
 FILTER_MODE = 2
 
 
-_built: list[bytes] = []
+_built: dict[tuple[tuple[int, ...], bool], bytes] = {}
 
 
 class _Program:
@@ -171,14 +195,21 @@ class _Program:
         self.parts += body.parts
 
 
-def build_filter() -> bytes:
-    """Return the filter for this machine, built once. Raises UnknownMachine."""
-    if not _built:
-        _built.append(_build_filter())
-    return _built[0]
+def build_filter(
+    *, families: tuple[int, ...] = FAMILIES, keeps_files_as_they_are: bool = False
+) -> bytes:
+    """Return the filter for this machine, built once. Raises UnknownMachine.
+
+    families: of the sockets that can be made, pairs aside. keeps_files_as_they_are: changes of
+    mode, owner and times seem to succeed and do nothing.
+    """
+    asked = families, keeps_files_as_they_are
+    if asked not in _built:
+        _built[asked] = _build_filter(*asked)
+    return _built[asked]
 
 
-def _build_filter() -> bytes:
+def _build_filter(families: tuple[int, ...], keeps_files_as_they_are: bool) -> bytes:
     which = column()
     program = _Program()
     program.add(LOAD, MACHINE_AT)
@@ -190,10 +221,13 @@ def _build_filter() -> bytes:
     program.answer_if(EQUAL, CLONE3[which], FAIL | errno.ENOSYS)
     for number in sorted({numbers[which] for numbers in DENIED.values()} - {NONE}):
         program.answer_if(EQUAL, number, FAIL | errno.EPERM)
+    for number in sorted({numbers[which] for numbers in OF_OWNERS.values()} - {NONE}):
+        if keeps_files_as_they_are:
+            program.answer_if(EQUAL, number, FAIL)
     program.for_call(CLONE[which], _deny(FIRST_AT, ANY_BIT, (NAMESPACES,)))
     program.for_call(IOCTL[which], _deny(SECOND_AT, EQUAL, TERMINAL_AND_OWNER))
     program.for_call(FCNTL[which], _deny(SECOND_AT, EQUAL, PIPE_SIZE_AND_OWNER))
-    program.for_call(SOCKET[which], _only_families(UNIX, INET, INET6))
+    program.for_call(SOCKET[which], _only_families(*families))
     program.for_call(SOCKETPAIR[which], _only_families(UNIX))
     program.for_call(SETSOCKOPT[which], _keep_buffers())
     program.add(ANSWER, ALLOW)

@@ -31,6 +31,7 @@ from executors.script.tree import descendants
 TYPE_CHECKING = False  # As in typing, whose import would cost every run.
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal
 
@@ -38,8 +39,9 @@ PROGRESS_NAME = "progress"
 FREE_SOCKETS = 64
 """So many sockets are not held against a run."""
 SOCKET_BYTES = 280 * 1024
-"""What the kernel keeps for a socket whose buffer is full, as measured. IP sockets hold nothing,
-since the run's loopback is down."""
+"""What the kernel keeps for a socket whose buffer is full, as measured. IP sockets hold nothing
+where the run's loopback is down; else ``listener.py`` bounds them to about as much."""
+COUNTED_SOCKETS = (b"UNIX", b"TCP", b"UDP", b"RAW", b"PING")
 OWN_PROCESSES = 2
 """The stage and process 1 count for an ordinary user's limit, too."""
 
@@ -51,6 +53,7 @@ class SandboxStage(Stage):
     lifeline_held = -1
     status_reader = -1
     status_writer = -1
+    listener = -1
 
     def prepare(self) -> None:
         prepare_namespaces()
@@ -73,6 +76,7 @@ class SandboxStage(Stage):
             for number in (signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            self.join_memory_group()
             enter_namespaces()
             self.guard_script(problem_fd)
         except BaseException as error:
@@ -86,6 +90,7 @@ class SandboxStage(Stage):
         plan = self.order["sandbox"]
         build_view(plan, *self.owner())
         mount_processes(plan["root"])
+        self.listen_for_gate(plan)
         enter_root(plan["root"])
         self.hand_out_room()
         pid = os.fork()
@@ -99,10 +104,18 @@ class SandboxStage(Stage):
             return os.geteuid(), os.getegid()
         return self.order["uid"], self.order["gid"]
 
+    def listen_for_gate(self, plan: dict[str, Any]) -> None:
+        """Open the inside end of the gate if the run has the network."""
+        if plan["network"]:
+            from executors.script.network.listener import open_listener  # Few runs need it.
+
+            self.listener = open_listener()
+
     def hand_out_room(self) -> None:
         """Send the worker the run's folders; it reads them also when nothing here is left.
 
-        With them goes process 1 itself, in case that the worker must end it without us.
+        With them goes process 1 itself, in case that the worker must end it without us, and the
+        socket that the gate is to serve.
         """
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         report = os.open(f"{ROOM}/report", flags)
@@ -110,6 +123,8 @@ class SandboxStage(Stage):
         progress = os.open(PROGRESS_NAME, created, 0o600, dir_fd=report)
         os.fchown(progress, *self.owner())
         folders = [os.open(f"{ROOM}/output", flags), report, progress, os.pidfd_open(os.getpid())]
+        if self.listener >= 0:
+            folders.append(self.listener)
         channel = _socket.socket(fileno=self.report_fd)
         packed = b"".join(number.to_bytes(4, "little") for number in folders)
         # A blank, which means nothing before the report.
@@ -164,13 +179,17 @@ class SandboxStage(Stage):
     def processes(self) -> list[int]:
         return descendants(self.pid)
 
+    def network_of(self) -> int:
+        """Return a process in the run's network namespace."""
+        return self.pid
+
     def unseen_bytes(self) -> int:
         """Count the sockets of the run; what each may hold is known, what it holds is not."""
         sockets = 0
         try:
-            with open(f"/proc/{self.pid}/net/protocols", "rb") as stream:
+            with open(f"/proc/{self.network_of()}/net/protocols", "rb") as stream:
                 for line in stream:
-                    if line.startswith(b"UNIX"):
+                    if line.startswith(COUNTED_SOCKETS):
                         sockets += int(line.split()[2])
         except (OSError, ValueError, IndexError):
             pass

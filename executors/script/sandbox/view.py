@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ruff: noqa: S108 - /tmp is that of the sandbox
 
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
-BIND, RECURSIVE, PRIVATE = 4096, 16384, 1 << 18
+BIND, RECURSIVE, PRIVATE, SLAVE = 4096, 16384, 1 << 18, 1 << 19
 DETACH = 2
 AT_FDCWD = -100
 AT_RECURSIVE = 0x8000
@@ -63,7 +63,8 @@ def build_frame(frame: dict[str, Any]) -> None:
     [source, target] pairs, then ``hidden`` folders to cover.
     """
     root = frame["root"]
-    mount(None, "/", None, RECURSIVE | PRIVATE)
+    # What the machine unmounts goes here, too: one that waits for its run must not hold it.
+    mount(None, "/", None, RECURSIVE | SLAVE)
     mount("sandbox", root, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
     _make_skeleton(root, frame)
     for source, target in frame["readonly"]:
@@ -76,6 +77,7 @@ def build_frame(frame: dict[str, Any]) -> None:
         set_flags(path, 0, cleared=READ_ONLY)
     for name in DEVICES:
         mount(f"/dev/{name}", f"{root}/dev/{name}", None, BIND)
+    _keep_to_itself(root)
 
 
 def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: int) -> None:
@@ -94,6 +96,12 @@ def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: in
     for path in ("", *frame["hidden"]):
         if os.path.isdir(root + path):
             set_flags(root + path, READ_ONLY)
+    _keep_to_itself(root)
+
+
+def _keep_to_itself(root: str) -> None:
+    """Let nothing appear in the view that the machine mounts later, without the view's flags."""
+    mount(None, root, None, RECURSIVE | PRIVATE)
 
 
 def mount_processes(root: str) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from executors.script.interpreters import Interpreter
+
 NEVER_PRELOADED = {"ensurepip", "idlelib", "lib2to3", "test", "tkinter", "turtledemo"}
+OLDEST = (3, 10)
+"""What a zygote is written for; scripts on an older Python start cold."""
 SHADOWABLE = frozenset(sys.stdlib_module_names) - NEVER_PRELOADED
 
 
@@ -17,6 +22,17 @@ def has_base(python: Path, base: Path) -> bool:
     zygote is not in a sandbox.
     """
     return python == base or os.path.realpath(python) == os.path.realpath(base)
+
+
+def base_of(python: Path, own: Path, interpreters: Callable[[], list[Interpreter]]) -> Path | None:
+    """Return the interpreter that an environment's is a link to; None when it can be no zygote.
+
+    own: the platform's. interpreters: gives all that scripts may ask for.
+    """
+    if has_base(python, own):
+        return own
+    fit = (one.path for one in interpreters() if one.version >= OLDEST)
+    return next((path for path in fit if has_base(python, path)), None)
 
 
 def shadows_library(script_folder: Path) -> bool:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from executors.contract import Outcome, StopReason
-from executors.script import environment, interpreter
+from executors.script import interpreter
 from executors.script.environment import (
     EnvironmentBuildError,
     build_environment,
     read_requirements,
 )
+from executors.script.environment.installer import Installer
+from executors.script.environment.lock import Lock, lock_script
+from executors.script.environment.store import Environments
 from executors.script.interpreter import (
     NoInterpreter,
     can_start,
@@ -24,7 +26,9 @@ from executors.script.interpreter import (
     find_interpreter,
     is_reachable,
 )
+from executors.script.interpreters import Interpreter, NoFittingInterpreter, probe_interpreter
 from tests.executors.conftest import MakeFolder, Runner
+from tests.factories.wheels import make_wheel
 
 RUN_UID = 1_879_100_001 if os.geteuid() == 0 else None
 
@@ -34,14 +38,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one wheel; uv looks nowhere else, so nothing goes over a network."""
     folder = tmp_path / "wheels"
     folder.mkdir()
-    info = "greeting-1.0.dist-info"
-    with zipfile.ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("greeting.py", "def hello():\n    return 'hello'\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
+    make_wheel(folder, "greeting", code="def hello():\n    return 'hello'\n")
     monkeypatch.setenv("UV_FIND_LINKS", str(folder))
     monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_OFFLINE", "1")
@@ -51,6 +48,12 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def python(open_folder: Path) -> Path:
     return find_interpreter(RUN_UID, cache=open_folder / "python")
+
+
+def probe(python: Path) -> Interpreter:
+    known = probe_interpreter(python)
+    assert known is not None
+    return known
 
 
 def test_a_script_runs_with_its_own_dependencies(
@@ -85,13 +88,13 @@ def test_an_environment_is_built_once_however_many_ask(
 ) -> None:
     root = open_folder / "environments-once"
     builds: list[Path] = []
-    build = environment._build
+    install = Environments._install
 
-    def count_and_build(target: Path, *, root: Path, python: Path, requirements: str) -> None:
-        builds.append(target)
-        build(target, root=root, python=python, requirements=requirements)
+    def count_and_install(self: Environments, folder: Path, lock: Lock) -> None:
+        builds.append(folder)
+        install(self, folder, lock)
 
-    monkeypatch.setattr(environment, "_build", count_and_build)
+    monkeypatch.setattr(Environments, "_install", count_and_install)
     folder = make_folder(requirements__txt="greeting\n", main__py="")
     found: list[Path | None] = []
     threads = [
@@ -177,12 +180,16 @@ def test_a_script_for_another_python_is_refused(
     make_folder: MakeFolder, open_folder: Path, python: Path, wanted: str, fits: bool
 ) -> None:
     folder = make_folder(main__py=f'# /// script\n# requires-python = "{wanted}"\n# ///\n')
+    installer = Installer(open_folder / "unused")
+
+    def lock() -> Lock | None:
+        return lock_script(folder, interpreters=[probe(python)], installer=installer)
 
     if fits:
-        assert build_environment(folder, root=open_folder / "unused", python=python) is None
+        assert lock() is None
     else:
-        with pytest.raises(EnvironmentBuildError):
-            build_environment(folder, root=open_folder / "unused", python=python)
+        with pytest.raises(NoFittingInterpreter, match="Python"):
+            lock()
 
 
 def test_credentials_of_an_index_are_not_repeated(

@@ -138,7 +138,7 @@ def test_a_script_folder_with_a_link_does_not_run(run: Runner, make_folder: Make
 
 
 def test_an_unknown_level_is_refused() -> None:
-    with pytest.raises(LevelUnavailable, match="Known levels: ns, process"):
+    with pytest.raises(LevelUnavailable, match="Known levels: bwrap, ll, ns, process"):
         ScriptExecutor(level="magic")
 
 

@@ -31,6 +31,7 @@ HOME = Expectation(ANYTHING, needs_login=False, owner_gets=302)
 OWN = Expectation(ANYTHING)
 FOREIGN = Expectation(frozenset({404}))
 FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
+FOREIGN_LINK = Expectation(frozenset({404}), needs_login=False)
 LINK = Expectation(frozenset({400}), needs_login=False)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
@@ -39,6 +40,7 @@ GOVERNED_API = Expectation(frozenset({403}))
 TENANT_HOST: dict[str, Expectation] = {
     "": HOME,
     "api/v1/artifacts/<uuid:artifact_id>/content": FOREIGN,
+    "api/v1/artifacts/<uuid:artifact_id>/link": FOREIGN,
     "api/v1/auth/login": OPEN,
     "api/v1/auth/logout": OWN,
     "api/v1/docs/": OPEN,
@@ -46,6 +48,7 @@ TENANT_HOST: dict[str, Expectation] = {
     "api/v1/executions/<uuid:execution_id>": FOREIGN,
     "api/v1/executions/<uuid:execution_id>/approve": FOREIGN,
     "api/v1/executions/<uuid:execution_id>/artifacts": FOREIGN,
+    "api/v1/executions/<uuid:execution_id>/artifacts.zip": FOREIGN,
     "api/v1/executions/<uuid:execution_id>/cancel": FOREIGN,
     "api/v1/executions/<uuid:execution_id>/confirm": FOREIGN,
     "api/v1/executions/<uuid:execution_id>/log": FOREIGN,
@@ -62,8 +65,11 @@ TENANT_HOST: dict[str, Expectation] = {
     "executions/<uuid:execution_id>/approve/": FOREIGN,
     "executions/<uuid:execution_id>/cancel/": FOREIGN,
     "executions/<uuid:execution_id>/confirm/": FOREIGN,
+    "executions/<uuid:execution_id>/files.zip": FOREIGN,
+    "executions/<uuid:execution_id>/files/": FOREIGN,
     "executions/<uuid:execution_id>/inputs/<uuid:file_id>/": FOREIGN,
     "executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/": FOREIGN,
+    "executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/": FOREIGN,
     "executions/<uuid:execution_id>/inputs/<uuid:file_id>/preview/": FOREIGN,
     "executions/<uuid:execution_id>/live/": FOREIGN,
     "executions/<uuid:execution_id>/log.txt": FOREIGN,
@@ -72,7 +78,11 @@ TENANT_HOST: dict[str, Expectation] = {
     "executions/<uuid:execution_id>/retry/": FOREIGN,
     "executions/artifacts/<uuid:artifact_id>/": FOREIGN,
     "executions/artifacts/<uuid:artifact_id>/image/": FOREIGN,
+    "executions/artifacts/<uuid:artifact_id>/link/": FOREIGN,
+    "executions/artifacts/<uuid:artifact_id>/linked/<str:signed>": FOREIGN_LINK,
+    "executions/artifacts/<uuid:artifact_id>/pdf/": FOREIGN,
     "executions/artifacts/<uuid:artifact_id>/preview/": FOREIGN,
+    "executions/retention/": OWN,
     "healthz": OPEN,
     "login/": HOME,
     "logout/": OPEN,
@@ -93,6 +103,7 @@ ADMIN_HOST: dict[str, Expectation] = {
     "api/v1/schema/": OPEN,
     "api/v1/tenants": GOVERNED_API,
     "api/v1/tenants/<slug:name>": GOVERNED_API,
+    "api/v1/tenants/<slug:name>/limits": GOVERNED_API,
     "api/v1/tenants/<slug:name>/resume": GOVERNED_API,
     "api/v1/tenants/<slug:name>/suspend": GOVERNED_API,
     "healthz": OPEN,
@@ -102,6 +113,7 @@ ADMIN_HOST: dict[str, Expectation] = {
     "platform/logout/": OPEN,
     "platform/tenants/": GOVERNED,
     "platform/tenants/<slug:name>/": GOVERNED,
+    "platform/tenants/<slug:name>/limits/": GOVERNED,
     "platform/tenants/<slug:name>/resume/": GOVERNED,
     "platform/tenants/<slug:name>/suspend/": GOVERNED,
     "platform/tenants/open/": GOVERNED,

@@ -23,6 +23,9 @@ class Ids:
     picture: str
     link_key: str
     link_token: str
+    document: str
+    input_document: str
+    signed_link: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -40,6 +43,9 @@ NOBODYS = Ids(
     picture="01980000-0000-7000-8000-000000000005",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
+    document="01980000-0000-7000-8000-000000000006",
+    input_document="01980000-0000-7000-8000-000000000007",
+    signed_link=f"99999999.4102444800.{'0' * 64}",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -47,6 +53,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "execution_id": "execution",
     "file_id": "file",
     "key": "link_key",
+    "signed": "signed_link",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
@@ -54,7 +61,9 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
+    ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
     ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
+    ("executions/artifacts/<uuid:artifact_id>/pdf/", "artifact_id"): "document",
     ("platform/tenants/<slug:name>/", "name"): "tenant",
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
     ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
@@ -88,15 +97,29 @@ def run(ids: Ids) -> dict[str, Any]:
 
 
 def inputs(ids: Ids) -> dict[str, Any]:
-    return {"who": "you", "orders": ids.file, "picture": ids.input_picture}
+    return {
+        "who": "you",
+        "orders": ids.file,
+        "picture": ids.input_picture,
+        "document": ids.input_document,
+    }
 
 
 def run_form(ids: Ids) -> dict[str, Any]:
-    return {"input-who": "you", "kept-orders": ids.file, "kept-picture": ids.input_picture}
+    return {
+        "input-who": "you",
+        "kept-orders": ids.file,
+        "kept-picture": ids.input_picture,
+        "kept-document": ids.input_document,
+    }
 
 
 def upload(_ids: Ids) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("orders.csv", b"a;b\n")}
+
+
+def retention(_ids: Ids) -> dict[str, Any]:
+    return {"days": 30}
 
 
 def tenant_form(_ids: Ids) -> dict[str, Any]:
@@ -109,6 +132,7 @@ def tenant(_ids: Ids) -> dict[str, Any]:
 
 BODIES: dict[str, Body] = {
     "": nothing,
+    "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
     "api/v1/executions": run,
@@ -126,6 +150,8 @@ BODIES: dict[str, Body] = {
     "executions/<uuid:execution_id>/confirm/": nothing,
     "executions/<uuid:execution_id>/reject/": reason,
     "executions/<uuid:execution_id>/retry/": nothing,
+    "executions/artifacts/<uuid:artifact_id>/link/": nothing,
+    "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
     "logout/": nothing,

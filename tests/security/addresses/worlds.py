@@ -14,6 +14,7 @@ from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from skills.executions import lifecycle, services
+from skills.executions.links import make_link
 from skills.executions.models import Execution
 from skills.executions.recording import record_result
 from tenants.accounts.actors import actor_for_account
@@ -74,7 +75,13 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             actor=actor, name=f"{word('uploaded')}.csv", content=_table(word("uploadrow"))
         )
         picture = services.upload_file(actor=actor, name="dot.png", content=BytesIO(b"\x89PNG"))
-        inputs = {"who": word("input"), "orders": str(orders.pk), "picture": str(picture.pk)}
+        document = services.upload_file(actor=actor, name="a.pdf", content=BytesIO(b"%PDF-1.4"))
+        inputs = {
+            "who": word("input"),
+            "orders": str(orders.pk),
+            "picture": str(picture.pk),
+            "document": str(document.pk),
+        }
 
         def ask(skill: Any) -> Execution:
             return services.request_execution(actor=actor, skill=skill, inputs=inputs)
@@ -84,7 +91,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         _finish(ask(skill), word, folder, outcome=Outcome.FAILED)
         refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
-        files = {one.media_type: str(one.pk) for one in execution.artifacts.all()}
+        files = {one.media_type: one for one in execution.artifacts.all()}
+        link = make_link(actor=actor, artifact=files["text/csv"], host=f"{tenant.name}.localhost")
         ids = Ids(
             tenant=tenant.name,
             skill=skill.name,
@@ -92,8 +100,11 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             execution=str(execution.pk),
             file=str(orders.pk),
             input_picture=str(picture.pk),
-            artifact=files["text/csv"],
-            picture=files["image/png"],
+            artifact=str(files["text/csv"].pk),
+            picture=str(files["image/png"].pk),
+            document=str(files["application/pdf"].pk),
+            input_document=str(document.pk),
+            signed_link=link.signed,
             link_key=key,
             link_token=token,
         )
@@ -130,9 +141,10 @@ def _skill(word: Any, *, name: str = "", manifest: str = "") -> Any:
     file = 'type = "string"\nformat = "file"\n'
     return make_skill(
         name or word("skillname"),
-        "def main(who, orders, picture):\n    return 1\n",
+        "def main(who, orders, picture, document):\n    return 1\n",
         manifest=described + manifest,
-        inputs=f'[inputs.who]\ntype = "string"\n[inputs.orders]\n{file}[inputs.picture]\n{file}',
+        inputs=f'[inputs.who]\ntype = "string"\n[inputs.orders]\n{file}[inputs.picture]\n{file}'
+        f"[inputs.document]\n{file}",
         **{
             "README.md": f"# Greet\n\n{word('readme')}\n",
             f"samples/{word('sample')}.csv": f"a;b\n{word('samplerow')};1\n",
@@ -157,6 +169,7 @@ def _finish(execution: Execution, word: Any, folder: Path, *, outcome: Outcome) 
         artifacts=[
             _file(folder, f"{word('artifact')}.csv", _table(word("artifactrow")).read()),
             _file(folder, "dot.png", b"\x89PNG\r\n"),
+            _file(folder, "page.pdf", b"%PDF-1.4\n"),
         ],
     )
     record_result(worker, execution, result)

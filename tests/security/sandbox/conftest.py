@@ -170,10 +170,10 @@ def attack(
 
     executors: list[ScriptExecutor] = []
 
-    def run(name: str, *, level: str = "ns", **limits: Any) -> Attempt:
+    def run(name: str, *, level: str = "ns", network: bool = False, **limits: Any) -> Attempt:
         workdir = Path(tempfile.mkdtemp(prefix="work-", dir=open_folder))
         os.chown(workdir, user, -1)
-        request = _request(name, lab, limits)
+        request = _request(name, lab, limits, network=network)
         if user == os.geteuid():
             executors.append(executor_at(level, open_folder, warm=warm))
             return _execute(executors[-1], request, workdir)
@@ -184,7 +184,9 @@ def attack(
         executor.close()
 
 
-def _request(name: str, lab: dict[str, Any], limits: dict[str, Any]) -> ExecutionRequest:
+def _request(
+    name: str, lab: dict[str, Any], limits: dict[str, Any], *, network: bool
+) -> ExecutionRequest:
     shown = {key: value for key, value in lab.items() if key not in ("udp_socket", "victim")}
     return ExecutionRequest(
         execution_id="attack",
@@ -193,6 +195,7 @@ def _request(name: str, lab: dict[str, Any], limits: dict[str, Any]) -> Executio
         resource={"folder": str(ATTACKS), "runtime": "python", "entry": "main.py"},
         inputs={"attack": name, "lab": shown},
         limits=Limits(**{**LIMITS, **limits}),
+        network=network,
     )
 
 

@@ -82,6 +82,19 @@ def test_without_the_sandbox_it_would(attack: Attack, name: str) -> None:
     assert reached
 
 
+@pytest.mark.parametrize("name", [name for name in attacks_of("network") if name in OTHERS])
+def test_a_run_with_the_network_reaches_nothing_here(attack: Attack, name: str) -> None:
+    assert_reached_nothing(attack(name, network=True))
+
+
+def test_the_gate_refuses_the_machine(attack: Attack) -> None:
+    attempt = attack("network.ask_the_gate_for_services", network=True)
+
+    assert_reached_nothing(attempt)
+    assert attempt.log.count("HTTP/1.1 403 Refused: ") > 40
+    assert "[network] 169.254.169.254:5432 was refused: " in attempt.log
+
+
 def test_links_it_makes_lead_nowhere(attack: Attack) -> None:
     attempt = attack("files.follow_links_of_its_own")
 

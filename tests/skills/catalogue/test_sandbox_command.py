@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from execfabric.settings.environment import Environment
+from executors.script import memory_group
 from executors.script.levels import LEVELS
 from executors.script.sandbox.level import NamespaceLevel
 from executors.script.sandbox.probe import Layer
@@ -22,6 +23,9 @@ FOUND = [
 def layers(monkeypatch: pytest.MonkeyPatch) -> list[Layer]:
     found = list(FOUND)
     monkeypatch.setattr(NamespaceLevel, "layers", lambda _self: found)
+    monkeypatch.setattr(
+        memory_group, "layer", lambda: Layer("Memory group", True, "cgroup v2", needed=False)
+    )
     return found
 
 
@@ -36,6 +40,7 @@ def test_it_says_layer_by_layer_what_there_is(layers: list[Layer]) -> None:
         "yes  Landlock                version 7",
         "no   A user id for each run  not root",
         "     Be root.",
+        "yes  Memory group            cgroup v2",
         "This machine gives the isolation 'ns'.",
     ]
 

@@ -227,9 +227,23 @@ class TestFiles:
             request(oscar, skill, inputs={"orders": str(file.pk)})
 
     def test_only_the_last_part_of_the_name_is_kept(self, oscar):
-        assert self.upload(oscar, name="..\\..\\evil\x00.csv").name == "evil_.csv"
-        with pytest.raises(InvalidInput):
-            self.upload(oscar, name="../..")
+        assert self.upload(oscar, name="..\\..\\evil.csv").name == "evil.csv"
+        assert self.upload(oscar, name="/etc/Größe \N{SNOWMAN}.csv").name == "Größe \N{SNOWMAN}.csv"
+
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("../..", "Give the file a name"),
+            ("evil\x00.csv", "cannot be shown"),
+            ("a\nb.csv", "cannot be shown"),
+            ("gpj.\N{RIGHT-TO-LEFT OVERRIDE}exe", "cannot be shown"),
+            ("half\ud800.csv", "cannot be shown"),
+            ("x" * 256, "255 bytes"),
+        ],
+    )
+    def test_an_odd_name_is_refused_with_its_reason(self, oscar, name, why):
+        with pytest.raises(InvalidInput, match=why):
+            self.upload(oscar, name=name)
 
     def test_the_same_content_is_stored_once(self, oscar, person):
         assert self.upload(oscar).stored_as == self.upload(person("dana").actor).stored_as

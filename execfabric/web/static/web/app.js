@@ -107,6 +107,18 @@
     }
   }
 
+  // Where one file is accepted, a box takes the place of another one and of a chosen file.
+  function keepOneFile(box) {
+    if (!box.checked) return;
+    const field = box.closest(".field");
+    for (const other of field.querySelectorAll("[data-kept]")) other.checked = other === box;
+    const input = field.querySelector("input[type=file]");
+    if (input?.files.length) {
+      input.value = "";
+      showFileNames(input);
+    }
+  }
+
   document.addEventListener("click", (event) => {
     const hit = (selector) => event.target.closest?.(selector);
     let found;
@@ -144,6 +156,7 @@
       checkFileSizes(event.target);
       dropKeptFile(event.target);
     }
+    if (event.target.matches("[data-kept=one]")) keepOneFile(event.target);
     if (event.target.matches("[data-autosubmit] select, [data-autosubmit] [type=checkbox]")) {
       event.target.form.requestSubmit();
     }

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from executors.contract import ExecutorError
 from executors.registry import EXECUTORS
+from executors.script import memory_group
 from executors.script.levels import LEVELS, level_named
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         level = options["level"]
-        layers = level_named(level).layers()
+        layers = [*level_named(level).layers(), memory_group.layer()]
         width = max(len(layer.name) for layer in layers)
         for layer in layers:
             answer = "yes" if layer.works else "NO " if layer.needed else "no "

@@ -99,6 +99,14 @@ def test_what_programs_use_of_a_system_is_there(run: Runner) -> None:
     assert [file.name for file in result.artifacts] == ["moved.txt"]
 
 
+def test_what_the_machine_mounts_later_does_not_appear(run: Runner) -> None:
+    run("print(open('/proc/self/mountinfo').read())\n")
+
+    mounts = run.sink.text().splitlines()
+    assert len(mounts) > 10
+    assert [line for line in mounts if "master:" in line or "shared:" in line] == []
+
+
 def test_what_it_writes_is_bounded_as_a_whole(run: Runner) -> None:
     code = """
         import os

@@ -7,7 +7,16 @@ import os
 import struct
 from glob import glob
 
-from tools import LIBC, calls_that_work, content, files_with_secret, that_open, that_work
+from tools import (
+    LIBC,
+    calls_that_work,
+    change_mode,
+    change_times,
+    content,
+    files_with_secret,
+    that_open,
+    that_work,
+)
 
 OUTPUT = os.environ["EXECFABRIC_OUTPUT_DIR"]
 INPUTS = os.environ["EXECFABRIC_INPUT_DIR"]
@@ -76,8 +85,8 @@ def change_what_it_was_given(lab):
     for path in given:
         attempts |= {
             f"open {path}": lambda path=path: os.close(os.open(path, os.O_WRONLY)),
-            f"chmod {path}": lambda path=path: os.chmod(path, 0o777),
-            f"utime {path}": lambda path=path: os.utime(path, (1, 1)),
+            f"chmod {path}": lambda path=path: change_mode(path),
+            f"utime {path}": lambda path=path: change_times(path),
             f"rename {path}": lambda path=path: os.rename(path, f"{path}.old"),
         }
     return that_work(attempts)

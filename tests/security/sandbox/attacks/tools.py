@@ -37,10 +37,27 @@ def that_open(paths: Iterable[str], flags: int) -> list[str]:
 
 
 def visible_processes(*more: int) -> list[int]:
-    listed = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    try:
+        listed = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except PermissionError:
+        listed = range(1, os.getpid() + 200)
     return sorted({*listed, *more})
 
 
 def calls_that_work(calls: dict[str, tuple]) -> list[str]:
     """Return the names of the system calls that do not fail; tuples are number and arguments."""
     return [name for name, words in calls.items() if LIBC.syscall(*words) >= 0]
+
+
+def change_mode(path: str) -> None:
+    """Raise PermissionError also when it only seems to work."""
+    os.chmod(path, 0o777)
+    if os.stat(path).st_mode & 0o777 != 0o777:
+        raise PermissionError
+
+
+def change_times(path: str) -> None:
+    """The same for the times of a file."""
+    os.utime(path, (1, 1))
+    if os.stat(path).st_mtime != 1:
+        raise PermissionError
