@@ -17,6 +17,7 @@ PORT = ENVIRONMENT.port
 HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+SECOND_REVIEWER = ENVIRONMENT.second_reviewer
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
@@ -150,6 +151,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "executions.scan_all_tenants",
         "schedule": 10.0,
         "options": {"expires": 10},  # One scan late is enough.
+    },
+    "scan-publications": {
+        "task": "hot_update.scan_publications",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",

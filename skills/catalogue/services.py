@@ -101,19 +101,43 @@ def register_script(
     if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH:
         rule = f"Use a-z, 0-9 and single hyphens between them, at most {SLUG_LENGTH} characters."
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
+    version, is_new = add_version(bundle, stored_as, manifest, lock, name=name)
+    skill = version.skill
+    if is_new:
+        authorise_if_new(skill)
+        skill.version = version
+        skill.save(update_fields=["version"])
+    return version
+
+
+def add_version(
+    bundle: Bundle, stored_as: str, manifest: Manifest, lock: Lock | None, *, name: str
+) -> tuple[SkillVersion, bool]:
+    """Return the version of the skill called name with these files, packages and description.
+
+    And whether it is new; then it is the next one, and not in use. Must run inside a transaction.
+    """
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
-    existing = script_version.skill_versions.first()
-    if existing is not None:
-        return existing
-    skill, is_new = Skill.objects.get_or_create(name=name)
-    version = _register_skill(skill, script_version, manifest, _readme(bundle))
-    skill.version = version
-    skill.save(update_fields=["version"])
+    skill, _created = Skill.objects.get_or_create(name=name)
+    description = _description(manifest, _readme(bundle), name=name)
+    for known in script_version.skill_versions.filter(skill=skill):
+        if all(getattr(known, field) == value for field, value in description.items()):
+            return known, False
+    number = _next_number(skill.versions)
+    version = SkillVersion.objects.create(
+        skill=skill, number=number, script_version=script_version, **description
+    )
+    return version, True
+
+
+def authorise_if_new(skill: Skill) -> bool:
+    """Authorise a skill that was never in use and has no grants; return whether it was one."""
+    is_new = skill.version_id is None and not skill.grants.exists()
     if is_new:
         authorise(skill)
-    return version
+    return is_new
 
 
 def authorise(skill: Skill) -> None:
@@ -171,34 +195,30 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
     return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
 
 
-def _register_skill(
-    skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str
-) -> SkillVersion:
+def _description(manifest: Manifest, readme: str, *, name: str) -> dict[str, Any]:
+    """Return the fields of a skill version that its manifest and README say."""
     described = manifest.skill
-    return SkillVersion.objects.create(
-        skill=skill,
-        number=_next_number(skill.versions),
-        kind="script",
-        script_version=script_version,
-        title=described.title or skill.name,
-        description=described.description,
-        readme=readme,
-        input_schema=manifest.input_schema(),
-        output_schema=manifest.output_schema(),
-        risk=described.risk,
-        confirm=described.confirm or described.risk == Risk.HIGH.value,
-        approval=described.approval,
-        ai_callable=described.ai_callable,
-        manual=described.manual,
-        network=described.network,
-        network_hosts=list(described.network_hosts),
-        timeout_s=described.timeout_s,
-        memory_bytes=described.memory_mb * MEBIBYTE,
-        queue=described.queue,
-        concurrency=described.concurrency,
-        tags=list(described.tags),
-        examples=list(described.examples),
-    )
+    return {
+        "kind": "script",
+        "title": described.title or name,
+        "description": described.description,
+        "readme": readme,
+        "input_schema": manifest.input_schema(),
+        "output_schema": manifest.output_schema(),
+        "risk": described.risk,
+        "confirm": described.confirm or described.risk == Risk.HIGH.value,
+        "approval": described.approval,
+        "ai_callable": described.ai_callable,
+        "manual": described.manual,
+        "network": described.network,
+        "network_hosts": list(described.network_hosts),
+        "timeout_s": described.timeout_s,
+        "memory_bytes": described.memory_mb * MEBIBYTE,
+        "queue": described.queue,
+        "concurrency": described.concurrency,
+        "tags": list(described.tags),
+        "examples": list(described.examples),
+    }
 
 
 def _next_number(versions: Manager[Any]) -> int:

@@ -19,7 +19,8 @@ from execfabric.core.errors import Conflict, InvalidTransition, Postponed
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import require_move
 from executors.contract import ExecutionResult
-from skills.catalogue.models import Skill
+from skills.catalogue.errors import VersionWithdrawn
+from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
@@ -66,7 +67,7 @@ def claim_execution(
 
     limits_are_kept: whether the caller has seen to the concurrency limits. Raises Postponed where
     there are limits and nobody has, InvalidTransition when the execution is not queued,
-    TenantClosed when its tenant is suspended or closed.
+    TenantClosed when its tenant is suspended or closed, VersionWithdrawn.
     """
     now = timezone.now()
     changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
@@ -97,6 +98,9 @@ _CLAIM = f"""
         AND version.id = execution.version_id AND skill.id = execution.skill_id
         AND tenant.schema_name = %s AND tenant.status = ANY(%s)
         AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
+        AND NOT EXISTS (
+            SELECT 1 FROM catalogue_withdrawal gone WHERE gone.version_id = execution.version_id
+        )
     RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
         skill.name, left(skill.name || ' ' || execution.id, 200) AS label
 """  # noqa: S608 - names of our own columns
@@ -105,7 +109,11 @@ _CLAIM = f"""
 def _why_not_claimed(execution_id: UUID) -> Conflict | Postponed:
     if not limits.tenant_is_open():
         return TenantClosed("This tenant takes no work now. The execution stays queued.")
-    if Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists():
+    withdrawal = Withdrawal.objects.filter(version__executions=execution_id).first()
+    queued = Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists()
+    if queued and withdrawal is not None:
+        return VersionWithdrawn(withdrawal.reason)
+    if queued:
         return Postponed("The concurrency limits have to be looked at first.")
     return InvalidTransition("This execution is not queued any more; another worker has it.")
 
@@ -244,6 +252,25 @@ def lose_execution(*, actor: Actor, execution: Execution, found_at: datetime) ->
         lease_token=None,
         lease_expires_at=None,
         finished_at=found_at,
+    )
+
+
+@action(
+    "executions.execution.recall",
+    title="End a request whose version was withdrawn",
+    roles=SYSTEM,
+    target="execution",
+)
+def recall_execution(*, actor: Actor, execution: Execution, reason: str) -> Execution:
+    """End what waits or is queued; what runs goes on. Raises InvalidTransition."""
+    if execution.status == Status.RUNNING:
+        raise InvalidTransition("This execution runs already, and goes on.")
+    return move_execution(
+        execution,
+        to=Status.CANCELLED,
+        error=f"The platform has withdrawn this version: {reason}",
+        summary="Cancelled: its version was withdrawn.",
+        finished_at=timezone.now(),
     )
 
 

@@ -17,8 +17,9 @@ from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
+from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import Right, Skill, SkillVersion
-from skills.catalogue.selectors import has_right
+from skills.catalogue.selectors import has_right, reason_withdrawn
 
 from . import policy
 from .files import note_use
@@ -196,9 +197,14 @@ def _may_decide(actor: Actor, execution: object) -> bool:
 
 
 def _version_in_use(skill: Skill, expected: int | None) -> SkillVersion:
-    """Return the bound version. Raises Conflict when there is none, or it is not the expected."""
+    """Return the bound version. Raises Conflict when there is none, or it is not the expected.
+
+    Raises VersionWithdrawn where the platform has recalled it.
+    """
     if skill.version is None:
         raise Conflict(f"Skill {skill.name} has no version in use.")
+    if reason := reason_withdrawn(skill):
+        raise VersionWithdrawn(reason)
     if expected is not None and expected != skill.version.number:
         raise Conflict(
             f"Version {skill.version.number} of {skill.name} is in use, not {expected}. "
