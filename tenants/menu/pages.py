@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from execfabric.web.requests import ConsoleRequest
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -26,6 +29,8 @@ class FormalPage:
     permission: str
     """Code the actor must hold to see the entry."""
     position: int
+    badge: Callable[[ConsoleRequest], str] | None = None
+    """What stands beside the entry, such as how many wait; asked on every page."""
 
 
 FORMAL_PAGES: dict[tuple[Host, str], FormalPage] = {}

@@ -30,7 +30,8 @@ def run(revision: Revision, log: StepLog) -> dict[str, Any]:
         )
         script = version.script_version
         live = version.skill.version
-    log.say(f"{version} is registered; in use is {live or 'none yet'}.")
+    in_use = f"version {live.number}" if live else "none yet"
+    log.say(f"{version} is registered; in use is {in_use}.")
     return {
         "version_id": version.pk,
         "version": version.number,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from django_tenants.utils import schema_context
+from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
 from skills.hot_update.publishing.carrying_out import publish_revision
@@ -72,4 +72,4 @@ def steps_of(revision):
 
 
 def in_tenant(tenant):
-    return schema_context(tenant.schema_name)
+    return tenant_context(tenant)
