@@ -1,8 +1,9 @@
-from django.urls import path
+from django.urls import include, path
 
 from . import api
 
 urlpatterns = [
+    path("", include("governance.reviews.urls_api")),
     path("tenants", api.TenantListView.as_view()),
     path("tenants/<slug:name>", api.TenantDetailView.as_view()),
     path("tenants/<slug:name>/suspend", api.TenantSuspendView.as_view()),

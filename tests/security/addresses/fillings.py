@@ -26,6 +26,7 @@ class Ids:
     document: str
     input_document: str
     signed_link: str
+    submission: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -46,6 +47,7 @@ NOBODYS = Ids(
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
+    submission="01980000-0000-7000-8000-000000000007",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -54,11 +56,14 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "file_id": "file",
     "key": "link_key",
     "signed": "signed_link",
+    "submission_id": "submission",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "skill"): "skill",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
@@ -86,6 +91,18 @@ def credentials(_ids: Ids) -> dict[str, Any]:
 
 def reason(_ids: Ids) -> dict[str, Any]:
     return {"reason": "It is not wanted."}
+
+
+def remark(_ids: Ids) -> dict[str, Any]:
+    return {"text": "What is it for?"}
+
+
+def verdict(ids: Ids) -> dict[str, Any]:
+    return {"revision": ids.submission, "digest": "0" * 64, "reason": "It is not wanted."}
+
+
+def withdrawal(_ids: Ids) -> dict[str, Any]:
+    return {"version": 1, "reason": "It is not wanted."}
 
 
 def new_password(_ids: Ids) -> dict[str, Any]:
@@ -142,8 +159,13 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/reject": reason,
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
+    "api/v1/submissions/<uuid:submission_id>/approve": verdict,
+    "api/v1/submissions/<uuid:submission_id>/reject": verdict,
+    "api/v1/submissions/<uuid:submission_id>/remark": remark,
+    "api/v1/submissions/<uuid:submission_id>/resume": nothing,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/resume": nothing,
+    "api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "executions/<uuid:execution_id>/approve/": nothing,
     "executions/<uuid:execution_id>/cancel/": nothing,
@@ -157,6 +179,11 @@ BODIES: dict[str, Body] = {
     "logout/": nothing,
     "platform/login/": credentials,
     "platform/logout/": nothing,
+    "platform/reviews/<uuid:submission_id>/approve/": verdict,
+    "platform/reviews/<uuid:submission_id>/reject/": verdict,
+    "platform/reviews/<uuid:submission_id>/remark/": remark,
+    "platform/reviews/<uuid:submission_id>/resume/": nothing,
+    "platform/reviews/<uuid:submission_id>/withdraw/": reason,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,
     "platform/tenants/open/": tenant_form,

@@ -22,6 +22,7 @@ from tenants.accounts.models import Account
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
+from tests.factories.revisions import make_revision
 from tests.factories.skills import make_skill
 from tests.owner import owner_connection
 
@@ -105,6 +106,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             document=str(files["application/pdf"].pk),
             input_document=str(document.pk),
             signed_link=link.signed,
+            submission=str(make_revision(tenant, author=person.username).submission_id),
             link_key=key,
             link_token=token,
         )
