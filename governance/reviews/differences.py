@@ -127,12 +127,14 @@ def _written(values: dict[str, Any]) -> str:
     lines = []
     for key, value in values.items():
         if isinstance(value, dict):
-            for name, words in value.items():
-                said = ", ".join(f"{word} = {words[word]!r}" for word in sorted(words))
-                lines.append(f"{key}.{name}: {said}")
+            lines.extend(f"{key}.{name}: {_words(words)}" for name, words in value.items())
         else:
             lines.append(f"{key} = {value!r}")
     return "\n".join(lines)
+
+
+def _words(words: dict[str, Any]) -> str:
+    return ", ".join(f"{word} = {words[word]!r}" for word in sorted(words))
 
 
 def _compare(path: str, what: str, before: str, after: str, note: str = "") -> Change:
@@ -140,8 +142,8 @@ def _compare(path: str, what: str, before: str, after: str, note: str = "") -> C
     lines: list[tuple[str, str]] = [("@", note)] if note else []
     if max(len(old), len(new)) > LONGEST:
         return Change(path, what, lines, is_cut=True)
-    for line in list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]:
-        lines.append(("@", line) if line.startswith("@@") else (line[:1], line[1:]))
+    found = list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]
+    lines += [("@", line) if line.startswith("@@") else (line[:1], line[1:]) for line in found]
     return Change(
         path,
         what,

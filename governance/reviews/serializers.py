@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from skills.catalogue.models import Approval, Risk
 from skills.hot_update.models import Revision, Submission
+from skills.hot_update.reviewing.locks import shown_lock
 from skills.hot_update.reviewing.rules import TIGHTENABLE, rules_in_force
 from skills.hot_update.reviewing.selectors import latest_revision, remarks_on
 from skills.hot_update.reviewing.services import LONGEST_TEXT
@@ -122,9 +123,10 @@ class RevisionOut(serializers.Serializer):
 
     @extend_schema_field(LockOut(allow_null=True))
     def get_lock(self, revision: Revision) -> Any:
-        if revision.lock is None:
+        lock = shown_lock(revision)
+        if lock is None:
             return None
-        return {key: revision.lock[key] for key in ("python", "text", "problem") if key in revision.lock}
+        return {key: lock[key] for key in ("python", "text", "problem") if key in lock}
 
     @extend_schema_field(RulesIO)
     def get_rules(self, revision: Revision) -> Any:
@@ -159,4 +161,3 @@ class RecallOut(serializers.Serializer):
     recalled_by = serializers.CharField()
     recalled_at = serializers.DateTimeField()
     places = PlaceOut(many=True)
-

@@ -1,4 +1,4 @@
-"""The files of a revision as a reviewer reads them: a tree, and source with its syntax in colour."""
+"""The files of a revision as a reviewer reads them: a tree, and source in colour."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _highlighted(path: str, text: str) -> tuple[SafeString, ...]:
         lexer = TextLexer(stripnl=False, ensurenl=False)
     try:
         html = highlight(text, lexer, _FORMATTER)
-    except Exception:  # What breaks the highlighter must be read all the same.
+    except Exception:  # noqa: BLE001 - what breaks the highlighter must be read all the same
         html = str(escape(text))
     # Pygments closes its spans at the end of each line, and escapes what it does not know.
     return tuple(mark_safe(line) for line in html.split("\n"))  # noqa: S308

@@ -17,11 +17,12 @@ from execfabric.core.permissions import can
 from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from executors.script.bundle import Bundle
-from skills.hot_update.models import Revision, Submission
+from skills.hot_update.models import Revision
 from skills.hot_update.publishing.registered import registered_version
 from skills.hot_update.recalling.services import RECALL, recall_version
 from skills.hot_update.reviewing import selectors, services
 from skills.hot_update.reviewing.bundles import FilesChanged, bundle_of
+from skills.hot_update.reviewing.locks import shown_lock
 from skills.hot_update.reviewing.rules import Rules, needs_second, rules_in_force
 from skills.hot_update.states import SubmissionStatus, Verdict
 
@@ -49,7 +50,9 @@ class ReviewList(ReviewView):
     template_name = "governance/review_list.html"
 
     def get(self, request: ConsoleRequest) -> HttpResponse:
-        found = SubmissionFilter(request.GET, queryset=selectors.submissions_to_review(request.actor))
+        found = SubmissionFilter(
+            request.GET, queryset=selectors.submissions_to_review(request.actor)
+        )
         table = SubmissionTable(found.qs)
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
         return self.render(filter=found, table=table)
@@ -63,7 +66,9 @@ class ReviewDetail(ReviewView):
     def get(self, request: ConsoleRequest, submission_id: UUID) -> HttpResponse:
         return self.page(self.submission(submission_id))
 
-    def page(self, submission: Any, *, form: VerdictForm | None = None, status: int = 200) -> HttpResponse:
+    def page(
+        self, submission: Any, *, form: VerdictForm | None = None, status: int = 200
+    ) -> HttpResponse:
         revision = selectors.latest_revision(submission)
         rules, problem = _rules_of(revision)
         bundle, changed = _bundle_of(revision)
@@ -73,7 +78,7 @@ class ReviewDetail(ReviewView):
             )
         is_open = submission.status == SubmissionStatus.IN_REVIEW
         approved = [each for each in revision.reviews.all() if each.verdict == Verdict.APPROVED]
-        lock = revision.lock
+        lock = shown_lock(revision)
         return self.render(
             status=status,
             submission=submission,
@@ -89,6 +94,7 @@ class ReviewDetail(ReviewView):
             and needs_second(rules, is_required=settings.SECOND_REVIEWER),
             is_locked=lock is not None,
             lock_problem=(lock or {}).get("problem", ""),
+            needs_packages=bool((lock or {}).get("text")),
             tree=tree_of(bundle) if bundle else [],
             entry=_entry_of(revision, bundle),
             remark_form=RemarkForm(),
@@ -181,9 +187,7 @@ class ReviewResume(ReviewView):
     permission = "hot_update.submission.resume"
 
     def post(self, request: ConsoleRequest, submission_id: UUID) -> HttpResponse:
-        services.resume_publication(
-            actor=request.actor, submission=self.submission(submission_id)
-        )
+        services.resume_publication(actor=request.actor, submission=self.submission(submission_id))
         messages.success(request, _("It goes on from the step that failed."))
         return redirect("governance:review-detail", submission_id)
 
@@ -279,5 +283,5 @@ def _differences(revision: Revision, bundle: Bundle | None, rules: Rules | None)
         "description_change": changed_description(live, revision, rules)
         if live and rules is not None
         else None,
-        "package_change": changed_packages(live, revision.lock),
+        "package_change": changed_packages(live, shown_lock(revision)),
     }

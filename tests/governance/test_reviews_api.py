@@ -78,9 +78,7 @@ def test_it_is_approved_published_and_withdrawn(sam, revision):
 
 
 def test_a_stale_verdict_is_a_conflict(sam, revision):
-    make_revision(
-        tenant_named("acme"), "def main():\n    pass\n", submission=revision.submission
-    )
+    make_revision(tenant_named("acme"), "def main():\n    pass\n", submission=revision.submission)
 
     for verb, more in (("approve", {}), ("reject", {"reason": "No."})):
         answer = sam.post(url(revision, verb), shown(revision, **more), format="json")

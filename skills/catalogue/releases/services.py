@@ -19,7 +19,7 @@ from .verification import Report, verify_elsewhere, verify_here
 
 
 class NotVerified(Conflict):
-    """A version is not what it must be; nothing was put into use. ``report`` says what was found."""
+    """A version is not what it must be, and was not put into use; ``report`` says why."""
 
     code = "not_verified"
 
@@ -46,9 +46,7 @@ def authorise_release(*, actor: Actor, skill: Skill) -> bool:
     return authorise_if_new(Skill.objects.select_for_update().get(pk=skill.pk))
 
 
-@action(
-    "catalogue.release.use", title="Put a version into use", roles=SYSTEM, target="version"
-)
+@action("catalogue.release.use", title="Put a version into use", roles=SYSTEM, target="version")
 def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
     """Bind a version, verify it here and in every other tenant, and keep the report with it.
 

@@ -74,7 +74,9 @@ def verify_here(skill: Skill) -> Report:
         may_see = bool(rights[role]) or can(actor, "catalogue.skill.read_all")
         may_run = Right.RUN.value in rights[role] and role in PERMISSIONS[RUN].roles
         problem = _difference(actor, skill, version, may_see=may_see, may_run=may_run)
-        said = _("sees and runs it") if may_run else _("sees it") if may_see else _("does not see it")
+        said = (
+            _("sees and runs it") if may_run else _("sees it") if may_see else _("does not see it")
+        )
         findings.append(Finding("here", not problem, f"{title}: {problem or said}."))
         if may_run:
             runners.append(role)

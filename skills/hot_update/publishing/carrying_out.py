@@ -69,7 +69,7 @@ def _carry_out(revision: Revision, step: Step) -> bool:
     except Postponed as error:  # Decided otherwise meanwhile.
         logger.info("publication.ended", revision=str(revision.pk), reason=error.message)
         return False
-    except Exception as error:  # Whatever it is, the reviewer sees that it stopped, and can resume.
+    except Exception as error:  # noqa: BLE001 - the reviewer sees that it stopped, and can resume
         _stop(actor, revision, step, log, error)
         return False
     return True

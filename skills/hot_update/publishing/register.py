@@ -11,7 +11,7 @@ from skills.catalogue.releases.services import register_release
 
 from ..models import Revision
 from ..reviewing.bundles import bundle_of
-from ..reviewing.locking import lock_from
+from ..reviewing.locks import lock_from
 from ..reviewing.rules import manifest_of, rules_in_force
 from .log import StepLog
 

@@ -16,4 +16,6 @@ def registered_version(revision: Revision) -> SkillVersion:
         raise Conflict("Nothing is registered yet.")
     with schema_context(revision.submission.tenant.schema_name):
         versions = SkillVersion.objects.select_related("skill", "script_version__script")
-        return versions.get(pk=step.report["version_id"], skill__name=revision.submission.skill_name)
+        return versions.get(
+            pk=step.report["version_id"], skill__name=revision.submission.skill_name
+        )

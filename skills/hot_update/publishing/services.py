@@ -38,7 +38,12 @@ def restart_publication(revision: Revision) -> None:
     enqueue(PUBLISH, revision_id=str(revision.pk))
 
 
-@action("hot_update.publication.begin", title="Begin a step of a publication", roles=SYSTEM, target="revision")
+@action(
+    "hot_update.publication.begin",
+    title="Begin a step of a publication",
+    roles=SYSTEM,
+    target="revision",
+)
 def begin_step(*, actor: Actor, revision: Revision, step: Step) -> PublicationStep:
     """Mark a step as running. Raises Postponed where the publication does not go on."""
     _publishing(revision)
@@ -46,7 +51,12 @@ def begin_step(*, actor: Actor, revision: Revision, step: Step) -> PublicationSt
     return _set(revision, step, StepStatus.RUNNING, started_at=timezone.now(), finished_at=None)
 
 
-@action("hot_update.publication.finish", title="Finish a step of a publication", roles=SYSTEM, target="revision")
+@action(
+    "hot_update.publication.finish",
+    title="Finish a step of a publication",
+    roles=SYSTEM,
+    target="revision",
+)
 def finish_step(
     *, actor: Actor, revision: Revision, step: Step, log: str, report: dict[str, Any]
 ) -> PublicationStep:
@@ -67,7 +77,12 @@ def fail_step(
     )
 
 
-@action("hot_update.publication.go_live", title="Put an approved version into use", roles=SYSTEM, target="revision")
+@action(
+    "hot_update.publication.go_live",
+    title="Put an approved version into use",
+    roles=SYSTEM,
+    target="revision",
+)
 def go_live(
     *, actor: Actor, revision: Revision, version: SkillVersion, log: str
 ) -> PublicationStep:

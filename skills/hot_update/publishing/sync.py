@@ -13,7 +13,7 @@ from skills.catalogue.workspace import sync_bundle
 
 from ..models import Revision
 from ..reviewing.bundles import FilesChanged, bundle_of
-from ..reviewing.locking import lock_from
+from ..reviewing.locks import lock_from
 from ..reviewing.selectors import recall_of
 from .log import StepLog
 

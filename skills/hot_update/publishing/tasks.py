@@ -31,9 +31,11 @@ def publish_revision(*, revision_id: str, **_newer: object) -> None:
 def lock_revision(*, revision_id: str, **_newer: object) -> None:
     """Lock the packages of a revision that is in review, so that a reviewer sees them."""
     with claimed(f"locking:{revision_id}") as is_ours:
-        revision = Revision.objects.select_related("submission__tenant").filter(
-            pk=revision_id, submission__status=SubmissionStatus.IN_REVIEW, lock=None
-        ).first()
+        revision = (
+            Revision.objects.select_related("submission__tenant")
+            .filter(pk=revision_id, submission__status=SubmissionStatus.IN_REVIEW, lock=None)
+            .first()
+        )
         if is_ours and revision is not None:
             lock(revision)
 

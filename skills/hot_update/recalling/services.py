@@ -24,9 +24,7 @@ RECALL = "hot_update.version.recall"
 
 
 @action(RECALL, title="Withdraw a version", roles=PLATFORM, target="tenant")
-def recall_version(
-    *, actor: Actor, tenant: Tenant, skill: str, number: int, reason: str
-) -> Recall:
+def recall_version(*, actor: Actor, tenant: Tenant, skill: str, number: int, reason: str) -> Recall:
     """Let nobody in any tenant start the files of this version any more, from the commit on.
 
     What waits or is queued ends with the reason; what runs goes on. Raises NotFound, InvalidInput

@@ -26,9 +26,7 @@ def bundle_of(revision: Revision) -> Bundle:
             with open_file(revision.stored_as) as stored:
                 bundle = read_archive(io.BytesIO(stored.read()))
         except (BundleError, NotFound) as error:
-            raise FilesChanged(
-                f"The stored files of {revision} cannot be read: {error}"
-            ) from error
+            raise FilesChanged(f"The stored files of {revision} cannot be read: {error}") from error
     if bundle.digest != revision.digest:
         raise FilesChanged(
             f"The stored files of {revision} are not the ones that were submitted. Nothing about "

@@ -1,4 +1,4 @@
-"""The packages of a revision, locked before a reviewer looks, so that they are part of the verdict."""
+"""The packages of a revision, locked before a reviewer looks: they are part of the verdict."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django_tenants.utils import schema_context
 from execfabric.core.actor import Actor
 from executors.contract import ExecutorError
 from executors.script.environment import read_requirements
-from executors.script.environment.lock import Lock
 from skills.catalogue.environments import lock_of
 from skills.catalogue.workspace import sync_bundle
 
 from ..models import Revision
+from .locks import shown_lock
 from .rules import manifest_of
 from .services import record_lock
 
@@ -25,25 +25,14 @@ def lock_revision(revision: Revision) -> Revision:
     """
     if revision.lock is not None:
         return revision
-    with schema_context(revision.submission.tenant.schema_name):
-        try:
-            lock = _resolve(revision)
-        except ExecutorError as error:
-            lock = {"problem": str(error)}
+    lock = shown_lock(revision)
+    if lock is None:
+        with schema_context(revision.submission.tenant.schema_name):
+            try:
+                lock = _resolve(revision)
+            except ExecutorError as error:
+                lock = {"problem": str(error)}
     return record_lock(actor=Actor.system("worker"), revision=revision, lock=lock)
-
-
-def lock_from(revision: Revision) -> Lock | None:
-    """Return the lock of a revision; None where the platform's own Python is all it asks for.
-
-    Raises ExecutorError where there is none.
-    """
-    known = revision.lock
-    if known is None:
-        raise ExecutorError("The packages of this revision were never locked.")
-    if problem := known.get("problem"):
-        raise ExecutorError(str(problem))
-    return Lock(known["python"], known["tag"], known["text"]) if known else None
 
 
 def _resolve(revision: Revision) -> dict[str, Any]:

@@ -60,9 +60,7 @@ def tighten(rules: Rules, wanted: Mapping[str, Any]) -> Rules:
         tightened["network_hosts"] = []
     looser = {key: wrong for key in wanted if (wrong := _too_loose(key, rules, tightened))}
     if looser:
-        raise InvalidInput(
-            _("A reviewer can only tighten what was asked for."), fields=looser
-        )
+        raise InvalidInput(_("A reviewer can only tighten what was asked for."), fields=looser)
     if not (tightened["manual"] or tightened["ai_callable"]):
         wrong = _("Then nobody could call it. Reject the submission instead.")
         raise InvalidInput(wrong, fields={"manual": wrong})
@@ -148,7 +146,5 @@ def _covers(wide: Rule, narrow: Rule) -> bool:
     if wide.network is not None or narrow.network is not None:
         return wide.network == narrow.network
     if wide.below:
-        return narrow.name.endswith(f".{wide.name}") or (
-            narrow.below and narrow.name == wide.name
-        )
+        return narrow.name.endswith(f".{wide.name}") or (narrow.below and narrow.name == wide.name)
     return not narrow.below and narrow.name == wide.name

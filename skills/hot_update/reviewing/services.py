@@ -23,6 +23,7 @@ from ..models import Remark, Review, Revision, Submission
 from ..publishing.services import restart_publication, start_publication
 from ..states import SUBMISSION_TRANSITIONS, SubmissionStatus, Verdict
 from .bundles import bundle_of
+from .locks import shown_lock
 from .rules import Rules, changed, needs_second, rules_in_force, tighten
 from .selectors import recall_of
 
@@ -61,7 +62,7 @@ def approve_submission(
     _require_reviewer(actor)
     _require_other_person(actor, revision)
     _require_text("reason", reason, may_be_empty=True)
-    _require_lock(revision)
+    _keep_lock(revision)
     if recall := recall_of(revision.digest):
         raise Conflict(
             _("Exactly these files were withdrawn before: %(reason)s") % {"reason": recall.reason}
@@ -107,7 +108,7 @@ def reject_submission(
     target="submission",
 )
 def add_remark(*, actor: Actor, submission: Submission, text: str) -> Remark:
-    """Say something about the latest revision; the tenant reads it. Raises InvalidInput, Conflict."""
+    """Say something about the latest revision, to the tenant. Raises InvalidInput, Conflict."""
     _require_text("text", text)
     fresh = Submission.objects.select_for_update().get(pk=submission.pk)
     if fresh.status == SubmissionStatus.WITHDRAWN:
@@ -134,7 +135,12 @@ def resume_publication(*, actor: Actor, submission: Submission) -> Submission:
     return moved
 
 
-@action("hot_update.revision.lock", title="Lock the packages of a revision", roles=SYSTEM, target="revision")
+@action(
+    "hot_update.revision.lock",
+    title="Lock the packages of a revision",
+    roles=SYSTEM,
+    target="revision",
+)
 def record_lock(*, actor: Actor, revision: Revision, lock: dict[str, Any]) -> Revision:
     """Keep the packages of a revision; the first lock stays, whoever comes later."""
     fresh = Revision.objects.select_for_update(of=("self",)).select_related("submission__tenant")
@@ -189,18 +195,22 @@ def _require_other_person(actor: Actor, revision: Revision) -> None:
     authors[submission.submitted_by_id] = submission.submitted_by
     with schema_context(submission.tenant.schema_name):
         people = Account.objects.filter(pk__in=authors)
-        known = {text.casefold() for pair in people.values_list("username", "email") for text in pair}
+        known = {
+            text.casefold() for pair in people.values_list("username", "email") for text in pair
+        }
     known |= {name.casefold() for name in authors.values()}
     own = {reviewer.username.casefold(), reviewer.email.casefold()}
     if (own & known) - {""}:
         raise NotPermitted(_("Who submitted a script cannot decide on it. Ask another reviewer."))
 
 
-def _require_lock(revision: Revision) -> None:
+def _keep_lock(revision: Revision) -> None:
+    """Keep the packages that were shown. Raises Conflict where there are none yet, or never."""
+    if revision.lock is None and (shown := shown_lock(revision)) is not None:
+        revision.lock = shown
+        revision.save(update_fields=["lock"])
     if revision.lock is None:
-        raise Conflict(
-            _("Its packages are still being locked. Load the page again in a moment.")
-        )
+        raise Conflict(_("Its packages are still being locked. Load the page again in a moment."))
     if problem := revision.lock.get("problem"):
         raise Conflict(
             _("Its packages cannot be locked, so nothing could be installed: %(problem)s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.core.files.storage import default_storage
 
 from execfabric.core.actor import Actor
 from skills.catalogue.models import Skill, SkillGrant, SkillVersion, Verification
@@ -13,9 +12,12 @@ from skills.hot_update.models import Submission
 from skills.hot_update.publishing import carrying_out
 from skills.hot_update.publishing.carrying_out import publish_revision
 from skills.hot_update.publishing.claims import claimed
+from skills.hot_update.publishing.log import StepLog
+from skills.hot_update.publishing.services import begin_step, finish_step
+from skills.hot_update.publishing.sync import run
 from skills.hot_update.reviewing.services import resume_publication
-from skills.hot_update.states import SubmissionStatus
-from tests.factories.revisions import make_revision
+from skills.hot_update.states import Step, SubmissionStatus
+from tests.factories.revisions import make_revision, replaced_in_storage
 from tests.factories.skills import make_skill
 
 from .conftest import approve, in_tenant, publish, steps_of
@@ -98,15 +100,8 @@ def test_another_tenants_skill_of_the_same_name_is_no_leak(sam, acme_tenant, glo
 def test_one_changed_byte_in_storage_voids_the_verdict(sam, acme_tenant):
     revision = make_revision(acme_tenant)
     approve(sam.actor, revision)
-    path = default_storage.path(revision.stored_as)
-    kept = open(path, "rb").read()
-    from tests.factories.skills import bundle_of
-
-    open(path, "wb").write(bundle_of({"main.py": LOUD}).pack())
-    try:
+    with replaced_in_storage(revision, LOUD):
         publish_revision(revision.pk)
-    finally:
-        open(path, "wb").write(kept)
 
     steps = steps_of(revision)
     assert steps["sync"].status == "failed"
@@ -133,9 +128,7 @@ def test_a_changed_file_in_the_workspace_of_the_worker_stops_the_publication(
 
 
 @pytest.mark.parametrize("step", ["sync", "register", "authorise", "verify"])
-def test_a_step_that_fails_stops_and_is_resumed_from_there(
-    sam, acme_tenant, monkeypatch, step
-):
+def test_a_step_that_fails_stops_and_is_resumed_from_there(sam, acme_tenant, monkeypatch, step):
     with in_tenant(acme_tenant):
         old = make_skill().version
     revision = make_revision(acme_tenant, LOUD)
@@ -206,11 +199,6 @@ def test_a_version_that_leaks_into_another_tenant_is_not_put_into_use(
 def test_a_second_worker_leaves_a_publication_alone_and_a_killed_ones_is_gone_on_with(
     sam, acme_tenant
 ):
-    from skills.hot_update.publishing.services import begin_step, finish_step
-    from skills.hot_update.publishing.sync import run
-    from skills.hot_update.publishing.log import StepLog
-    from skills.hot_update.states import Step
-
     revision = make_revision(acme_tenant)
     approve(sam.actor, revision)
     with claimed(f"publishing:{revision.pk}"):

@@ -22,9 +22,7 @@ WHY = "It writes to the wrong folder."
 
 
 def recall(actor, tenant, *, number=1, reason=WHY):
-    return recall_version(
-        actor=actor, tenant=tenant, skill="greet", number=number, reason=reason
-    )
+    return recall_version(actor=actor, tenant=tenant, skill="greet", number=number, reason=reason)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
@@ -15,7 +14,7 @@ from skills.hot_update.reviewing.bundles import FilesChanged
 from skills.hot_update.reviewing.rules import rules_in_force, tighten
 from skills.hot_update.states import SUBMISSION_TRANSITIONS, SubmissionStatus
 from tenants.accounts.models import Account
-from tests.factories.revisions import make_revision
+from tests.factories.revisions import make_revision, replaced_in_storage
 
 from .conftest import approve, in_tenant, reviewer, steps_of
 
@@ -74,15 +73,11 @@ def test_another_digest_than_that_of_the_revision_is_a_conflict(sam, acme_tenant
 
 def test_a_changed_byte_in_storage_is_found_at_the_approval(sam, acme_tenant):
     revision = make_revision(acme_tenant, name="tampered")
-    path = default_storage.path(revision.stored_as)
-    kept = open(path, "rb").read()
-    other = make_revision(acme_tenant, OTHER, name="other")
-    open(path, "wb").write(open(default_storage.path(other.stored_as), "rb").read())
-    try:
-        with pytest.raises(FilesChanged, match="not the ones that were submitted"):
-            approve(sam.actor, revision)
-    finally:
-        open(path, "wb").write(kept)
+    with (
+        replaced_in_storage(revision, OTHER),
+        pytest.raises(FilesChanged, match="not the ones that were submitted"),
+    ):
+        approve(sam.actor, revision)
 
     assert nothing_was_decided(revision)
 
@@ -222,9 +217,7 @@ def test_files_that_were_recalled_are_not_approved_again(sam, acme_tenant):
 def test_a_remark_is_the_reviewers(sam, acme_tenant):
     revision = make_revision(acme_tenant)
 
-    remark = services.add_remark(
-        actor=sam.actor, submission=revision.submission, text=" Pin it. "
-    )
+    remark = services.add_remark(actor=sam.actor, submission=revision.submission, text=" Pin it. ")
 
     assert (remark.text, remark.author, remark.is_reviewer) == ("Pin it.", "sam", True)
 
