@@ -8,7 +8,7 @@ VENV := .venv/bin
 PY := $(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types lock bench clean venv
+.PHONY: help demo test lint format types lock bench peers clean venv
 
 help: ## Show the targets
 	@echo "ExecFabric. Python 3.11 or newer, make and a package index are all it needs."
@@ -48,6 +48,11 @@ lock: venv ## Resolve the dependencies again and write the four lock files
 bench: venv ## Measure and write docs/benchmarks*.md (ten minutes)
 	$(PY) -m bench.execution --write docs/benchmarks.md
 	$(PY) -m bench.isolation --write docs/benchmarks-isolation.md
+	$(PY) -m bench.log --write docs/benchmarks-log.md
+
+peers: venv ## Measure beside another platform and write docs/benchmarks-peers.md
+	$(PY) -m bench.execution --targets bare celery prefect governed --jobs trivial --latency-jobs 10 \
+		--throughput-jobs 16 --rounds 2 --clients 2 8 --write docs/benchmarks-peers.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist

@@ -22,6 +22,8 @@ from cli.version import user_agent
 API = "/api/v1"
 PATIENCE_S = 4.0
 """How long a call that is safe to repeat is tried again before it is given up."""
+CHECKING_S = 120
+"""How long the server may take to check the rows of a batch, beside the usual time."""
 PAGE_SIZE = 200
 LONGEST_LIST = 1000
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -122,6 +124,38 @@ class Client:
         except OSError as error:
             raise usage_error(f"The file {path} cannot be read: {error.strerror}.") from error
         return str(self._with_id(self._object(answer))["id"])
+
+    def make_batch(self, body: Json, *, idempotency_key: str) -> Json:
+        """Prepare a batch; every row is checked, which can take a while. Safe to repeat."""
+        headers = {"Idempotency-Key": idempotency_key}
+        answer = self._send(
+            "POST", "batches", body, headers=headers, wait_s=CHECKING_S, repeat=True
+        )
+        return self._with_id(self._object(answer))
+
+    def batches(self, *, status: str = "", skill: str = "", limit: int) -> list[Json]:
+        return self._list("batches", {"status": status, "skill": skill}, limit)
+
+    def batch(self, reference: str, *, wait_s: int = 0, patience_s: float = PATIENCE_S) -> Json:
+        """Return the batch; with wait_s (at most 30), once it is over or needs a person."""
+        params = {"wait": wait_s} if wait_s else {}
+        with _batch(reference) as path:
+            return self._get(path, params, wait_s, patience_s)
+
+    def batch_rows(self, reference: str, *, status: str = "", limit: int) -> list[Json]:
+        with _batch(reference) as path:
+            return self._list(f"{path}/rows", {"status": status}, limit)
+
+    def act_on_batch(self, reference: str, act: str, body: Json | None = None) -> Json:
+        """Start, confirm, approve, reject, pause, resume, cancel or retry a batch."""
+        with _batch(reference) as path:
+            return self._post(f"{path}/{act}", body)
+
+    @contextlib.contextmanager
+    def batch_file(self, reference: str, name: str) -> Iterator[Iterator[bytes]]:
+        """Open result.csv, result.xlsx or artifacts.zip of a batch as a stream of pieces."""
+        with _batch(reference) as path, self._stream(f"{path}/{name}") as pieces:
+            yield pieces
 
     def content(self, artifact_id: str) -> AbstractContextManager[Iterator[bytes]]:
         """Open an artifact as a stream of pieces."""
@@ -239,6 +273,13 @@ def _execution(reference: str) -> Iterator[str]:
     """Give the path of an execution, and name it when the server has none of that id."""
     with failures.missing(f"There is no execution {reference!r} that you may see."):
         yield f"executions/{_reference(reference)}"
+
+
+@contextlib.contextmanager
+def _batch(reference: str) -> Iterator[str]:
+    """Give the path of a batch, and name it when the server has none of that id."""
+    with failures.missing(f"There is no batch {reference!r} that you may see."):
+        yield f"batches/{_reference(reference)}"
 
 
 def _reference(text: str) -> str:

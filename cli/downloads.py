@@ -130,6 +130,20 @@ def download_archive(
     return target
 
 
+def save_stream(
+    screen: Screen,
+    opened: AbstractContextManager[Iterator[bytes]],
+    target: Path,
+    *,
+    overwrite: bool,
+) -> None:
+    """Save a download whose size and digest are not known before. Raises CliError."""
+    check = _check_archive if target.suffix in (".zip", ".xlsx") else _check_nothing
+    with _progress(screen) as progress:
+        task = progress.add_task(clean_line(target.name), total=None)
+        _save(opened, target, progress, task, overwrite=overwrite, check=check)
+
+
 def _save(
     opened: AbstractContextManager[Iterator[bytes]],
     target: Path,
@@ -175,6 +189,10 @@ def _check_archive(saved: Path, _digest: str) -> None:
     """The end of a ZIP file lists what is in it: without it something broke off."""
     if not zipfile.is_zipfile(saved):
         raise _damaged("The archive")
+
+
+def _check_nothing(_saved: Path, _digest: str) -> None:
+    """A table may end anywhere; a stream that broke off is an error of its own."""
 
 
 def _damaged(what: str) -> CliError:

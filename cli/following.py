@@ -18,11 +18,13 @@ from cli.terminal import clean, clean_line
 
 LONG_POLL_S = 20
 PROGRESS_EVERY_S = 1.5
+LONGEST_LINE = 64 * 1024
+"""Characters; a longer one is shown in several."""
 PATIENCE_S = 60.0
 """How long the server may be away, for a restart for example, before following gives up."""
 
 ShowLine = Callable[[str, str], None]
-"""Takes the stream (``stdout`` or ``stderr``) and one line without its newline."""
+"""Takes the stream (``stdout``, ``stderr`` or ``notice``) and one line without its newline."""
 
 
 class LogLines:
@@ -38,6 +40,12 @@ class LogLines:
         *lines, rest = text.replace("\r\n", "\n").split("\n")
         for line in lines:
             self._show(stream, _last_version(line))
+        # A bar that is drawn anew without end is one line, and a line without end is many.
+        if len(rest) > LONGEST_LINE:
+            rest = rest[rest.rfind("\r", 0, -1) + 1 :]
+        while len(rest) > LONGEST_LINE:
+            self._show(stream, clean(rest[:LONGEST_LINE]))
+            rest = rest[LONGEST_LINE:]
         if rest:
             self._pending[stream] = rest
 

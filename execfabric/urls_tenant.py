@@ -14,8 +14,10 @@ urlpatterns = [
     path("", include("tenants.accounts.urls")),
     path("skills/", include("skills.catalogue.urls")),
     path("executions/", include("skills.executions.urls")),
+    path("batches/", include("skills.batches.urls")),
     path("audit/", include("execfabric.web.audit.urls")),
     path("api/v1/", include("skills.catalogue.urls_api")),
     path("api/v1/", include("skills.executions.urls_api")),
+    path("api/v1/", include("skills.batches.urls_api")),
     urls_shared.unknown_api,
 ]

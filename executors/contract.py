@@ -53,7 +53,7 @@ class Limits(BaseModel):
     disk_files: int = Field(default=10_000, ge=10)
     """Files and folders the run keeps at once."""
     log_bytes: int = Field(default=10 * MEBIBYTE, ge=0)
-    """Log kept; what comes after is counted and dropped."""
+    """Log kept, its beginning and its end; what lies between is counted and dropped."""
     log_flood_bytes: int = Field(default=64 * MEBIBYTE, ge=0)
     """A run that prints more than this is stopped."""
     result_bytes: int = Field(default=1 * MEBIBYTE, ge=0)
@@ -131,10 +131,13 @@ Stream = Literal["stdout", "stderr"]
 
 
 class Sink(Protocol):
-    """Where a run's log and progress go while it runs. Called from one thread."""
+    """Where a run's log and progress go while it runs. Called from one thread, never for long."""
 
     def log(self, stream: Stream, text: str) -> None:
         """Take a piece of log: valid text without NUL or terminal escapes, whole characters."""
+
+    def left_out(self, size_bytes: int) -> None:
+        """Take note that so much of the log is left out between what came and what comes."""
 
     def progress(self, fraction: float, message: str) -> None:
         """Take the newest progress line; fraction is in 0..1."""

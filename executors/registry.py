@@ -20,6 +20,10 @@ class UnknownKind(ExecutorError):
     """No executor is registered under this kind."""
 
 
+class BrokenPlugin(ExecutorError):
+    """An installed package announces an executor and cannot supply it."""
+
+
 class DuplicateKind(ExecutorError):
     """Two executors claim the same kind; silently replacing one would be a security hole."""
 
@@ -80,17 +84,25 @@ class ExecutorRegistry:
     def _load_plugins(self) -> None:
         if self._plugins_loaded:
             return
-        self._plugins_loaded = True
         if self._package:
             for folder in pkgutil.iter_modules(import_module(self._package).__path__):
                 module = f"{self._package}.{folder.name}.executor"
                 if folder.ispkg and find_spec(module):
                     import_module(module)
         for point in entry_points(group=self._group):
-            loaded = point.load()
+            try:
+                loaded = point.load()
+            except ExecutorError:
+                raise
+            except Exception as error:
+                raise BrokenPlugin(
+                    f"The executor of kind {point.name!r} ({point.value}) cannot be loaded: "
+                    f"{type(error).__name__}: {error}. Mend or uninstall its package."
+                ) from error
             # The module may have used the decorator itself while it was imported.
             if self._classes.get(point.name) is not loaded:
                 self._add(point.name, loaded)
+        self._plugins_loaded = True
 
 
 EXECUTORS = ExecutorRegistry(package="executors")

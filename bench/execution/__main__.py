@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.execution import lineup
 from bench.execution.load import Counts, measure
-from bench.execution.page import INTRODUCTION, TITLES, execution_section
+from bench.execution.page import INTRODUCTION, PEER_INTRODUCTION, TITLES, execution_section
 from bench.execution.target import BenchError, Job
 from execfabric.embedded import EmbeddedError
 
@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text)
         if options.write:
             options.write.parent.mkdir(parents=True, exist_ok=True)
-            options.write.write_text(f"{INTRODUCTION}\n{text}", encoding="utf-8")
+            with_peer = set(lineup.PEERS) & set(options.targets)
+            introduction = PEER_INTRODUCTION if with_peer else INTRODUCTION
+            options.write.write_text(f"{introduction}\n{text}", encoding="utf-8")
             _say(f"{options.write} is written")
     except (BenchError, EmbeddedError) as error:
         sys.exit(f"bench: {error}")
@@ -40,7 +42,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--write", type=Path, metavar="FILE", help="write the page there")
-    add("--targets", nargs="+", choices=lineup.NAMES, default=lineup.NAMES, help="what to measure")
+    known = (*lineup.NAMES, *lineup.PEERS)
+    add("--targets", nargs="+", choices=known, default=lineup.NAMES, help="what to measure")
     add("--jobs", nargs="+", choices=TITLES, default=list(TITLES), help="folders of bench/jobs")
     add("--python", default="", help="interpreter of bare and celery, if not the platform's")
     add("--workers", type=int, default=2, help="worker processes of celery")

@@ -37,6 +37,11 @@ def cpu_s(roots: Collection[int]) -> float:
     return sum(_tree(roots).values())
 
 
+def descendants(roots: Collection[int]) -> list[int]:
+    """Return the processes roots and all their descendants."""
+    return list(_tree(roots))
+
+
 class Window:
     """From now on: how much of the machine goes to processes that are not ours."""
 

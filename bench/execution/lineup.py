@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from bench.execution.bare import BareTarget
 from bench.execution.governed import GovernedTarget
 from bench.execution.handwritten import CeleryTarget
+from bench.execution.peer import PrefectTarget
 from bench.execution.target import Job, Target
 
 NAMES = ("bare", "celery", "governed")
+PEERS = ("prefect",)
+"""Other platforms; they need a package index."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,12 @@ class Lineup:
     bare: BareTarget | None
     celery: CeleryTarget | None
     governed: GovernedTarget | None
+    prefect: PrefectTarget | None = None
 
     @property
     def targets(self) -> list[Target]:
-        return [each for each in (self.bare, self.celery, self.governed) if each is not None]
+        known = (self.bare, self.celery, self.prefect, self.governed)
+        return [each for each in known if each is not None]
 
 
 @contextmanager
@@ -47,8 +52,10 @@ def started(
         bare = BareTarget(python) if "bare" in names else None
         celery = CeleryTarget(python, workers, warm_up=jobs[0]) if "celery" in names else None
         _start(bare, running)
+        prefect = PrefectTarget(warm_up=jobs[0]) if "prefect" in names else None
         _start(celery, running)
-        yield Lineup(python, bare, celery, governed)
+        _start(prefect, running)
+        yield Lineup(python, bare, celery, governed, prefect)
 
 
 def _start(target: Target | None, running: ExitStack) -> None:

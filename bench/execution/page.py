@@ -9,12 +9,25 @@ from bench.execution.footprint import Memory
 from bench.execution.lineup import Lineup
 from bench.execution.load import Counts, Samples
 from bench.execution.machine import facts
+from bench.execution.peer import LOOKS_EVERY_S, VERSION
 from bench.execution.target import Job
 
 TITLES = {
     "trivial": "A trivial job: a number plus one",
     "cpu10": "The same after 10 ms of work",
 }
+PEER_INTRODUCTION = f"""\
+# Benchmarks: beside another platform
+
+The same job, in the same run, on a platform that installs from the package index: Prefect
+{VERSION}, with a server on SQLite and a process worker that looks for work every {LOOKS_EVERY_S} s
+(its default is 10 s), in an environment of its own. It starts a process for each run, as ExecFabric
+does; it has no sandbox, no login, no rights and no audit trail in this setup, and runs the job on
+the interpreter of its environment. `make peers` measures it and replaces this page.
+
+Read the ratios. The machine may have been shared with other work: the line below each table says
+how much of it others used, and what disturbs one target disturbs all, since they take turns.
+"""
 INTRODUCTION = """\
 # Benchmarks
 

@@ -51,6 +51,9 @@ class Silent:
     def log(self, stream: Stream, text: str) -> None:
         raise BenchError(f"The run printed {text!r}")
 
+    def left_out(self, size_bytes: int) -> None:
+        pass
+
     def progress(self, fraction: float, message: str) -> None:
         raise BenchError(f"The run told its progress: {message}")
 

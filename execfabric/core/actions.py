@@ -102,20 +102,22 @@ def write_recorded(
     *,
     about: models.Model,
     taken: Mapping[str, str] | None = None,
+    along: tuple[str, list[Any]] = ("", []),
 ) -> list[tuple[Any, ...]]:
     """Send statement, which is the act at hand, together with its event; return its rows.
 
     statement is an INSERT or UPDATE with RETURNING, written as for ``statements.send``. Where it
     changes nothing there is no event either, and the action records what it comes to. about is the
     row the event is about; taken names columns of the event whose value the statement returns, and
-    their names there.
+    their names there. along is one more statement, with its values, that reads from ``act``.
     """
     call = _call.get()
     event = call.event(Outcome.DONE, about=about, taken=taken or {})
     written, event_values = statements.insert_of(event, source="act", taken=taken or {})
+    more = f", along AS ({along[0]})" if along[0] else ""
     rows = statements.send(
-        f"WITH act AS ({statement}), recorded AS ({written}) SELECT * FROM act",  # noqa: S608
-        [*values, *event_values],
+        f"WITH act AS ({statement}), recorded AS ({written}){more} SELECT * FROM act",  # noqa: S608
+        [*values, *event_values, *along[1]],
     )
     if rows:
         call.is_recorded = True

@@ -18,6 +18,8 @@ class Door(StrEnum):
     API = "api"
     CLI = "cli"
     """The API again, called by execfabric-cli; told apart by its User-Agent, for the trail only."""
+    BATCH = "batch"
+    """A row of a batch, which itself came in by one of those above."""
     LINK = "link"
     """A signed download link, opened by whoever has it, on behalf of who made it."""
     WORKER = "worker"

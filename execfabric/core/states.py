@@ -39,5 +39,18 @@ def require_move(row: models.Model, to: Any, table: Transitions) -> None:
         raise InvalidTransition(f"This {noun} is {_words(current)}; it cannot become {_words(to)}.")
 
 
+def advance_all(
+    rows: models.QuerySet[Any], *, since: Any, to: Any, table: Transitions, **fields: Any
+) -> int:
+    """Move those of rows that are in the state since, in one statement; return how many were.
+
+    Raises InvalidTransition where the table does not allow the move.
+    """
+    if to not in table[since]:
+        noun = rows.model._meta.verbose_name_plural
+        raise InvalidTransition(f"{_words(since)} {noun} cannot become {_words(to)}.")
+    return rows.filter(status=since).update(status=to, **fields)
+
+
 def _words(status: Any) -> str:
     return str(getattr(status, "value", status)).replace("_", " ")

@@ -45,6 +45,7 @@ _EVERY_SCHEMA = [
     "tenants.menu",
     "skills.catalogue",
     "skills.executions",
+    "skills.batches",
     "django.contrib.sessions",
 ]
 SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA, "skills.hot_update"]

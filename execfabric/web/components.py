@@ -27,6 +27,7 @@ STATUS_COLOURS: dict[str, str] = {
     "awaiting_approval": "orange",
     "awaiting_confirmation": "orange",
     "cancelled": "gray",
+    "cancelling": "orange",
     "checking": "blue",
     "closed": "gray",
     "created": "gray",
@@ -37,7 +38,9 @@ STATUS_COLOURS: dict[str, str] = {
     "expired": "gray",
     "expiring": "orange",
     "failed": "red",
+    "finished": "green",
     "high": "red",
+    "invalid": "red",
     "lost": "red",
     "low": "green",
     "medium": "orange",
@@ -45,6 +48,7 @@ STATUS_COLOURS: dict[str, str] = {
     "ok": "green",
     "online": "green",
     "paid": "blue",
+    "paused": "orange",
     "pending": "orange",
     "published": "green",
     "queued": "blue",
@@ -54,22 +58,25 @@ STATUS_COLOURS: dict[str, str] = {
     "rejected": "red",
     "requested": "gray",
     "running": "blue",
+    "sent": "blue",
     "submitted": "blue",
     "succeeded": "green",
     "suspended": "red",
     "timed_out": "red",
     "trial": "blue",
     "verified": "green",
+    "waiting": "gray",
     "withdrawn": "gray",
 }
 
-LIVE_STATUSES = frozenset({"checking", "running"})
+LIVE_STATUSES = frozenset({"cancelling", "checking", "running"})
 """Their badge pulses: something is going on."""
 
 DOOR_NAMES = {
     "page": _("Console"),
     "api": _("API"),
     "cli": _("Command line"),
+    "batch": _("Batch"),
     "link": _("Download link"),
     "worker": _("Worker"),
     "command": _("Operator"),

@@ -13,6 +13,7 @@ from executors.manifest.model import (
     Field,
     Manifest,
     ManifestError,
+    ResourceManifest,
 )
 from executors.manifest.signature import read_inputs
 
@@ -29,18 +30,11 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     if not path.exists():
         return generate_manifest(folder)
-    try:
-        data = tomllib.loads(_read_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ManifestError(
-            f"{MANIFEST_NAME} is not valid TOML: {error}. Correct that line."
-        ) from error
+    data = _parse(path)
     skill = data.get("skill")
     if isinstance(skill, dict):
         skill.setdefault("runtime", _runtime(folder))
-        title, description = _read_readme(folder)
-        skill.setdefault("title", title or _title_of(str(skill.get("name", ""))))
-        skill.setdefault("description", description)
+        _fill_in_texts(skill, folder)
     manifest = Manifest.from_tables(data)
     if not (folder / manifest.skill.entry).is_file():
         raise ManifestError(
@@ -50,6 +44,21 @@ def load_manifest(folder: Path) -> Manifest:
     if "inputs" not in data and manifest.skill.runtime == "python":
         manifest.inputs = _inputs_of(folder / manifest.skill.entry)
     return manifest
+
+
+def load_resource_manifest(folder: Path) -> ResourceManifest:
+    """Return the manifest of a folder that describes a skill of another kind than script.
+
+    It holds ``skill.toml`` with ``kind``, and README.md if anybody is to read it. Raises
+    ManifestError.
+    """
+    if not (folder / MANIFEST_NAME).is_file():
+        raise ManifestError(f"The folder has no {MANIFEST_NAME}. Add one that names the kind.")
+    data = _parse(folder / MANIFEST_NAME)
+    skill = data.get("skill")
+    if isinstance(skill, dict):
+        _fill_in_texts(skill, folder)
+    return ResourceManifest.from_tables(data)
 
 
 def generate_manifest(folder: Path) -> Manifest:
@@ -73,6 +82,21 @@ def generate_manifest(folder: Path) -> Manifest:
         "inputs": {key: field.model_dump(exclude_none=True) for key, field in inputs.items()},
     }
     return Manifest.from_tables(tables, file=entry)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ManifestError(
+            f"{path.name} is not valid TOML: {error}. Correct that line."
+        ) from error
+
+
+def _fill_in_texts(skill: dict[str, Any], folder: Path) -> None:
+    title, description = _read_readme(folder)
+    skill.setdefault("title", title or _title_of(str(skill.get("name", ""))))
+    skill.setdefault("description", description)
 
 
 def _inputs_of(path: Path) -> dict[str, Field]:

@@ -16,7 +16,7 @@ import pydantic
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints, model_validator
 
 from executors.contract import ExecutorError
 from executors.inputs import FORMATS, InputValidator, PatternNotUsable, compile_pattern
@@ -48,16 +48,14 @@ class ManifestError(ExecutorError):
     """The manifest is not usable; the message names file, table and key and says what to do."""
 
 
-class SkillTable(BaseModel):
-    """The ``[skill]`` table."""
+class SkillWords(BaseModel):
+    """What the ``[skill]`` table says of a skill of any kind."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str
     title: Line = ""
     description: Text = ""
-    runtime: Literal["python", "shell"]
-    entry: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")] = ""
     risk: Literal["low", "medium", "high"] = "medium"
     confirm: bool = False
     approval: Literal["none", "four_eyes"] = "none"
@@ -69,8 +67,6 @@ class SkillTable(BaseModel):
     network_hosts: Annotated[list[str], pydantic.Field(max_length=50)] = []
     """The only hosts it may reach, see ``executors/script/network/policy.py``."""
     timeout_s: Annotated[int, pydantic.Field(ge=1, le=86_400)] = 300
-    requires_python: Line = ""
-    """Versions of Python it runs on, such as ">=3.11"; empty for the platform's own."""
     memory_mb: Annotated[int, pydantic.Field(ge=32, le=65_536)] = 512
     queue: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)] = (
         "default"
@@ -83,12 +79,35 @@ class SkillTable(BaseModel):
     """Sentences a user might say."""
 
     @model_validator(mode="after")
-    def _check_name_and_entry(self) -> Self:
+    def _check_name(self) -> Self:
         if not SLUG.fullmatch(self.name) or len(self.name) > SLUG_LENGTH:
             raise ValueError(
                 f"name {self.name!r} must be made of a-z, 0-9 and single hyphens between them, "
                 f"at most {SLUG_LENGTH} characters"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_hosts(self) -> Self:
+        if self.network_hosts and not self.network:
+            raise ValueError("network_hosts needs network = true")
+        try:
+            parse_rules(self.network_hosts)
+        except ValueError as error:
+            raise ValueError(f"network_hosts: {error}") from None
+        return self
+
+
+class SkillTable(SkillWords):
+    """The ``[skill]`` table of a script."""
+
+    runtime: Literal["python", "shell"]
+    entry: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")] = ""
+    requires_python: Line = ""
+    """Versions of Python it runs on, such as ">=3.11"; empty for the platform's own."""
+
+    @model_validator(mode="after")
+    def _check_python_and_entry(self) -> Self:
         try:
             SpecifierSet(self.requires_python)
         except InvalidSpecifier:
@@ -102,15 +121,12 @@ class SkillTable(BaseModel):
             self.entry = "main.py" if self.runtime == "python" else "main.sh"
         return self
 
-    @model_validator(mode="after")
-    def _check_hosts(self) -> Self:
-        if self.network_hosts and not self.network:
-            raise ValueError("network_hosts needs network = true")
-        try:
-            parse_rules(self.network_hosts)
-        except ValueError as error:
-            raise ValueError(f"network_hosts: {error}") from None
-        return self
+
+class ResourceSkillTable(SkillWords):
+    """The ``[skill]`` table of a skill of another kind."""
+
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,19}$")]
+    """Executor kind in the registry (executors.registry)."""
 
 
 class Field(BaseModel):
@@ -197,12 +213,11 @@ class Field(BaseModel):
         return words
 
 
-class Manifest(BaseModel):
-    """A whole ``skill.toml``."""
+class SkillManifest(BaseModel):
+    """What every ``skill.toml`` holds; see its two forms below."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    skill: SkillTable
     inputs: dict[str, Field] = {}
     outputs: dict[str, Field] = {}
 
@@ -217,7 +232,7 @@ class Manifest(BaseModel):
         return self
 
     @classmethod
-    def from_toml(cls, text: str, *, file: str = MANIFEST_NAME) -> Manifest:
+    def from_toml(cls, text: str, *, file: str = MANIFEST_NAME) -> Self:
         """Parse text. file is only named in messages. Raises ManifestError."""
         try:
             data = tomllib.loads(text)
@@ -226,7 +241,7 @@ class Manifest(BaseModel):
         return cls.from_tables(data, file=file)
 
     @classmethod
-    def from_tables(cls, data: Mapping[str, Any], *, file: str = MANIFEST_NAME) -> Manifest:
+    def from_tables(cls, data: Mapping[str, Any], *, file: str = MANIFEST_NAME) -> Self:
         """Build from parsed tables. Raises ManifestError."""
         if "skill" not in data:
             raise ManifestError(f"{file} has no [skill] table. Add one with at least a name.")
@@ -234,16 +249,6 @@ class Manifest(BaseModel):
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
             raise ManifestError(f"{file}: {_say(error)}") from error
-
-    def to_toml(self) -> str:
-        """Return the manifest as ``skill.toml`` text that reads back as an equal manifest."""
-        tables = self.model_dump(exclude_none=True)
-        if not tables["skill"]["requires_python"]:
-            del tables["skill"]["requires_python"]
-        for field in [*tables["inputs"].values(), *tables["outputs"].values()]:
-            if not field["optional"]:
-                del field["optional"]
-        return to_toml(tables)
 
     def input_schema(self) -> dict[str, Any]:
         """Return a JSON Schema (2020-12) object: nothing but the declared inputs is allowed."""
@@ -262,6 +267,36 @@ class Manifest(BaseModel):
             schema["type"] = "object"
             schema["properties"] = {n: field.schema_words() for n, field in self.outputs.items()}
         return schema
+
+
+class Manifest(SkillManifest):
+    """A whole ``skill.toml`` of a script."""
+
+    skill: SkillTable
+
+    def to_toml(self) -> str:
+        """Return the manifest as ``skill.toml`` text that reads back as an equal manifest."""
+        tables = self.model_dump(exclude_none=True)
+        tables = {"skill": tables.pop("skill"), **tables}
+        if not tables["skill"]["requires_python"]:
+            del tables["skill"]["requires_python"]
+        for field in [*tables["inputs"].values(), *tables["outputs"].values()]:
+            if not field["optional"]:
+                del field["optional"]
+        return to_toml(tables)
+
+
+class ResourceManifest(SkillManifest):
+    """A whole ``skill.toml`` of a skill of another kind."""
+
+    skill: ResourceSkillTable
+    resource: dict[str, JsonValue] = {}
+    """The resource spec in the words of the kind; its executor checks it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_values(cls, data: Any) -> Any:
+        return _without_toml_dates(data)
 
 
 def _parts_of(schema: Any) -> Iterator[dict[str, Any]]:

@@ -26,11 +26,11 @@ def build_command(
 
     bare: the interpreter has no environment, and the packages it may have are not for scripts.
     """
-    script = places.given / "script" / entry
+    given = str(places.given)
     if python is None:
-        return [*shell_of(script_folder / entry), str(script)]
+        return [*shell_of(script_folder / entry), f"{given}/script/{entry}"]
     flags = ["-I", "-B", "-X", "utf8", *(["-S"] if bare else [])]
-    return [str(python), *flags, str(places.given / "harness.py"), str(script.parent), entry]
+    return [str(python), *flags, f"{given}/harness.py", f"{given}/script", entry]
 
 
 def shell_of(script: Path) -> list[str]:
@@ -55,19 +55,20 @@ def build_environment_variables(
     environment can hold.
     """
     path = f"{python.parent}:{SEARCH_PATH}" if python else SEARCH_PATH
+    given_at, own = str(places.given), str(places.own)
     variables = {
         "PATH": path,
-        "HOME": str(places.own / "work"),
-        "TMPDIR": str(places.own / "tmp"),
+        "HOME": f"{own}/work",
+        "TMPDIR": f"{own}/tmp",  # noqa: S108 - the run's own
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
-        "EXECFABRIC_INPUT": str(places.given / "input.json"),
-        "EXECFABRIC_INPUT_DIR": str(places.given / "inputs"),
-        "EXECFABRIC_OUTPUT_DIR": str(places.own / "output"),
-        "EXECFABRIC_RESULT": str(places.own / "report" / RESULT_NAME),
-        "EXECFABRIC_PROGRESS": str(places.own / "report" / PROGRESS_NAME),
+        "EXECFABRIC_INPUT": f"{given_at}/input.json",
+        "EXECFABRIC_INPUT_DIR": f"{given_at}/inputs",
+        "EXECFABRIC_OUTPUT_DIR": f"{own}/output",
+        "EXECFABRIC_RESULT": f"{own}/report/{RESULT_NAME}",
+        "EXECFABRIC_PROGRESS": f"{own}/report/{PROGRESS_NAME}",
         "EXECFABRIC_EXECUTION_ID": request.execution_id,
         "EXECFABRIC_TENANT": request.tenant,
     }
@@ -82,7 +83,8 @@ def build_environment_variables(
     for name, value in request.secrets.items():
         variables[f"EXECFABRIC_SECRET_{_variable_name(name)}"] = value
     for name, value in variables.items():
-        if "\0" in value or len(value.encode("utf-8", "replace")) > LONGEST_VARIABLE:
+        long = len(value) * 4 > LONGEST_VARIABLE
+        if "\0" in value or (long and len(value.encode("utf-8", "replace")) > LONGEST_VARIABLE):
             raise ExecutorError(
                 f"The value of {name} cannot be passed to a script: it is longer than "
                 f"{LONGEST_VARIABLE // 1024} KiB or contains a NUL character."

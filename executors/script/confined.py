@@ -51,6 +51,9 @@ class _Patience:
     def log(self, stream: str, text: str) -> None:
         """Kept elsewhere."""
 
+    def left_out(self, size_bytes: int) -> None:
+        """Not said."""
+
     def progress(self, fraction: float, message: str) -> None:
         """Not shown."""
 
@@ -84,6 +87,7 @@ def run_confined(
             if plan is not None and group is not None:
                 plan["memory_group"] = str(group.path)
             launch = Launch(
+                limits=limits.model_dump(),
                 argv=command,
                 env={"LANG": "C.UTF-8", **library_environment(python)},
                 cwd=f"{ROOM}/work",
@@ -93,7 +97,7 @@ def run_confined(
                 marker=None,
                 held=(who.lock,) if who else (),
             )
-            start = ColdStart(launch, limits, level.stage_command())
+            start = ColdStart(launch, level.stage_command(state / "compiled"))
             progress = ProgressFile(folder.room, Masker(()))
             ending = RunProcess(start, limits, folder.room, log, progress, _Patience()).run()
             said = "".join(lines) or ending.problem

@@ -10,17 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from executors.contract import (
     ExecutionRequest,
     ExecutionResult,
     Executor,
     ExecutorError,
-    InvalidResource,
     Sink,
     StopReason,
     Stream,
@@ -28,12 +26,14 @@ from executors.contract import (
 from executors.masking import Masker
 from executors.registry import EXECUTORS
 from executors.script.artifacts import Collector
+from executors.script.bundle_use import hold_bundle
 from executors.script.command import build_command, build_environment_variables
 from executors.script.identity import (
     FIRST_UID,
     UID_COUNT,
     Identities,
     Identity,
+    check_user_ids,
     folder_of_locks,
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
@@ -46,6 +46,7 @@ from executors.script.network.keeper import GateProcess, gate_for, proxy_variabl
 from executors.script.outcome import Output, build_result, could_not_start, read_output
 from executors.script.process import Ending, RunProcess, StageLost
 from executors.script.progress import ProgressFile
+from executors.script.resource import ScriptResource, parse_resource
 from executors.script.run_folder import (
     RunFolder,
     can_be_shown,
@@ -62,19 +63,6 @@ from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 SWEEP_EVERY_S = 600
 
 logger = logging.getLogger(__name__)
-
-
-class ScriptResource(BaseModel):
-    """The resource spec of kind ``script``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    folder: str
-    """Absolute path of the unpacked bundle."""
-    runtime: Literal["python", "shell"]
-    entry: str
-    python: str | None = None
-    """Absolute path of the interpreter of the script's environment; None for a bare one."""
 
 
 @EXECUTORS.register("script")
@@ -107,11 +95,13 @@ class ScriptExecutor(Executor):
         self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
+        self._has_state = False
         self._bare_python: Path | None = None
         self._pythons = tuple(pythons)
         self._interpreters: list[Interpreter] | None = None
         self.starts_warm = warm
-        self._zygotes = Zygotes(recycling)
+        self._compiled = self._state / "compiled"
+        self._zygotes = Zygotes(recycling, compiled=self._compiled)
         self._network_allowed = network_allowed
 
     def zygotes(self) -> list[int]:
@@ -126,7 +116,8 @@ class ScriptExecutor(Executor):
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
         self.level.check()
         self._make_state_folder()
-        self._check_user_ids()
+        if self._uid is not None:
+            check_user_ids(self._state, self._uid, self._last_uid)
         self._interpreter(None)
 
     def layers(self) -> list[Layer]:
@@ -147,10 +138,10 @@ class ScriptExecutor(Executor):
         return self._interpreters
 
     def validate(self, spec: dict[str, Any]) -> None:
-        self._parse(spec)
+        parse_resource(spec)
 
     def dry_run(self, request: ExecutionRequest) -> dict[str, JsonValue]:
-        resource = self._parse(request.resource)
+        resource = parse_resource(request.resource)
         masker = Masker(request.secrets.values())
         files: dict[str, JsonValue] = {
             name: [path.name for path in given] if isinstance(given, list) else given.name
@@ -167,17 +158,22 @@ class ScriptExecutor(Executor):
 
     def execute(self, request: ExecutionRequest, sink: Sink, *, workdir: Path) -> ExecutionResult:
         try:
-            resource = self._parse(request.resource)
+            resource = parse_resource(request.resource)
             self.level.check()
-            self._make_state_folder()
+            runs = self._state / "runs"
+            if not (self._has_state and runs.is_dir()):  # Temporary folders get cleaned.
+                self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
-            runs = self._state / "runs"
             with identity as who:
                 show = can_be_shown(Path(resource.folder), who, self.level)
                 needed = not show or bool(request.input_files)
-                with make_run_folder(runs, who, self.level, needed=needed) as folder:
+                bundle = hold_bundle(Path(resource.folder)) if show else nullcontext(None)
+                with (
+                    bundle as in_use,
+                    make_run_folder(runs, who, self.level, needed=needed) as folder,
+                ):
                     job = fill_run_folder(
                         folder,
                         script=Path(resource.folder),
@@ -194,7 +190,17 @@ class ScriptExecutor(Executor):
                         make_memory_group(request.limits) as group,
                     ):
                         return self._execute_in(
-                            folder, job, who, resource, python, request, sink, workdir, gate, group
+                            folder,
+                            job,
+                            who,
+                            in_use,
+                            resource,
+                            python,
+                            request,
+                            sink,
+                            workdir,
+                            gate,
+                            group,
                         )
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
@@ -208,6 +214,7 @@ class ScriptExecutor(Executor):
         folder: RunFolder,
         job: Job,
         identity: Identity | None,
+        in_use: int | None,
         resource: ScriptResource,
         python: Path | None,
         request: ExecutionRequest,
@@ -233,12 +240,13 @@ class ScriptExecutor(Executor):
             | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
             sandbox=plan,
+            limits=request.limits.model_dump(),
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
             held=tuple(
                 lock
-                for lock in (folder.lock, identity.lock if identity else None)
+                for lock in (folder.lock, identity.lock if identity else None, in_use)
                 if lock is not None
             ),
         )
@@ -247,7 +255,7 @@ class ScriptExecutor(Executor):
         def write(stream: Stream, text: str) -> None:
             sink.log(stream, text)
 
-        log = RunLog(write, masker, keep_bytes=request.limits.log_bytes)
+        log = RunLog(write, masker, keep_bytes=request.limits.log_bytes, left_out=sink.left_out)
         progress = ProgressFile(folder.room, masker)
 
         def follow(starter: Starter) -> Ending:
@@ -256,6 +264,8 @@ class ScriptExecutor(Executor):
         ending = self._start(launch, resource, python, request, follow)
         if ending.stop_reason is StopReason.KILLED and group is not None and group.ran_out():
             ending = replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
+        if identity is not None and ending.left:
+            self._identities.keep(identity)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
         return self._gather(folder, identity, request, ending, log, masker, workdir)
@@ -276,13 +286,14 @@ class ScriptExecutor(Executor):
                 with self._zygotes.use(request.tenant, base, preloaded, launch.frame()) as zygote:
                     return follow(
                         WarmStart(
-                            launch, request.limits, self._zygotes, zygote, python,
+                            launch, self._zygotes, zygote, python,
                             has_environment=resource.python is not None,
                         )
                     )  # fmt: skip
         except (NoZygote, StageLost, NoInterpreter) as error:
             logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
-        return follow(ColdStart(launch, request.limits, self.level.stage_command()))
+        command = self.level.stage_command(self._compiled)
+        return follow(ColdStart(launch, command))
 
     def _base_of_zygote(self, resource: ScriptResource, python: Path | None) -> Path | None:
         """Return the interpreter whose zygote the run may come from; None when it must not."""
@@ -322,25 +333,6 @@ class ScriptExecutor(Executor):
             collector.collect(folder.room.output)
         return build_result(ending, output, collector, log, masker)
 
-    def _parse(self, spec: dict[str, Any]) -> ScriptResource:
-        try:
-            resource = ScriptResource.model_validate(spec)
-        except pydantic.ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(map(str, problem["loc"])) or "resource"
-            raise InvalidResource(
-                f"The script resource is wrong: {where}: {problem['msg']}."
-            ) from error
-        folder = Path(resource.folder)
-        if not folder.is_absolute() or not folder.is_dir():
-            raise InvalidResource("The script folder is not there.")
-        entry = folder / resource.entry
-        if Path(resource.entry).name != resource.entry or entry.is_symlink() or not entry.is_file():
-            raise InvalidResource(f"The script folder has no file {resource.entry!r}.")
-        if resource.python is not None and not Path(resource.python).is_absolute():
-            raise InvalidResource("The interpreter of the environment must be an absolute path.")
-        return resource
-
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
@@ -374,13 +366,15 @@ class ScriptExecutor(Executor):
         """Make sure the folders are there and ours. Raises MachineProblem."""
         mode = 0o711 if self._uid is not None else 0o700
         try:
-            for folder in (self._state, self._state / "runs"):
-                folder.mkdir(mode=mode, parents=True, exist_ok=True)
+            for folder, its_mode in (
+                (self._state, mode), (self._state / "runs", mode), (self._compiled, 0o700),
+            ):  # fmt: skip
+                folder.mkdir(mode=its_mode, parents=True, exist_ok=True)
                 # Below a temporary folder somebody else could have been first.
                 found = folder.lstat()
                 if folder.is_symlink() or found.st_uid != os.geteuid():
                     raise MachineProblem(f"The folder {folder} belongs to another user.")
-                folder.chmod(mode)
+                folder.chmod(its_mode)
         except OSError as error:
             raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
         closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]
@@ -389,24 +383,11 @@ class ScriptExecutor(Executor):
                 f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
                 "Choose another state folder."
             )
-
-    def _check_user_ids(self) -> None:
-        """Raise MachineProblem where root is a container's and has no ids for runs."""
-        if self._uid is None:
-            return
-        with tempfile.TemporaryFile(dir=self._state) as file:
-            try:
-                for uid in (self._uid, self._last_uid):
-                    os.fchown(file.fileno(), uid, uid)
-            except OSError as error:
-                raise MachineProblem(
-                    f"The user ids {self._uid} to {self._last_uid}, which runs get from a worker "
-                    f"that is root, cannot be used here: {error.strerror}. Start the worker as an "
-                    "ordinary user."
-                ) from error
+        self._has_state = True
 
     def _sweep(self) -> None:
         now = time.monotonic()
         if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
             self._swept_at = now
             remove_stale(self._state / "runs")
+            self._identities.release_dead()

@@ -12,13 +12,15 @@ import fcntl
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from executors.script.level import MachineProblem
 from executors.script.removal import remove_entry
+from executors.script.tree import count_tasks_of
 
 FIRST_UID = 1_879_100_000
 """Ids from 1879048192 to 2147483647 are those that no distribution or service manager hands out."""
@@ -63,18 +65,17 @@ class Identities:
         self._first = first_uid
         self._count = count
         self._start = secrets.randbelow(count)
+        self._kept: list[Identity] = []
 
     @contextmanager
     def take(self) -> Iterator[Identity]:
         """Yield an id nobody else uses. Raises NoFreeIdentity."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # From a random place on, so that an id is hardly ever used twice in a row; not from any,
         # since a new lock's file takes longer to make than an old one's to open.
         start = self._start + secrets.randbelow(USUAL_COUNT)
         for step in range(self._count):
             slot = (start + step) % self._count
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(self._folder / f"{self._first + slot}.lock", flags, 0o600)
+            lock = self._open_lock(self._first + slot)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -86,6 +87,28 @@ class Identities:
                 os.close(lock)
             return
         raise NoFreeIdentity(f"All {self._count} user ids for runs are in use.")
+
+    def keep(self, identity: Identity) -> None:
+        """Let nobody have an id before its processes are dead; some could not be killed."""
+        self._kept.append(replace(identity, lock=os.dup(identity.lock)))
+
+    def release_dead(self) -> None:
+        """Give back the ids that were kept and have no process any more."""
+        kept, self._kept = self._kept, []
+        for identity in kept:
+            if count_tasks_of(identity.uid):
+                self._kept.append(identity)
+            else:
+                os.close(identity.lock)
+
+    def _open_lock(self, uid: int) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        path = f"{self._folder}/{uid}.lock"
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(path, flags, 0o600)
 
 
 def folder_of_locks(state: Path) -> Path:
@@ -124,3 +147,19 @@ def _move_out_and_remove(top: int, name: str, folder: str) -> None:
     finally:
         os.close(inner)
     os.rmdir(f"{folder}/{private}")
+
+
+def check_user_ids(folder: Path, *ids: int) -> None:
+    """Raise MachineProblem where root is a container's and has not these user ids for runs.
+
+    folder: one of ours, to try it in.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            for uid in ids:
+                os.fchown(file.fileno(), uid, uid)
+        except OSError as error:
+            raise MachineProblem(
+                f"The user ids {ids[0]} to {ids[-1]}, which runs get from a worker that is root, "
+                f"cannot be used here: {error.strerror}. Start the worker as an ordinary user."
+            ) from error

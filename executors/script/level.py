@@ -109,9 +109,14 @@ class IsolationLevel(ABC):
         """
         return None
 
-    def stage_command(self) -> list[str]:
-        """Return the command of the stage; the numbers of its four channels are appended."""
-        return self.python_command(STAGE)
+    def stage_command(self, compiled: Path) -> list[str]:
+        """Return the command of the stage; the numbers of its four channels are appended.
+
+        compiled: where the compiled form of its code is kept; only the worker may write there.
+        """
+        python, *flags = self.python_command(STAGE)
+        flags.remove("-B")
+        return [python, "-X", f"pycache_prefix={compiled}", *flags]
 
     def python_command(self, module: str) -> list[str]:
         """Return the command that calls main of a module of ours in a bare interpreter."""

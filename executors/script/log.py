@@ -5,14 +5,18 @@ from __future__ import annotations
 import codecs
 import io
 import re
+from collections import deque
 from collections.abc import Callable
 
 from executors.contract import Stream
 from executors.masking import Masker, StreamMasker
 
 FLUSH_CHARS = 16 * 1024
-FLUSH_S = 0.1
+FLUSH_S = 0.05
 TAIL_CHARS = 8 * 1024
+LAST_BYTES = 256 * 1024
+"""Of a log that is too long the last of it is kept, too: failures stand at the end."""
+JOINED_BYTES = 4 * 1024
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """NUL breaks databases; ESC and the C1 characters drive terminals."""
 
@@ -35,22 +39,51 @@ class _Reader:
         return self._masker.feed(clean(text), final=final)
 
 
+class _LastBytes:
+    """The last ``room`` bytes of both streams together, in the order they came."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.pieces: deque[tuple[Stream, bytes]] = deque()
+        self._bytes = 0
+
+    def add(self, stream: Stream, data: bytes) -> None:
+        if self.pieces and self.pieces[-1][0] == stream and len(self.pieces[-1][1]) < JOINED_BYTES:
+            # A list of single bytes would take a hundred times their size.
+            self.pieces[-1] = (stream, self.pieces[-1][1] + data)
+        else:
+            self.pieces.append((stream, data))
+        self._bytes += len(data)
+        while self._bytes > self.room:
+            oldest_stream, oldest = self.pieces.popleft()
+            rest = oldest[self._bytes - self.room :]
+            self._bytes -= len(oldest) - len(rest)
+            if rest:
+                self.pieces.appendleft((oldest_stream, rest))
+
+
 class RunLog:
     """Both streams of a run in the order they came, handed on in pieces of a sensible size.
 
-    Of all bytes together the first ``keep_bytes`` are kept; the rest is only counted.
+    Of all bytes together ``keep_bytes`` are kept: the first of them are handed on as they come, the
+    last LAST_BYTES (a quarter at most) at the end. What lay between is counted: ``left_out`` hears
+    how much, just before the last part is handed on.
     """
 
     def __init__(
-        self, write: Callable[[Stream, str], None], masker: Masker, *, keep_bytes: int
+        self,
+        write: Callable[[Stream, str], None],
+        masker: Masker,
+        *,
+        keep_bytes: int,
+        left_out: Callable[[int], None] = lambda _bytes: None,
     ) -> None:
         self._write = write
+        self._left_out = left_out
         self._masker = masker
         self._keep_bytes = keep_bytes
-        self._readers: dict[Stream, _Reader] = {
-            "stdout": _Reader(masker),
-            "stderr": _Reader(masker),
-        }
+        self._last = _LastBytes(min(LAST_BYTES, keep_bytes // 4))
+        self._readers = self._new_readers()
         self._pending: list[tuple[Stream, str]] = []
         self._pending_chars = 0
         self._pending_since: float | None = None
@@ -63,13 +96,15 @@ class RunLog:
 
     def feed(self, stream: Stream, data: bytes, now: float) -> None:
         """Take what was read from a stream at the moment now, in seconds of any clock."""
-        room = max(0, self._keep_bytes - self.total_bytes)
+        room = max(0, self._keep_bytes - self._last.room - self.total_bytes)
         self.total_bytes += len(data)
         if stream == "stderr":
             keep = 4 * (TAIL_CHARS + self._masker.longest)
             self._error_tail = (self._error_tail + data)[-keep:]
         if room:
             self._add(stream, self._readers[stream].feed(data[:room]))
+        if len(data) > room:
+            self._last.add(stream, data[room:])
         if self._pending and self._pending_since is None:
             self._pending_since = now
         if self._pending_chars >= FLUSH_CHARS:
@@ -82,6 +117,18 @@ class RunLog:
 
     def finish(self) -> None:
         """Hand on everything; call when both streams have ended."""
+        unsafe: dict[Stream, int] = {}
+        if self.dropped_bytes:
+            # What the readers hold back may be the half of a secret whose rest is left out.
+            self._flush()
+            self._left_out(self.dropped_bytes)
+            self._readers = self._new_readers()
+            unsafe = dict.fromkeys(self._readers, self._masker.longest)
+        for stream, data in self._last.pieces:
+            text = self._readers[stream].feed(data)
+            skipped = min(unsafe.get(stream, 0), len(text))
+            unsafe[stream] = unsafe.get(stream, 0) - skipped
+            self._add(stream, text[skipped:])
         for stream, reader in self._readers.items():
             self._add(stream, reader.feed(b"", final=True))
         self._flush()
@@ -92,6 +139,9 @@ class RunLog:
         text = reader.feed(self._error_tail, final=True)
         # The cut may have gone through a secret; its rest lies in what is left out here.
         return text[-TAIL_CHARS:]
+
+    def _new_readers(self) -> dict[Stream, _Reader]:
+        return {"stdout": _Reader(self._masker), "stderr": _Reader(self._masker)}
 
     def _add(self, stream: Stream, text: str) -> None:
         if text:

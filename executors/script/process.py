@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
 from executors.script.level import MachineProblem
@@ -18,12 +16,12 @@ from executors.script.log import RunLog
 from executors.script.network.keeper import GateProcess
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import MOST_DESCRIPTORS, Room
-from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED
+from executors.script.stage import KILL_PATIENCE_S, REPORTED, SANDBOX_FAILED
 from executors.script.start import Channels, Starter
 
 READ_BYTES = 64 * 1024
 REPORT_BYTES = 64 * 1024
-SELECT_S = 0.05
+SELECT_MS = 50
 ALIVE_EVERY_S = 1.0
 PROGRESS_EVERY_S = 0.2
 DRAIN_S = 1.0
@@ -43,6 +41,8 @@ class Ending:
     exit_code: int | None = None
     problem: str = ""
     usage: Usage = field(default_factory=Usage)
+    left: int = 0
+    """Processes of the run that could not be killed."""
 
 
 class StageLost(Exception):
@@ -72,7 +72,11 @@ class RunProcess:
         self._gate = gate
         self._wanted: StopReason | None = None
         self._report = b""
+        self._open: set[int] = set()
+        """Channels that have not ended."""
         self._commands = -1
+        self._is_lost = False
+        """Whether the order was taken back: then nothing of the script ran or will."""
 
     def run(self) -> Ending:
         """Start the stage and follow it until nothing of the run is alive.
@@ -98,10 +102,12 @@ class RunProcess:
         finally:
             # The end of this pipe tells the stage to kill everything, whatever happened here.
             os.close(self._commands)
+            if not (self._is_lost or self._has_report() or self._room.is_taken):
+                self._is_lost = self._starter.take_back()
             self._starter.end(self._room, report_r, reported=self._has_report())
             for descriptor in (report_r, out_r, err_r):
                 os.close(descriptor)
-        if self._starter.can_be_lost and not (self._has_report() or self._room.is_taken):
+        if self._is_lost:
             if self._wanted is not None:
                 return Ending(self._wanted)
             raise StageLost("it ended before the run began")
@@ -109,46 +115,48 @@ class RunProcess:
         return self._ending()
 
     def _follow(self, report_r: int, streams: dict[int, Stream]) -> None:
-        selector = selectors.DefaultSelector()
-        with selector:
-            for descriptor in (report_r, *streams):
-                os.set_blocking(descriptor, False)
-                selector.register(descriptor, selectors.EVENT_READ)
-            started = time.monotonic()
-            give_up = started + self._limits.timeout_s + STAGE_GRACE_S
-            begin_by = started + BEGIN_PATIENCE_S if self._starter.can_be_lost else give_up
-            chores = _Chores(self._check_alive, self._tell_progress)
-            while report_r in selector.get_map():
-                ready = selector.select(SELECT_S)
-                self._hear_gate()  # First what was refused, then what the script says to that.
-                for key, _ in ready:
-                    self._read(key.fd, selector, streams)
-                now = time.monotonic()
-                self._log.tick(now)
-                chores.tick(now)
-                if now > give_up or (now > begin_by and not self._room.is_taken):
+        poll = select.poll()
+        self._open = {report_r, *streams}
+        for descriptor in self._open:
+            poll.register(descriptor, select.POLLIN)
+        started = time.monotonic()
+        give_up = started + self._limits.timeout_s + STAGE_GRACE_S
+        begin_by = started + BEGIN_PATIENCE_S if self._starter.can_be_lost else give_up
+        chores = _Chores(started, self._check_alive, self._tell_progress)
+        while report_r in self._open:
+            ready = poll.poll(SELECT_MS)
+            self._hear_gate()  # First what was refused, then what the script says to that.
+            for descriptor, _ in ready:
+                self._read(descriptor, poll, streams)
+            now = time.monotonic()
+            self._log.tick(now)
+            chores.tick(now)
+            if now > give_up:
+                return
+            if now > begin_by and not self._room.is_taken:
+                self._is_lost = self._starter.take_back()
+                if self._is_lost:
                     return
-            # Everything is dead, so what is left in the pipes is all there will ever be.
-            drained_by = time.monotonic() + DRAIN_S
-            while selector.get_map() and time.monotonic() < drained_by:
-                for key, _ in selector.select(SELECT_S):
-                    self._read(key.fd, selector, streams)
-            self._tell_progress()
+                begin_by = give_up  # It began this very moment.
+        # Everything is dead, so what is left in the pipes is all there will ever be.
+        drained_by = time.monotonic() + DRAIN_S
+        while self._open and time.monotonic() < drained_by:
+            for descriptor, _ in poll.poll(SELECT_MS):
+                self._read(descriptor, poll, streams)
+        self._tell_progress()
 
-    def _read(
-        self, descriptor: int, selector: selectors.BaseSelector, streams: dict[int, Stream]
-    ) -> None:
+    def _read(self, descriptor: int, poll: select.poll, streams: dict[int, Stream]) -> None:
+        """Read what there is; only called when there is something, or the end."""
         try:
             if descriptor in streams:
                 data = os.read(descriptor, READ_BYTES)
             else:
                 data = self._receive(descriptor)
-        except BlockingIOError:
-            return
         except ConnectionResetError:
             data = b""  # The stage died with something of ours unread.
         if not data:
-            selector.unregister(descriptor)
+            poll.unregister(descriptor)
+            self._open.discard(descriptor)
         elif descriptor in streams:
             self._log.feed(streams[descriptor], data, time.monotonic())
             if self._log.total_bytes > self._limits.log_flood_bytes:
@@ -196,38 +204,37 @@ class RunProcess:
         return bool(self._report.strip())
 
     def _ending(self) -> Ending:
-        try:
-            report = cast("dict[str, Any]", ast.literal_eval(self._report.decode()))
-        except (ValueError, SyntaxError):
+        first, _, rest = self._report.decode("utf-8", "replace").strip().partition(" ")
+        if first == "problem":
+            if rest.startswith(SANDBOX_FAILED):
+                raise MachineProblem(rest)
+            return Ending(StopReason.COULD_NOT_START, problem=rest)
+        numbers = rest.split()
+        if len(numbers) != len(REPORTED) - 1:
             if self._wanted is not None:
                 return Ending(self._wanted)
             return Ending(StopReason.KILLED, problem="The process that guards the run was killed.")
-        problem = cast("str", report.get("problem", ""))
-        if problem.startswith(SANDBOX_FAILED):
-            raise MachineProblem(problem)
-        if problem:
-            return Ending(StopReason.COULD_NOT_START, problem=problem)
+        status = None if numbers[0] == "None" else int(numbers[0])
+        left = int(numbers[1])
         usage = Usage(
-            wall_s=report["wall_s"],
-            cpu_s=report["cpu_s"],
-            peak_memory_bytes=report["peak_bytes"],
+            wall_s=float(numbers[2]),
+            cpu_s=float(numbers[3]),
+            peak_memory_bytes=int(numbers[4]),
         )
-        problem = f"{report['left']} processes could not be killed." if report["left"] else ""
-        status = cast("int | None", report["status"])
-        reason = REASONS.get(report["reason"])
-        if reason is None and report["reason"] == "exited" and status is not None:
+        problem = f"{left} processes could not be killed." if left else ""
+        reason = REASONS.get(first)
+        if reason is None and first == "exited" and status is not None:
             reason = StopReason.KILLED if status < 0 else StopReason.EXITED
         if self._wanted is StopReason.OUTPUT_LIMIT or reason is None:
             reason = self._wanted or StopReason.KILLED
-        return Ending(reason, status, problem, usage)
+        return Ending(reason, status, problem, usage, left)
 
 
 class _Chores:
     """Calls what has to happen now and then."""
 
-    def __init__(self, alive: Callable[[], None], progress: Callable[[], None]) -> None:
+    def __init__(self, now: float, alive: Callable[[], None], progress: Callable[[], None]) -> None:
         self._chores = [(ALIVE_EVERY_S, alive), (PROGRESS_EVERY_S, progress)]
-        now = time.monotonic()
         self._due = [now + every for every, _ in self._chores]
 
     def tick(self, now: float) -> None:

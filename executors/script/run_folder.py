@@ -4,7 +4,7 @@
       script/       copy of the script folder, not writable
       inputs/       copies of the input files, not writable
       input.json    the inputs
-      harness.py    starts a Python script
+      harness.py    starts a Python script, with harness.bin
       work/         current directory and HOME; belongs to the run, as do the next three
       tmp/
       output/       becomes the artifacts
@@ -27,8 +27,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -36,6 +34,7 @@ from pydantic import JsonValue
 from executors.contract import ExecutorError
 from executors.script.artifacts import FOLDER_FLAGS
 from executors.script.bundle import BundleError, check_path
+from executors.script.harness_files import harness
 from executors.script.identity import Identity
 from executors.script.level import IsolationLevel, Job, Places
 from executors.script.removal import remove_tree
@@ -200,15 +199,12 @@ def fill_run_folder(
                 _copy(file, inputs_folder / file_name, read_only=shared)
                 paths.append(str(folder.places.given / "inputs" / file_name))
             given[name] = paths if isinstance(source, list) else paths[0]
-        texts = {
-            "input.json": json.dumps(given, ensure_ascii=False).encode(),
-            "harness.py": _harness_source(),
-        }
+        texts = {"input.json": json.dumps(given, ensure_ascii=False).encode()}
         if len(shown) > 1:
             inputs_folder.chmod(0o555 if shared else 0o755)
         if level.hides_machine:
             return Job(given, shown, texts)
-        for name, data in texts.items():
+        for name, data in {**texts, **harness()}.items():
             write(folder.path / name, data, shared)
     except OSError as error:
         raise RunFolderError(f"The run could not be given its files: {error.strerror}.") from error
@@ -270,11 +266,6 @@ def _copy(source: Path, target: Path, *, read_only: bool) -> None:
 def write(path: Path, data: bytes, read_only: bool) -> None:
     path.write_bytes(data)
     path.chmod(0o444 if read_only else 0o644)
-
-
-@cache
-def _harness_source() -> bytes:
-    return files("executors.script").joinpath("harness.py").read_bytes()
 
 
 def _file_name(name: str, source: Path, taken: set[str]) -> str:

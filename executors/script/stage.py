@@ -3,7 +3,7 @@
 Runs alone as ``python -I -S -B`` and imports the standard library only, as do the modules of ours
 that it imports. It speaks to the worker over two channels the script never has: the order (length,
 a marshalled dict, then single command bytes; the end of the pipe means that the worker is gone) and
-the report (at the end one dict as Python writes it).
+the report (at the end, see ``pack_report``).
 
 Being a child subreaper, it becomes the parent of every orphan below it, however often something
 forked or called setsid. So "no child left" means that nothing of the run is alive.
@@ -40,6 +40,7 @@ else:
 
 TICK_S = 0.05
 KILL_PATIENCE_S = 10
+REPORTED = ("reason", "status", "left", "wall_s", "cpu_s", "peak_bytes")
 START_FAILED = 127
 SANDBOX_FAILED = "The sandbox could not be made: "
 """How a problem starts that is the machine's, not the script's."""
@@ -130,6 +131,21 @@ class Stage:
 
     def become_script(self, problem_fd: int) -> None:
         """Give up everything the script must not have, then turn into it. Never returns."""
+        problem_fd = self.give_up_all(problem_fd)
+        try:
+            os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
+        except BaseException as error:
+            name = os.path.basename(self.order["argv"][0])
+            os.write(problem_fd, f"The run could not start {name}: {error}"[:2000].encode())
+        finally:
+            os._exit(START_FAILED)
+
+    def give_up_all(self, problem_fd: int) -> int:
+        """Give up everything the script must not have.
+
+        problem_fd: where to say what went wrong, before the process ends. Returns the number it
+        has from then on; it closes by itself when a program takes over.
+        """
         step = "prepare"
         try:
             os.setsid()
@@ -151,17 +167,11 @@ class Stage:
             os.chdir(self.order["cwd"])
             step = "drop rights"
             self.drop_rights()
-            step = "start " + os.path.basename(self.order["argv"][0])
-            self.turn_into_program(problem_fd)
         except BaseException as error:
             why = SANDBOX_FAILED if step == "drop rights" else f"The run could not {step}: "
             os.write(problem_fd, f"{why}{error}"[:2000].encode())
-        finally:
             os._exit(START_FAILED)
-
-    def turn_into_program(self, problem_fd: int) -> None:
-        """Become what the order names. problem_fd closes by itself when that succeeds."""
-        os.execve(self.order["argv"][0], self.order["argv"], self.order["env"])  # noqa: S606
+        return problem_fd
 
     def other_processes(self) -> int:
         """Return how many processes of the run's user are not the run's."""
@@ -283,6 +293,16 @@ class Stage:
             pass
 
 
+def pack_report(report: dict[str, Any]) -> bytes:
+    """Return a report as the worker reads it: a problem's text, or numbers in a row.
+
+    wall_s and cpu_s are seconds; status is None when there is none.
+    """
+    if "problem" in report:
+        return f"problem {report['problem']}".encode("utf-8", "backslashreplace")
+    return " ".join([str(report[name]) for name in REPORTED]).encode()
+
+
 def read_exactly(descriptor: int, size: int) -> bytes:
     data = b""
     while len(data) < size:
@@ -315,6 +335,6 @@ def main() -> None:
     except BaseException as error:
         report = {"problem": f"The run could not be prepared: {error}"}
     try:
-        os.write(report_fd, repr(report).encode())
+        os.write(report_fd, pack_report(report))
     except BrokenPipeError:
         pass

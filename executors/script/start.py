@@ -15,13 +15,14 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from executors.contract import Limits
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
+
+READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Launch:
     cwd: str
     sandbox: dict[str, Any] | None
     """What the stage builds around the script; None at the level ``process``."""
+    limits: dict[str, Any]
     uid: int | None
     gid: int | None
     marker: str | None
@@ -44,7 +46,7 @@ class Launch:
         """Return the part of the sandbox that is the same for other runs."""
         return {name: part for name, part in (self.sandbox or {}).items() if name in FRAME}
 
-    def order(self, limits: Limits, **more: Any) -> bytes:
+    def order(self, **more: Any) -> bytes:
         """Return what the stage is told; more is added or instead."""
         order = {
             "argv": self.argv,
@@ -54,7 +56,7 @@ class Launch:
             "uid": self.uid,
             "gid": self.gid,
             "worker_pid": os.getpid(),
-            "limits": limits.model_dump(),
+            "limits": self.limits,
             **more,
         }
         return marshal.dumps(order, MARSHAL_VERSION)
@@ -83,13 +85,17 @@ class Starter(ABC):
     can_be_lost = False
     """Whether the stage may be gone before the run began, through no fault of the run."""
 
-    def __init__(self, launch: Launch, limits: Limits) -> None:
+    def __init__(self, launch: Launch) -> None:
         self._launch = launch
-        self._limits = limits
 
     @abstractmethod
     def start(self, theirs: Channels, commands: int) -> None:
         """Start the stage. Takes over theirs; commands is our end. Raises OSError."""
+
+    def take_back(self) -> bool:
+        """Take back an order whose run has not begun. Returns whether that could be: then it never
+        will begin."""
+        return False
 
     def end(self, room: Room, report: int, *, reported: bool) -> None:
         """Wait for the stage; should it be dead or stuck, do its work from outside.
@@ -108,9 +114,9 @@ class Starter(ABC):
 class ColdStart(Starter):
     """A stage of its own: the first of two interpreters that start for the run."""
 
-    def __init__(self, launch: Launch, limits: Limits, command: list[str]) -> None:
+    def __init__(self, launch: Launch, command: list[str]) -> None:
         """command: starts a stage; the numbers of its channels are appended."""
-        super().__init__(launch, limits)
+        super().__init__(launch)
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -128,17 +134,21 @@ class ColdStart(Starter):
             )
         finally:
             theirs.close()
-        order = self._launch.order(self._limits)
-        data = memoryview(len(order).to_bytes(8, "big") + order)
+        order = self._launch.order()
         with suppress(BrokenPipeError):  # A stage that died says so by having no report.
-            while data:
-                data = data[os.write(commands, data) :]
+            write_all(commands, len(order).to_bytes(8, "big") + order)
 
     def end(self, room: Room, report: int, *, reported: bool) -> None:
         if self._process is None:
             return
         end_process(self._process, KILL_PATIENCE_S + 5)
         super().end(room, report, reported=reported and self._process.returncode == 0)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def end_process(process: subprocess.Popen[bytes], patience_s: float) -> None:
@@ -159,6 +169,26 @@ def is_over(process: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
+
+
+def ends_in_time(report: int, patience_s: float) -> bool:
+    """Wait until a channel ends; what still comes is dropped. Returns whether it did."""
+    deadline = time.monotonic() + patience_s
+    poll = select.poll()
+    poll.register(report, select.POLLIN)
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        with suppress(BlockingIOError, ConnectionResetError):
+            if os.read(report, READ_BYTES):
+                continue
+        return True
+    return False
+
+
+def last_words(errors: IO[bytes]) -> str:
+    """Return the last line a zygote wrote to its standard error."""
+    errors.seek(0)
+    lines = errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
+    return lines[-1] if lines else "it ended"
 
 
 def library_path() -> dict[str, str]:

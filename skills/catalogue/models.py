@@ -137,6 +137,8 @@ class SkillVersion(models.Model):
     script_version = models.ForeignKey(
         ScriptVersion, on_delete=models.PROTECT, null=True, related_name="skill_versions"
     )
+    resource = OrderedJSONField(default=dict)
+    """The resource spec of a kind other than script, in the words of that kind. No secrets."""
     title = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     readme = models.TextField(blank=True)

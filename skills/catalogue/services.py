@@ -12,7 +12,8 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.manifest import Manifest, load_manifest
-from executors.manifest.model import SLUG, SLUG_LENGTH
+from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
+from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
@@ -31,6 +32,7 @@ from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
 README = "README.md"
+SCRIPT = "script"
 DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.SEE: frozenset({Role.VIEWER}),
     Right.RUN: RUNNERS,
@@ -121,13 +123,13 @@ def add_version(
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
     skill, _created = Skill.objects.get_or_create(name=name)
-    description = _description(manifest, _readme(bundle), name=name)
+    words = {**_words_of(skill, manifest, _readme(bundle)), "kind": SCRIPT}
     for known in script_version.skill_versions.filter(skill=skill):
-        if all(getattr(known, field) == value for field, value in description.items()):
+        if all(getattr(known, field) == value for field, value in words.items()):
             return known, False
     number = _next_number(skill.versions)
     version = SkillVersion.objects.create(
-        skill=skill, number=number, script_version=script_version, **description
+        skill=skill, number=number, script_version=script_version, **words
     )
     return version, True
 
@@ -138,6 +140,34 @@ def authorise_if_new(skill: Skill) -> bool:
     if is_new:
         authorise(skill)
     return is_new
+
+
+@action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
+def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = "") -> SkillVersion:
+    """Register a skill whose asset is no script, bind and authorise it.
+
+    The executor of its kind checks the resource. The same description again changes nothing;
+    another one becomes the next version and is bound at once. Raises InvalidInput.
+    """
+    kind = manifest.skill.kind
+    if kind == SCRIPT:
+        raise InvalidInput("A script is onboarded with its folder: manage.py onboard_script.")
+    try:
+        EXECUTORS.get(kind).validate(dict(manifest.resource))
+    except ExecutorError as error:
+        raise InvalidInput(str(error)) from error
+    skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
+    skill = Skill.objects.select_for_update().get(pk=skill.pk)
+    words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
+    current = skill.version
+    if current and all(getattr(current, name) == value for name, value in words.items()):
+        return current
+    version = SkillVersion.objects.create(skill=skill, number=_next_number(skill.versions), **words)
+    skill.version = version
+    skill.save(update_fields=["version"])
+    if is_new:
+        authorise(skill)
+    return version
 
 
 def authorise(skill: Skill) -> None:
@@ -195,12 +225,11 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
     return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
 
 
-def _description(manifest: Manifest, readme: str, *, name: str) -> dict[str, Any]:
-    """Return the fields of a skill version that its manifest and README say."""
+def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) -> dict[str, Any]:
+    """Return what a version takes from its manifest, whatever its kind."""
     described = manifest.skill
     return {
-        "kind": "script",
-        "title": described.title or name,
+        "title": described.title or skill.name,
         "description": described.description,
         "readme": readme,
         "input_schema": manifest.input_schema(),

@@ -17,6 +17,7 @@ from .models import Skill, SkillVersion
 from .run_desk import Panel, run_desk
 from .samples import read_sample, samples_of
 from .selectors import skills_visible_to
+from .skill_links import links_of
 from .tables import UNLISTED, SkillTable
 
 PER_PAGE = 24
@@ -70,6 +71,7 @@ class SkillDetail(SkillView):
             environment=environment,
             packages=environment.packages if environment else [],
             samples=samples_of(version),
+            links=links_of(self.request.actor, skill),
             outputs=version.output_schema.get("properties", {}),
             panel_template=panel.template_name,
             panel=panel.context,

@@ -216,4 +216,9 @@ class LogView(ApiView):
         wait_s = waiting.seconds(request.query_params.get("wait", ""))
         chunks, final = waiting.new_log(execution, cursor, actor=request.actor, wait_s=wait_s)
         cursor = chunks[-1].seq if chunks else cursor
-        return Response(LogOut({"chunks": chunks, "cursor": cursor, "final": final}).data)
+        pieces = [
+            {"seq": chunk.seq, "stream": stream, "text": text, "at": chunk.at}
+            for chunk in chunks
+            for stream, text in chunk.pieces
+        ]
+        return Response(LogOut({"chunks": pieces, "cursor": cursor, "final": final}).data)

@@ -92,14 +92,21 @@ def note_use(execution: Execution, wanted: Collection[UUID]) -> None:
     ids = set(wanted)
     if not ids:
         return
-    # Whoever removes files locks them too, and looks for uses afterwards.
-    files = StoredFile.objects.select_for_update(no_key=True).order_by("pk")
-    there = files.filter(pk__in=ids, content__isnull=False).values_list("pk", flat=True)
-    if set(there) != ids:
+    if hold_files(ids) != ids:
         raise InvalidInput("A file has expired meanwhile. Upload it again.")
     InputUse.objects.bulk_create(
         [InputUse(execution=execution, file_id=one) for one in sorted(ids)]
     )
+
+
+def hold_files(wanted: Collection[UUID]) -> set[UUID]:
+    """Return those of the wanted files that are still stored; they stay until the transaction ends.
+
+    Whoever removes files locks them too, and looks for uses afterwards.
+    """
+    files = StoredFile.objects.select_for_update(no_key=True).order_by("pk")
+    there = files.filter(pk__in=wanted, content__isnull=False)
+    return set(there.values_list("pk", flat=True))
 
 
 def locked_content(sha256: str, size_bytes: int) -> StoredContent:

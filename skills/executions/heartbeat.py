@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,8 @@ logger = structlog.get_logger(__name__)
 
 BEAT_S = 1.0
 """How soon the worker hears of a cancel. The lease itself is written more rarely."""
+TICK_S = 0.2
+"""Between two turns of what is done beside the beats: the log becomes visible that often."""
 LAST_BEAT_S = 10.0
 """How long the end of the worker waits for a beat in progress."""
 Renew = Callable[[Execution], bool]
@@ -35,6 +38,8 @@ class Pulse:
         self.goes_on = True
         self.was_stopped = False
         """Whether it ends because the worker does."""
+        self.beside: Callable[[], None] = lambda: None
+        """Called every TICK_S in the heartbeat's thread; never raises, and never takes long."""
 
     def alive(self) -> bool:
         """Return whether the run should go on: nobody asked to end it, and the lease is held."""
@@ -90,10 +95,15 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            while not self._over.wait(self._every_s):
+            beat_at = time.monotonic() + self._every_s
+            while not self._over.wait(min(self._every_s, TICK_S)):
+                is_beat = time.monotonic() >= beat_at
+                if is_beat:
+                    beat_at = time.monotonic() + self._every_s
                 for pulse in self._kept():
-                    if pulse.is_held:
+                    if is_beat and pulse.is_held:
                         self._renew_one(pulse)
+                    pulse.beside()
         finally:
             connections.close_all()
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -24,9 +25,10 @@ from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
-from . import limits
+from . import hooks, limits
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, resend_forgotten
+from .news import NO_NEWS, UnstoredNews
 from .states import EXECUTION_TRANSITIONS, WAITING, Status
 
 logger = structlog.get_logger(__name__)
@@ -151,14 +153,14 @@ def renew_lease(execution: Execution) -> bool:
 
 
 def append_log(execution: Execution, *, seq: int, stream: str, text: str) -> None:
-    """Store one piece of log, numbered by the worker that holds the run, and wake readers.
+    """Store one piece of log, numbered by the worker that holds the run.
 
-    Raises StaleLease, so that nothing is added to a run that is over.
+    The same again changes nothing. Raises StaleLease, so that nothing is added to a run that is
+    over. Waking readers is for the caller, who may have more.
     """
     values = [seq, stream, text, timezone.now(), execution.pk, execution.lease_token]
     if not statements.send(_INSERT_LOG, values):
         raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic, LOG)
 
 
 # One statement, so that the check costs no second way to the database. The lock makes it wait for
@@ -167,18 +169,26 @@ _INSERT_LOG = f"""
     INSERT INTO {LogChunk._meta.db_table} (seq, stream, text, at, execution_id)
     SELECT %s::integer, %s::text, %s::text, %s::timestamptz, id FROM {Execution._meta.db_table}
     WHERE id = %s AND lease_token = %s FOR SHARE
-    RETURNING id
+    ON CONFLICT (execution_id, seq) DO UPDATE SET seq = excluded.seq RETURNING id
 """  # noqa: S608 - names of our own tables
+
+_INSERT_REST = f"""
+    INSERT INTO {LogChunk._meta.db_table} (seq, stream, text, at, execution_id)
+    SELECT %s::integer, %s::text, %s::text, %s::timestamptz, act.id
+    FROM {{source}} ON CONFLICT DO NOTHING
+"""  # noqa: S608 - names of our own tables
+_WITH_END = _INSERT_REST.format(source="act")
+_AFTER_END = _INSERT_REST.format(source="(SELECT %s::uuid AS id) act")
+"""A piece whose storing was never answered may be there."""
 
 
 def note_progress(execution: Execution, *, fraction: float, message: str) -> None:
-    """Store the newest progress of the run, and wake readers. Raises StaleLease."""
+    """Store the newest progress of the run; waking readers is for the caller. Raises StaleLease."""
     held = Execution.objects.filter(
         pk=execution.pk, status=Status.RUNNING, lease_token=execution.lease_token
     )
     if not held.update(progress_fraction=fraction, progress_message=message[:200]):
         raise StaleLease(GIVEN_UP)
-    wake.announce(execution.topic, PROGRESS)
 
 
 @action(
@@ -194,25 +204,40 @@ def finish_execution(
     execution: Execution,
     result: ExecutionResult,
     artifacts: Sequence[Artifact],
+    news: UnstoredNews = NO_NEWS,
 ) -> Execution:
-    """Record how the run ended, with its artifacts, all or nothing. Raises StaleLease."""
+    """Record how the run ended, its artifacts and last news, all or nothing. Raises StaleLease."""
     outcome = Status(result.outcome.value)
     if execution.lease_token is None or execution.status != Status.RUNNING:
         raise StaleLease(GIVEN_UP)
     require_move(execution, outcome, EXECUTION_TRANSITIONS)
-    with transaction.atomic() if artifacts else contextlib.nullcontext():
-        if not _end(execution, outcome, result):
+    # The one piece of a short log goes along in the statement that ends the run.
+    with transaction.atomic() if artifacts or news.log[1:] else contextlib.nullcontext():
+        if not _end(execution, outcome, result, news):
             raise StaleLease(GIVEN_UP)
+        for chunk in news.log[1:]:
+            statements.send(_AFTER_END, [*_values_of(chunk), chunk.execution_id])
         Artifact.objects.bulk_create(artifacts)
     wake.announce(execution.topic, execution.status)
+    hooks.tell_finished(execution.door, [execution.pk])
     if execution.is_limited:
         limits.let_next_go(execution)
     return execution
 
 
-def _end(execution: Execution, outcome: Status, result: ExecutionResult) -> bool:
+def _values_of(chunk: LogChunk) -> list[Any]:
+    return [chunk.seq, chunk.stream, chunk.text, chunk.at]
+
+
+def _end(
+    execution: Execution, outcome: Status, result: ExecutionResult, news: UnstoredNews
+) -> bool:
     """Write how a held run ended, and bring execution up to date; False where it is not held."""
     usage = result.usage
+    progress: dict[str, Any] = {}
+    if news.progress:
+        fraction, message = news.progress
+        progress = {"progress_fraction": fraction, "progress_message": message[:200]}
     changes = {
         "status": outcome,
         "stop_reason": result.stop_reason.value,
@@ -228,10 +253,12 @@ def _end(execution: Execution, outcome: Status, result: ExecutionResult) -> bool
         "lease_token": None,
         "lease_expires_at": None,
         "finished_at": timezone.now(),
+        **progress,
     }
     held = {"id": execution.pk, "lease_token": execution.lease_token, "status": Status.RUNNING}
     update, values = statements.update_of(Execution, changes, where=held)
-    rows = write_recorded(f"{update} RETURNING id", values, about=execution)
+    along = (_WITH_END, _values_of(news.log[0])) if news.log else ("", [])
+    rows = write_recorded(f"{update} RETURNING id", values, about=execution, along=along)
     if rows:
         for name, value in changes.items():
             setattr(execution, name, value)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -10,6 +14,8 @@ from skills.catalogue.models import Skill, SkillVersion
 from tenants.accounts.models import Account
 
 from .states import FINAL, WAITING, Status
+
+MARKS = re.compile("([\x0e\x0f])")
 
 
 class Execution(models.Model):
@@ -154,10 +160,17 @@ class LogChunk(models.Model):
     """A piece of an execution's log, in the order it was written."""
 
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="log_chunks")
+    STREAMS: ClassVar = {"\x0e": "stdout", "\x0f": "stderr"}
+    """The character that stands before each piece of a chunk of both streams. Logs have none."""
+    BOTH = "both"
+    NOTICE = "notice"
+    """A line of the platform, about what is left out."""
+
     seq = models.PositiveIntegerField()
     """1, 2, 3, … within the execution; the cursor of readers."""
     stream = models.CharField(max_length=6)
     text = models.TextField()
+    """See ``pieces``: where the streams take turns, one chunk holds pieces of both."""
     at = models.DateTimeField()
 
     class Meta:
@@ -166,6 +179,28 @@ class LogChunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.execution_id} #{self.seq}"
+
+    @classmethod
+    def packed(cls, pieces: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """Return stream and text of a chunk that holds these pieces, each a stream and a text."""
+        if len(pieces) == 1:
+            return pieces[0]
+        marks = {stream: mark for mark, stream in cls.STREAMS.items()}
+        return cls.BOTH, "".join(marks[stream] + text for stream, text in pieces)
+
+    @property
+    def pieces(self) -> list[tuple[str, str]]:
+        """Return stream and text of every piece, in order."""
+        if self.stream != self.BOTH:
+            return [(self.stream, self.text)]
+        parts = MARKS.split(self.text)[1:]
+        return [
+            (self.STREAMS[mark], text) for mark, text in zip(parts[::2], parts[1::2], strict=True)
+        ]
+
+    @property
+    def plain(self) -> str:
+        return "".join(text for _stream, text in self.pieces)
 
 
 class Artifact(models.Model):

@@ -14,9 +14,9 @@ from execfabric.core import wake
 from execfabric.core.states import move
 from skills.catalogue.selectors import known_version
 
-from . import queue
+from . import hooks, queue
 from .models import Execution
-from .states import EXECUTION_TRANSITIONS, Status
+from .states import EXECUTION_TRANSITIONS, FINAL, Status
 
 logger = structlog.get_logger(__name__)
 
@@ -29,6 +29,8 @@ def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execut
     """Move execution by the table and wake those who wait for it. Raises InvalidTransition."""
     moved = move(execution, to=to, table=EXECUTION_TRANSITIONS, **fields)
     wake.announce(moved.topic, moved.status)
+    if to in FINAL:
+        hooks.tell_finished(moved.door, [moved.pk])
     return moved
 
 

@@ -31,6 +31,20 @@ def status_after_confirmation(version: SkillVersion) -> Status:
     return Status.AWAITING_APPROVAL if needs_approval(version) else Status.QUEUED
 
 
+def check_cleared(
+    version: SkillVersion,
+    *,
+    requested_by: int,
+    confirmed_by: int | None,
+    approved_by: int | None,
+) -> None:
+    """Raise NotPermitted unless the people the skill demands have let it go on."""
+    if needs_confirmation(version) and confirmed_by is None:
+        raise NotPermitted("This skill runs only after it was confirmed.")
+    if needs_approval(version) and approved_by in (None, requested_by):
+        raise NotPermitted("This skill runs only after somebody else approved it.")
+
+
 def check_door(version: SkillVersion, door: Door) -> None:
     """Raise NotPermitted where the skill's review did not open this entry."""
     if door in MANUAL_DOORS and not version.manual:

@@ -10,16 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from skills.catalogue.models import SkillVersion
 
 from .inputs import file_ids
-from .models import Execution, StoredFile
+from .models import Execution, LogChunk, StoredFile
 from .previews import kind_of
 
 MOST_ROWS = 200
 MOST_COLUMNS = 30
 MOST_ITEMS = 100
+MOST_PIECES = 2_000
+"""Of a log, on the page: a piece is what one of the two streams said at a time."""
 LONG_TEXT = 160
 """A text longer than this, or of several lines, gets a block of its own."""
 LONGEST_CELL = 200
@@ -123,6 +126,19 @@ def shown_inputs(version: SkillVersion, inputs: Mapping[str, Any]) -> list[Shown
         else:
             text = plain(inputs[name])
             shown.append(ShownInput(title, value=text, is_long=_is_long(text)))
+    return shown
+
+
+def log_lines(chunks: Sequence[LogChunk], left_out_chars: int) -> list[tuple[str, str]]:
+    """Return stream and text of each piece of the end of a log; left_out_chars came before it."""
+    pieces = [piece for chunk in chunks for piece in chunk.pieces]
+    for _stream, text in pieces[:-MOST_PIECES]:
+        left_out_chars += len(text)
+    shown = pieces[-MOST_PIECES:]
+    if left_out_chars:
+        size = f"{left_out_chars / 1024:,.0f}"
+        said = _("%(size)s Ki characters are left out here. Download has them.") % {"size": size}
+        shown.insert(0, (LogChunk.NOTICE, f"[{said}]\n"))
     return shown
 
 

@@ -18,6 +18,7 @@ from executors.contract import ExecutionResult, OutputFile
 
 from . import lifecycle, outcomes
 from .models import Artifact, Execution
+from .news import NO_NEWS, UnstoredNews
 
 logger = structlog.get_logger(__name__)
 
@@ -25,15 +26,22 @@ PAUSES_S = (0.0, 1.0, 3.0, 9.0)
 """Before each further attempt to record a result: a database that restarts is back by then."""
 
 
-def record_result(actor: Actor, execution: Execution, result: ExecutionResult) -> None:
-    """Store the result of a run this worker holds; a stale lease is logged and nothing stays.
+def record_result(
+    actor: Actor,
+    execution: Execution,
+    result: ExecutionResult,
+    news: UnstoredNews = NO_NEWS,
+) -> None:
+    """Store the result of a run this worker holds, and what of its news is not stored yet.
+
+    A stale lease is logged and nothing stays.
 
     What cannot be stored ends the execution as failed, with as much as can be. Raises what the
     database raises when it cannot be reached for longer than PAUSES_S together.
     """
     result, artifacts = _stored(execution, result)
     try:
-        _finish(actor, execution, result, artifacts)
+        _finish(actor, execution, result, artifacts, news)
     except lifecycle.StaleLease as error:
         logger.warning("execution.result_refused", execution=str(execution.pk), reason=str(error))
         _discard(artifacts)
@@ -45,7 +53,7 @@ def record_result(actor: Actor, execution: Execution, result: ExecutionResult) -
         _discard(artifacts)
         # A lease that was given up meanwhile: whoever gave it up has ended the execution.
         with contextlib.suppress(lifecycle.StaleLease):
-            _finish(actor, execution, outcomes.without_content(result), [])
+            _finish(actor, execution, outcomes.without_content(result), [], NO_NEWS)
 
 
 def _stored(
@@ -80,7 +88,11 @@ def _store(execution: Execution, file: OutputFile) -> Artifact:
 
 
 def _finish(
-    actor: Actor, execution: Execution, result: ExecutionResult, artifacts: Sequence[Artifact]
+    actor: Actor,
+    execution: Execution,
+    result: ExecutionResult,
+    artifacts: Sequence[Artifact],
+    news: UnstoredNews,
 ) -> None:
     """Record it, again where the connection died meanwhile; once it is recorded, it is not again.
 
@@ -89,7 +101,7 @@ def _finish(
     for pause_s in PAUSES_S:
         try:
             lifecycle.finish_execution(
-                actor=actor, execution=execution, result=result, artifacts=artifacts
+                actor=actor, execution=execution, result=result, artifacts=artifacts, news=news
             )
         except (OperationalError, InterfaceError) as error:
             logger.warning("execution.finish_failed", execution=str(execution.pk), error=str(error))
@@ -97,7 +109,9 @@ def _finish(
             time.sleep(pause_s)
         else:
             return
-    lifecycle.finish_execution(actor=actor, execution=execution, result=result, artifacts=artifacts)
+    lifecycle.finish_execution(
+        actor=actor, execution=execution, result=result, artifacts=artifacts, news=news
+    )
 
 
 def _discard(artifacts: Sequence[Artifact]) -> None:

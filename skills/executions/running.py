@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import Error as AnyDatabaseError
 from pydantic import JsonValue
 
 from execfabric.core.actor import Actor, current_schema
-from execfabric.core.connections import drop_dead_connections
 from execfabric.core.errors import Conflict, DomainError, Postponed
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.storage import open_file
@@ -24,7 +21,6 @@ from executors.contract import (
     ExecutorError,
     Limits,
     StopReason,
-    Stream,
 )
 from executors.registry import EXECUTORS
 from skills.catalogue.errors import VersionWithdrawn
@@ -34,6 +30,7 @@ from skills.catalogue.workspace import sync_script
 from . import lifecycle, outcomes
 from .heartbeat import Heartbeat
 from .inputs import files_of
+from .live_log import LiveSink
 from .models import Execution
 from .recording import record_result
 from .run_folders import make_run_folder
@@ -65,10 +62,12 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         # The folder outlives the recording, which reads the artifacts in it.
         ExitStack() as folders,
     ):
-        result = _result_of(execution, pulse.alive, folders)
+        sink = LiveSink(execution, pulse.alive)
+        pulse.beside = sink.store
+        result = _result_of(execution, sink, folders)
         if pulse.was_stopped and result.stop_reason is StopReason.CANCEL_REQUESTED:
             result = outcomes.stopped_with_worker(result)
-        record_result(actor, execution, result)
+        record_result(actor, execution, result, sink.rest())
 
 
 def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
@@ -79,36 +78,7 @@ def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
         return lifecycle.claim_in_turn(actor, execution_id)
 
 
-class LiveSink:
-    """Stores log and progress as they come. What cannot be stored is no reason to end the run."""
-
-    def __init__(self, execution: Execution, alive: Callable[[], bool]) -> None:
-        self.execution = execution
-        self.alive = alive
-        self.seq = 0
-
-    def log(self, stream: Stream, text: str) -> None:
-        self.seq += 1
-        self._store(lifecycle.append_log, seq=self.seq, stream=stream, text=text)
-
-    def progress(self, fraction: float, message: str) -> None:
-        self._store(lifecycle.note_progress, fraction=fraction, message=message)
-
-    def _store(self, service: Callable[..., None], **news: object) -> None:
-        try:
-            service(self.execution, **news)
-        except lifecycle.StaleLease:
-            pass  # The heartbeat hears of it too, and ends the run.
-        except AnyDatabaseError as error:
-            logger.warning(
-                "execution.news_lost", execution=str(self.execution.pk), error=str(error)
-            )
-            drop_dead_connections()
-
-
-def _result_of(
-    execution: Execution, alive: Callable[[], bool], folders: ExitStack
-) -> ExecutionResult:
+def _result_of(execution: Execution, sink: LiveSink, folders: ExitStack) -> ExecutionResult:
     """Run it; whatever keeps it from starting or ending is a result too, never a lost record."""
     was_started = False
     try:
@@ -120,10 +90,10 @@ def _result_of(
         if request.input_files:
             workdir = folder / "run"
             workdir.mkdir()
-        if not alive():
+        if not sink.alive():
             return outcomes.not_started_any_more()
         was_started = True
-        return executor.execute(request, LiveSink(execution, alive), workdir=workdir)
+        return executor.execute(request, sink, workdir=workdir)
     except Exception as error:  # A run that breaks us still ends in a record.
         if was_started:
             logger.exception("execution.broke", execution=str(execution.pk))
@@ -165,8 +135,8 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
 
 def _resource_of(version: SkillVersion) -> dict[str, JsonValue]:
     script = version.script_version
-    if script is None:
-        raise ExecutorError(f"Skill version {version} names no script.")
+    if script is None:  # The database sees to it: of another kind than script.
+        return dict(version.resource)
     synced = sync_script(script)
     return {
         "folder": str(synced.folder),

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Length
 
 from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
@@ -18,6 +19,10 @@ from tenants.accounts.models import Account
 
 from .models import Artifact, Execution, FileRetention, LogChunk, StoredFile
 from .states import Status
+
+FEW_CHUNKS = 8
+"""So few are read at once; their characters are counted from there on."""
+MOST_CHUNKS = 500
 
 permissions.grant("executions.execution.read", title="See own executions", roles=EVERYONE)
 permissions.grant(
@@ -100,9 +105,29 @@ _READ = f"""
 """  # noqa: S608 - names of our own columns
 
 
-def log_after(execution: Execution, cursor: int, *, limit: int = 500) -> list[LogChunk]:
-    """Return at most limit pieces of the log after the one numbered cursor, in order."""
+def log_after(execution: Execution, cursor: int, *, limit: int) -> list[LogChunk]:
+    """Return at most limit chunks of the log after the one numbered cursor, in order."""
     return list(execution.log_chunks.filter(seq__gt=cursor).order_by("seq")[:limit])
+
+
+def log_end(execution: Execution, cursor: int, *, chars: int) -> tuple[list[LogChunk], int]:
+    """Return the end of the log after cursor, and how many characters before it are left out.
+
+    The end is about as many characters as asked for; it begins with a whole chunk.
+    """
+    few = log_after(execution, cursor, limit=FEW_CHUNKS + 1)
+    if len(few) <= FEW_CHUNKS:
+        return few, 0
+    after = execution.log_chunks.filter(seq__gt=cursor)
+    sizes = after.order_by("-seq").values_list("seq", Length("text"))[:MOST_CHUNKS]
+    first, room = 0, chars
+    for seq, size in sizes:
+        if first and size > room:
+            break
+        first, room = seq, room - size
+    chunks = list(after.filter(seq__gte=first).order_by("seq"))
+    before = after.filter(seq__lt=first).aggregate(chars=Sum(Length("text")))
+    return chunks, before["chars"] or 0
 
 
 def artifacts_visible_to(actor: Actor) -> QuerySet[Artifact]:

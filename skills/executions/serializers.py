@@ -129,8 +129,10 @@ _READ: dict[str, Callable[[Execution], Any]] = {
 
 
 class LogChunkOut(serializers.Serializer):
-    seq = serializers.IntegerField()
-    stream = serializers.CharField()
+    seq = serializers.IntegerField(help_text="Ascending; some may have the same.")
+    stream = serializers.CharField(
+        help_text="stdout, stderr, or notice: a line of the platform about what is left out."
+    )
     text = serializers.CharField(trim_whitespace=False)
     at = serializers.DateTimeField()
 

@@ -12,7 +12,7 @@ from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import lifecycle, retention
+from . import hooks, lifecycle, retention
 
 logger = structlog.get_logger(__name__)
 
@@ -31,6 +31,7 @@ def scan_all_tenants(**_newer: object) -> None:
         try:
             with schema_context(tenant.schema_name):
                 lifecycle.scan_executions(now, takes_work=tenant.is_open)
+                hooks.scan_owners(now, is_open=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
             drop_dead_connections()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
@@ -19,12 +20,12 @@ from execfabric.core.permissions import can
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView
 
-from . import presentation, previews, services, waiting
+from . import hooks, presentation, previews, services, waiting
 from .acts import acts_open_to
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
 from .models import Execution
-from .selectors import executions_visible_to, files_kept_until, log_after
+from .selectors import executions_visible_to, files_kept_until, log_end
 from .states import WAITING, Status
 from .tables import ExecutionTable
 
@@ -34,11 +35,15 @@ UNLISTED = (
     *("version__readme", "version__input_schema", "version__output_schema"),
 )
 """Fields the list does not show; an output alone can have a megabyte."""
-CHUNKS_AT_ONCE = 100
-"""Pieces of log per answer, a few KiB each."""
+LOG_CHARS = 256 * 1024
+"""Of the log's end, on the page; the whole is for download. app.js keeps as much."""
 ARTIFACTS_PER_PAGE = 50
-POLL_S = 1
-POLL_WAITING_S = 4
+WAIT_S = 2
+"""How long the page asks to wait for news. It shows the time that passed as often."""
+PAUSE_AFTER_NEWS_MS = 200
+PAUSE_UNSEATED_MS = 1000
+"""Between looks where too many wait already."""
+PAUSE_FOR_PERSON_MS = 4000
 """Between looks at an execution that waits for a person."""
 
 
@@ -89,19 +94,22 @@ class ExecutionView(ConsoleView):
             **files,
             "inputs": presentation.shown_inputs(execution.version, execution.inputs),
             "may_audit": can(self.request.actor, "core.audit.read"),
+            "origin": hooks.origin_of(execution),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
         }
 
-    def live_context(self, execution: Execution, after: int) -> dict[str, Any]:
-        """Return the log after a cursor and how to go on from there."""
-        chunks = log_after(execution, after, limit=CHUNKS_AT_ONCE)
-        over = execution.is_final
+    def live_context(self, execution: Execution, after: int, pause_ms: int = 0) -> dict[str, Any]:
+        """Return the log after a cursor and how to go on from there, pause_ms later."""
+        chunks, left_out = log_end(execution, after, chars=LOG_CHARS)
+        for_person = execution.awaits_a_person
         return {
-            "chunks": chunks,
+            "log_lines": presentation.log_lines(chunks, left_out),
             "cursor": chunks[-1].seq if chunks else after,
-            "seen": state_mark(execution),
-            "poll_s": 0 if over else POLL_WAITING_S if execution.awaits_a_person else POLL_S,
-            "has_more": over and len(chunks) == CHUNKS_AT_ONCE,
+            "seen": waiting.state_mark(execution),
+            "told": waiting.progress_mark(execution),
+            "goes_on": not execution.is_final,
+            "wait_s": 0 if for_person else WAIT_S,
+            "pause_ms": PAUSE_FOR_PERSON_MS if for_person else pause_ms,
         }
 
 
@@ -122,16 +130,31 @@ class ExecutionLive(ExecutionView):
     template_name = "executions/execution_live.html"
 
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
-        # The state first: what is final when we look has its whole log stored.
         execution = self.execution(execution_id)
         cursor = waiting.log_cursor(request.GET.get("after", ""))
-        changed = request.GET.get("seen", "") != state_mark(execution)
+        seen = request.GET.get("seen", "")
+        wait_s = min(waiting.seconds(request.GET.get("wait", "")), WAIT_S)
+        asked_at = time.monotonic()
+        # The state first: what is final when we look has its whole log stored.
+        news = waiting.has_news(
+            execution,
+            cursor=cursor,
+            seen=seen,
+            told=request.GET.get("told", ""),
+            actor=request.actor,
+            wait_s=wait_s,
+        )
+        waited = time.monotonic() - asked_at > wait_s / 2
+        pause_ms = PAUSE_AFTER_NEWS_MS if news else 0 if waited else PAUSE_UNSEATED_MS
+        changed = seen != waiting.state_mark(execution)
+        if changed:
+            execution = self.execution(execution_id)
         context: dict[str, Any] = {
             "execution": execution,
             "took_s": presentation.took_s(execution),
             "changed": changed,
             "is_fragment": True,
-            **self.live_context(execution, cursor),
+            **self.live_context(execution, cursor, pause_ms),
         }
         if changed:
             context.update(self.state_context(execution))
@@ -145,7 +168,7 @@ class ExecutionLog(ExecutionView):
         execution = self.execution(execution_id)
         if execution.files_removed_at is not None:
             raise Gone(_("The log was removed by retention."))
-        text = "".join(execution.log_chunks.values_list("text", flat=True))
+        text = "".join(chunk.plain for chunk in execution.log_chunks.only("stream", "text"))
         response = HttpResponse(text, content_type="text/plain; charset=utf-8")
         name = f"{execution.skill.name}-{execution.pk}.log"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -226,8 +249,3 @@ def files_context(request: ConsoleRequest, execution: Execution) -> dict[str, An
         "artifact_page": page,
         "kept_until": files_kept_until(execution),
     }
-
-
-def state_mark(execution: Execution) -> str:
-    """Return a word that changes whenever more than log and progress did."""
-    return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"

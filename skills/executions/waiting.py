@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from execfabric.core import wake
 from execfabric.core.actor import Actor
 
+from .lifecycle import PROGRESS
 from .models import Execution, LogChunk
 from .selectors import log_after, read_execution
 from .states import FINAL, WAITING, Status
 
 LONGEST_WAIT_S = 30.0
+LIVE_FIELDS = ("status", "cancel_requested_at", "progress_fraction", "progress_message")
+CHUNKS_AT_ONCE = 60
+"""Chunks of log per answer, 32 Ki characters at most each."""
+PIECES_AT_ONCE = 5_000
+"""The same where a script's two streams take turns with every word."""
 SETTLED = FINAL | WAITING
 
 
@@ -55,9 +63,9 @@ def new_log(
         # The state first: what is final when we look has its whole log stored.
         execution.refresh_from_db(fields=["status"])
         over = execution.is_final
-        chunks = log_after(execution, cursor)
-        last = chunks[-1].seq if chunks else cursor
-        return chunks, over and not log_after(execution, last, limit=1)
+        chunks = log_after(execution, cursor, limit=CHUNKS_AT_ONCE)
+        fits = _first_of(chunks)
+        return fits, over and len(fits) == len(chunks) < CHUNKS_AT_ONCE
 
     return wake.wait_until(
         execution.topic,
@@ -65,4 +73,49 @@ def new_log(
         enough=lambda seen: bool(seen[0]) or seen[1],
         timeout_s=wait_s,
         waiter=actor.username,
+        heeds=lambda news: news != PROGRESS,
     )
+
+
+def _first_of(chunks: list[LogChunk]) -> list[LogChunk]:
+    """Return as many of chunks as go into one answer: at least one."""
+    pieces = 0
+    for number, chunk in enumerate(chunks):
+        pieces += len(chunk.pieces)
+        if number and pieces > PIECES_AT_ONCE:
+            return chunks[:number]
+    return chunks
+
+
+def has_news(
+    execution: Execution, *, cursor: int, seen: str, told: str, actor: Actor, wait_s: float
+) -> bool:
+    """Return whether the page of execution has something new to show, waiting up to wait_s for it.
+
+    The page has the log up to cursor, and shows the state and the progress of these marks.
+    execution is brought up to date.
+    """
+
+    def look() -> bool:
+        execution.refresh_from_db(fields=LIVE_FIELDS)
+        return (
+            execution.is_final
+            or state_mark(execution) != seen
+            or progress_mark(execution) != told
+            or execution.log_chunks.filter(seq__gt=cursor).exists()
+        )
+
+    return wake.wait_until(
+        execution.topic, look, enough=bool, timeout_s=wait_s, waiter=actor.username
+    )
+
+
+def state_mark(execution: Execution) -> str:
+    """Return a word that changes whenever more than log and progress did."""
+    return f"{execution.status}{'-stopping' if execution.cancel_requested_at else ''}"
+
+
+def progress_mark(execution: Execution) -> str:
+    """Return a word that changes with the progress."""
+    told = f"{execution.progress_fraction} {execution.progress_message}"
+    return f"{crc32(told.encode()):x}"

@@ -17,6 +17,7 @@ RAW_SQL = {
     "execfabric/core/actions.py",
     "execfabric/core/statements.py",
     "execfabric/web/health.py",
+    "skills/batches/lifecycle.py",
     "skills/catalogue/selectors.py",
     "skills/executions/lifecycle.py",
     "skills/executions/limits.py",

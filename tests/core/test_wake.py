@@ -93,3 +93,49 @@ def test_a_wait_leaves_half_of_the_threads_to_others_and_holds_no_transaction(se
     assert settings.WAITERS <= WEB_THREADS // 2
     assert settings.WAITERS_OF_ONE_ACCOUNT < settings.WAITERS
     assert not settings.DATABASES["default"].get("ATOMIC_REQUESTS")
+
+
+def test_news_of_a_kind_a_waiter_does_not_wait_for_is_no_reason_to_look(settings):
+    looks, over = [], threading.Event()
+
+    def look():
+        looks.append(time.monotonic())
+        return over.is_set()
+
+    def wait():
+        wake.wait_until(
+            "tests",
+            look,
+            enough=bool,
+            timeout_s=LONG_S,
+            waiter="oscar",
+            heeds=lambda news: news != "log",
+        )
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not looks:
+        time.sleep(0.01)
+    for _ in range(20):
+        wake.announce("tests", "log")
+    over.set()
+    wake.announce("tests", "succeeded")
+    waiting.join(5)
+
+    assert not waiting.is_alive()
+    assert len(looks) == 2
+
+
+def test_who_waits_looks_again_when_nothing_is_announced(monkeypatch):
+    monkeypatch.setattr(wake, "LONGEST_SILENCE_S", 0.05)
+    looks = []
+
+    wake.wait_until(
+        "tests",
+        lambda: looks.append(1) or len(looks) == 3,
+        enough=bool,
+        timeout_s=LONG_S,
+        waiter="oscar",
+    )
+
+    assert len(looks) == 3

@@ -67,7 +67,7 @@ def test_every_command_of_the_cli_is_documented() -> None:
 
     text = (REFERENCE / "cli.md").read_text(encoding="utf-8")
     program = typer.main.get_command(app)
-    for name, command in program.commands.items():  # type: ignore[attr-defined]
+    for name, command in commands_of(program):
         assert f"### {name}\n" in text
         for parameter in command.params:
             if parameter.param_type_name == "option":
@@ -77,6 +77,7 @@ def test_every_command_of_the_cli_is_documented() -> None:
 def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     """Each path of each API module, with each method its view answers."""
     from governance import urls_api as governance
+    from skills.batches import urls_api as batches
     from skills.catalogue import urls_api as catalogue
     from skills.executions import urls_api as executions
     from tenants.accounts import urls_api as accounts
@@ -85,7 +86,7 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     served = {
         f"{method.upper()} {_shown(pattern)}"
-        for module in (accounts, catalogue, executions, governance)
+        for module in (accounts, batches, catalogue, executions, governance)
         for pattern in module.urlpatterns
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(pattern.callback.cls, method)
@@ -99,7 +100,17 @@ def _shown(pattern: URLPattern) -> str:
     for converter, shown in (
         ("<uuid:execution_id>", "<id>"),
         ("<uuid:artifact_id>", "<id>"),
+        ("<uuid:batch_id>", "<id>"),
         ("<slug:name>", "<name>"),
     ):
         path = path.replace(converter, shown)
     return path
+
+
+def commands_of(program, before: str = ""):
+    """Return every command by its words, those of groups among them."""
+    for name, command in program.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command

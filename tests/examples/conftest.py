@@ -41,6 +41,9 @@ class Heard:
     def log(self, stream: Stream, text: str) -> None:
         self.streams[stream] += text
 
+    def left_out(self, size_bytes: int) -> None:
+        pass
+
     def progress(self, fraction: float, message: str) -> None:
         self.progressed.append((fraction, message))
 

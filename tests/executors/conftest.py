@@ -41,10 +41,14 @@ class RecordingSink:
         self.pieces: list[tuple[Stream, str]] = []
         self.progress_lines: list[tuple[float, str]] = []
         self.alive_calls = 0
+        self.left_out_bytes = 0
         self.cancel_after = cancel_after
 
     def log(self, stream: Stream, text: str) -> None:
         self.pieces.append((stream, text))
+
+    def left_out(self, size_bytes: int) -> None:
+        self.left_out_bytes = size_bytes
 
     def progress(self, fraction: float, message: str) -> None:
         self.progress_lines.append((fraction, message))

@@ -69,7 +69,7 @@ class BubblewrapStage(SandboxStage):
             passed = [code, order, self.report_fd, self.out_fd, self.err_fd, problem_fd,
                       self.lifeline, self.status_writer]  # fmt: skip
             arguments = arguments_of(plan)
-            for path, data in plan["texts"].items():
+            for path, data in (plan["fixed_texts"] | plan["texts"]).items():
                 text = write_file(data)
                 os.set_inheritable(text, True)
                 arguments += ["--perms", "0644", "--ro-bind-data", str(text), path]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from executors.contract import Limits
+from executors.script.harness_files import harness
 from executors.script.level import IsolationLevel, Job, Network, Places
 from executors.script.sandbox import landlock, probe
 from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
@@ -43,7 +44,7 @@ class NamespaceLevel(IsolationLevel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._interpreters: dict[Path, list[Path]] = {}
+        self._plans: dict[tuple[Path | None, ...], dict[str, Any]] = {}
 
     def layers(self) -> list[probe.Layer]:
         """Return, layer by layer, what this machine gives. Every layer is really tried."""
@@ -69,19 +70,12 @@ class NamespaceLevel(IsolationLevel):
     ) -> dict[str, Any]:
         root = state / "view"
         root.mkdir(mode=0o755, exist_ok=True)
-        return build_plan(
-            root=root,
-            job=job,
-            interpreter=self._folders_of(python) if python else [],
-            hidden=(CODE, state.parent),
-            limits=limits,
-            uid=uid,
-        )
-
-    def _folders_of(self, python: Path) -> list[Path]:
-        if python not in self._interpreters:
-            self._interpreters[python] = list(interpreter_folders(python))
-        return self._interpreters[python]
+        plan = self._plans.get((state, python, CODE))
+        if plan is None:
+            interpreter = list(interpreter_folders(python)) if python else []
+            plan = plan_view(root, interpreter, hidden=(CODE, state.parent))
+            self._plans[state, python, CODE] = plan
+        return fill_plan(plan, job, limits, uid)
 
 
 def build_plan(
@@ -94,10 +88,13 @@ def build_plan(
     uid: int | None,
 ) -> dict[str, Any]:
     """Return the plan of a view, see ``view.build_view``, and its Landlock rules."""
+    return fill_plan(plan_view(root, interpreter, hidden=hidden), job, limits, uid)
+
+
+def plan_view(root: Path, interpreter: list[Path], *, hidden: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what is the same in the plans of all runs with an interpreter."""
     system, links = system_folders()
     late = [[os.path.realpath(path), str(path)] for path in interpreter]
-    late += [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
-    texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
     rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
     rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
@@ -107,14 +104,25 @@ def build_plan(
         "root": str(root),
         "folders": ["/etc", "/run", JOB, f"{JOB}/inputs"],
         "links": links,
-        "texts": _settings_texts(os.geteuid() if uid is None else uid) | texts,
+        "fixed_texts": _fixed_texts() | {f"{JOB}/{n}": data for n, data in harness().items()},
         "readonly": [[path, path] for path in [*system, *shared_settings()]],
         "hidden": [str(path) for path in hidden if is_below(str(path), system)],
         "readonly_late": late,
+        "rules": rules,
+    }
+
+
+def fill_plan(plan: dict[str, Any], job: Job, limits: Limits, uid: int | None) -> dict[str, Any]:
+    """Return plan with what is one run's own."""
+    texts = {f"{JOB}/{name}": data for name, data in job.texts.items()}
+    given = [[str(source), f"{JOB}/{name}"] for source, name in job.folders]
+    return {
+        **plan,
+        "texts": _user_texts(os.geteuid() if uid is None else uid) | texts,
+        "readonly_late": plan["readonly_late"] + given,
         "network": job.network,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,
-        "rules": rules,
     }
 
 
@@ -158,14 +166,19 @@ def system_folders() -> tuple[list[str], dict[str, str]]:
     return folders, links
 
 
-def _settings_texts(uid: int) -> dict[str, bytes]:
+def _fixed_texts() -> dict[str, bytes]:
+    return {
+        "/etc/hostname": b"sandbox\n",
+        "/etc/hosts": b"127.0.0.1 localhost\n::1 localhost\n",
+        "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
+        "/etc/resolv.conf": b"",
+    }
+
+
+def _user_texts(uid: int) -> dict[str, bytes]:
     texts = {
         "/etc/group": f"root:x:0:\nrun:x:{uid}:\n",
-        "/etc/hostname": "sandbox\n",
-        "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
-        "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "/etc/passwd": f"root:x:0:0::/:/bin/false\nrun:x:{uid}:{uid}::{ROOM}/work:/bin/sh\n",
-        "/etc/resolv.conf": "",
     }
     return {path: text.encode() for path, text in texts.items()}
 

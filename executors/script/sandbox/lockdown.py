@@ -29,13 +29,16 @@ def lock_down(
     *,
     instructions: bytes | None = None,
     calls_are_locked: bool = False,
+    is_bounded: bool = False,
 ) -> None:
     """Give up user, capabilities, files and calls of the kernel. Raises OSError when any stays.
 
     rules: see ``landlock.restrict_files``. uid and gid are None for an ordinary user, who keeps
-    its own. instructions: see ``lock_calls``. The caller must not run a script when this raises.
+    its own. instructions: see ``lock_calls``. is_bounded: whether the bounding set is empty
+    already. The caller must not run a script when this raises.
     """
-    empty_bounding_set()
+    if not is_bounded:
+        empty_bounding_set()
     if uid is not None and gid is not None:
         become_user(uid, gid)
     drop_capabilities()

@@ -54,6 +54,8 @@ class SandboxStage(Stage):
     status_reader = -1
     status_writer = -1
     listener = -1
+    is_bounded = False
+    """Whether no program can get a capability already."""
 
     def prepare(self) -> None:
         prepare_namespaces()
@@ -139,7 +141,8 @@ class SandboxStage(Stage):
         for kept in (*sorted((self.lifeline, self.status_writer)), 1 << 20):
             os.closerange(first, kept)
             first = kept + 1
-        empty_bounding_set()
+        if not self.is_bounded:
+            empty_bounding_set()
         drop_capabilities()
         forbid_new_privileges()
         prctl(PR_SET_DUMPABLE, 0)

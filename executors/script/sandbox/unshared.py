@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-GIVEN = ("script", "inputs", "input.json", "harness.py")
+GIVEN = ("script", "inputs", "input.json", "harness.py", "harness.bin")
 OWN = ("work", "tmp", "output", "report")
 
 

@@ -42,7 +42,7 @@ LINKS = {
 SKELETON_OPTIONS = "size=256m,nr_inodes=1k,mode=755"
 """A run cannot write to it; its inputs lie here."""
 FIXED = READ_ONLY | NO_SUID | NO_DEVICES
-FRAME = ("root", "folders", "links", "readonly", "hidden")
+FRAME = ("root", "folders", "links", "fixed_texts", "readonly", "hidden")
 """The parts of a plan that are the same for every run."""
 PROC_OPTIONS = "subset=pid,hidepid=invisible"
 
@@ -59,8 +59,8 @@ def build_view(plan: dict[str, Any], uid: int, gid: int) -> None:
 def build_frame(frame: dict[str, Any]) -> None:
     """Build what is the same for every run.
 
-    frame: ``root`` an empty folder to build on; ``folders`` and ``links`` to make; ``readonly``
-    [source, target] pairs, then ``hidden`` folders to cover.
+    frame: ``root`` an empty folder to build on; ``folders``, ``links`` and ``fixed_texts`` path ->
+    bytes to make; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover.
     """
     root = frame["root"]
     # What the machine unmounts goes here, too: one that waits for its run must not hold it.
@@ -116,6 +116,8 @@ def _make_skeleton(root: str, frame: dict[str, Any]) -> None:
         os.symlink(target, root + path)
     for name in DEVICES:
         _write(f"{root}/dev/{name}", b"")
+    for path, data in frame["fixed_texts"].items():
+        _write(root + path, data)
 
 
 def _make_room(root: str, plan: dict[str, Any], uid: int, gid: int) -> None:

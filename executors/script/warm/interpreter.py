@@ -21,6 +21,7 @@ import sys
 import threading
 import types
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 HARNESS = "/job/harness.py"
@@ -49,31 +50,40 @@ class WarmInterpreter:
         self.code = code
         self.harness = types.ModuleType("__main__")
         self.harness.__file__ = HARNESS
-        with open(f"{code}/executors/script/harness.py", "rb") as stream:
-            compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
         self.harness.__name__ = "harness"  # It starts itself only as the main module.
-        exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
+        for part in ("harness_entry.py", "harness.py"):
+            with open(f"{code}/executors/script/{part}", "rb") as stream:
+                compiled = compile(stream.read(), HARNESS, "exec", dont_inherit=True)
+            exec(compiled, self.harness.__dict__)  # noqa: S102 - our own file
         rehearse(self.harness.__dict__, REHEARSALS)
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
         self.loaded = set(sys.modules)
-        self.kept: list[types.ModuleType] = []
 
-    def become_script(self, order: dict[str, Any], problem_fd: int) -> None:
-        """Run the harness as an interpreter of its own would. Never returns.
+    def become_script(
+        self, order: dict[str, Any]
+    ) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
+        """Return the harness, to be called as an interpreter of its own would, and ``end``.
 
         The process has given up all rights. From here on an error is the script's.
         """
-        code = 1
         try:
-            os.close(problem_fd)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_IGN)
             if order["python"]["has_environment"]:
                 enter_environment()
-            code = exit_code_of(self.harness.__dict__["main"])
-            code = self.finish(code)
+        except BaseException as error:
+            self.end(error)
+        return self.harness.__dict__["main"], self.end
+
+    def end(self, error: BaseException | None) -> None:
+        """End as an interpreter does. error: what the harness raised. Never returns."""
+        code = 1
+        try:
+            if error is not None and not isinstance(error, SystemExit):
+                raise error
+            code = self.finish(exit_code_of(error))
         except BaseException as error:
             sys.__stderr__.write(f"{type(error).__name__}: {error}\n")  # type: ignore[union-attr]
         finally:
@@ -82,14 +92,13 @@ class WarmInterpreter:
     def get_ready(self) -> None:
         """Do what needs no order yet."""
         for name in self.own:
-            # Kept, since taking them apart would cost more than their memory.
-            self.kept.append(sys.modules.pop(name))
+            # Taking them apart would cost more than their memory.
+            keep_for_good(sys.modules.pop(name))
         sys.modules["__main__"] = self.harness
         sys.path.remove(self.code)
         sys.path_importer_cache.pop(self.code, None)
-        # The kernel copies a page when it is first written to; better now than during the run.
-        rehearse(self.harness.__dict__, 1)
-        gc.collect()
+        del self.code, self.own  # A script can reach us.
+        open_standard_streams()
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
@@ -98,7 +107,6 @@ class WarmInterpreter:
         sys.executable = order["python"]["executable"]
         sys.orig_argv = list(order["argv"])
         sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
-        open_standard_streams()
 
     def finish(self, code: int) -> int:
         """Do what an interpreter does at its end; return the exit code."""
@@ -142,23 +150,30 @@ def rehearse(harness: dict[str, Any], times: int) -> None:
         json.dumps(main(**arguments), default=harness["plain"], ensure_ascii=False, allow_nan=False)
 
 
-def exit_code_of(main: Any) -> int:
-    """Call main; return the exit code that an interpreter would end with."""
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code
-        if code is None:
-            return 0
-        if isinstance(code, int):
-            return code & 0xFF
-        sys.stdout.flush()
-        sys.stderr.write(f"{code}\n")
-        return 1
-    return 0
+def keep_for_good(thing: object) -> None:
+    """Keep a thing alive that nothing refers to any more."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def exit_code_of(end: SystemExit | None) -> int:
+    """Return the exit code that an interpreter would end with."""
+    code = None if end is None else end.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stdout.flush()
+    sys.stderr.write(f"{code}\n")
+    return 1
 
 
 def open_standard_streams() -> None:
+    """Open them on pipes, as those of a run are, whose places the run's take afterwards."""
+    for end, number in zip(os.pipe(), (None, 1), strict=True):
+        if number is not None:
+            os.dup2(end, number)
+            os.dup2(end, 2)
+        os.close(end)
     sys.stdin = sys.__stdin__ = _stream(0, "rb", "<stdin>", "surrogateescape")  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, "wb", "<stdout>", "surrogateescape")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "wb", "<stderr>", "backslashreplace")  # type: ignore[misc]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import marshal
 import os
-import select
 import socket
 import subprocess
 import tempfile
@@ -22,29 +21,58 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from executors.contract import Limits
 from executors.script.interpreter import library_environment
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
-from executors.script.start import Channels, Launch, Starter, end_process
-
-BOOT = (
-    "import os, sys; sys.path.append(os.read(int(sys.argv[1]), 4096).decode()); "
-    "from executors.script.warm.zygote import main; main(int(sys.argv[1]))"
+from executors.script.start import (
+    Channels,
+    Launch,
+    Starter,
+    end_process,
+    ends_in_time,
+    last_words,
+    write_all,
 )
-"""The folder of the code comes through the socket: a run can read the command line."""
+from executors.script.warm.claim import claim
+
+BOOT = """
+import atexit, ctypes, gc, io, json, marshal, os, resource, select, signal, site, socket, struct
+import sys, threading, typing, weakref
+code, compiled = os.read(int(sys.argv[1]), 8192).decode().split("\\0")
+sys.path.append(code)
+sys.pycache_prefix, sys.dont_write_bytecode = compiled or None, not compiled
+from executors.script.warm.zygote import ScriptProcess, main
+try:
+    main(int(sys.argv[1]))
+except ScriptProcess as process:
+    script, end = process.become_script()
+else:
+    sys.exit()
+for name in [name for name in globals() if name[:2] != "__"]:
+    if name not in ("script", "end", "name"):
+        del globals()[name]
+del name
+try:
+    script()
+except BaseException as error:
+    end(error)
+end(None)
+"""
+"""The folders come through the socket: a run can read the command line. A script is called from
+here, since it can look at all frames above its own."""
 CODE = Path(__file__).resolve().parents[3]
 START_PATIENCE_S = 20
 SEND_PATIENCE_S = 2
 RETRY_AFTER_S = 60
 READY_BYTES = 64
-READ_BYTES = 64 * 1024
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 MOST_ZYGOTES = 8
 MOST_RUNS = 500
 IDLE_S = 300
+SPARE_S = 15
 GROWTH_BYTES = 32 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
@@ -60,6 +88,8 @@ class Recycling:
     most_zygotes: int = MOST_ZYGOTES
     most_runs: int = MOST_RUNS
     idle_s: float = IDLE_S
+    spare_s: float = SPARE_S
+    """So long without a run it keeps the next one prepared, which takes twice its own memory."""
     growth_bytes: int = GROWTH_BYTES
 
 
@@ -86,8 +116,11 @@ class Zygote:
     def resident_bytes(self) -> int:
         """Return its memory; 0 when it is not there any more."""
         try:
-            fields = Path(f"/proc/{self.process.pid}/statm").read_bytes().split()
-            return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+            statm = os.open(f"/proc/{self.process.pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return int(os.read(statm, 256).split()[1]) * PAGE_BYTES
+            finally:
+                os.close(statm)
         except (OSError, IndexError):
             return 0
 
@@ -100,10 +133,14 @@ class Zygote:
 class Zygotes:
     """The zygotes of one worker process. Safe to use from several threads."""
 
-    def __init__(self, recycling: Recycling | None = None) -> None:
+    def __init__(self, recycling: Recycling | None = None, *, compiled: Path | None = None) -> None:
+        """compiled: where the compiled form of a zygote's code is kept; None for nowhere."""
+        self._compiled = compiled
         self._recycling = recycling or Recycling()
         self._lock = threading.Lock()
+        """Held for moments only; nothing is waited for under it."""
         self._zygotes: dict[Key, Zygote] = {}
+        self._starting: dict[Key, threading.Event] = {}
         self._leaving: list[Zygote] = []
         self._failed_at: dict[Path, float] = {}
         _pools.add(self)
@@ -117,10 +154,7 @@ class Zygotes:
         preloaded: names of the modules it has imported. frame: what its runs' views have in common,
         see ``view.build_frame``.
         """
-        with self._lock:
-            zygote = self._find((tenant, python, preloaded), frame)
-            zygote.active += 1
-            zygote.served += 1
+        zygote = self._get((tenant, python, preloaded), frame)
         try:
             yield zygote
         finally:
@@ -158,33 +192,57 @@ class Zygotes:
             zygote.process.returncode = 0  # Not our child, so nothing to wait for.
             zygote.close()
         self._lock = threading.Lock()
-        self._zygotes, self._leaving = {}, []
+        self._zygotes, self._starting, self._leaving = {}, {}, []
 
-    def _find(self, key: Key, frame: dict[str, Any]) -> Zygote:
+    def _get(self, key: Key, frame: dict[str, Any]) -> Zygote:
+        """Return a zygote, with one more active run. Raises NoZygote."""
+        identity = _identity_of(key[1])
+        while True:
+            with self._lock:
+                zygote = self._find(key, identity, frame)
+                if zygote is not None:
+                    return self._take(key, zygote)
+                other = self._starting.get(key)
+                if other is None:
+                    self._check_may_start(key)
+                    started = self._starting[key] = threading.Event()
+            if other is not None:
+                # Another thread starts it. Runs of other tenants do not wait for that.
+                other.wait()
+                continue
+            try:
+                zygote = self._start(key, identity, frame)
+                with self._lock:
+                    return self._take(key, zygote)
+            finally:
+                with self._lock:
+                    self._starting.pop(key, None)
+                started.set()
+
+    def _find(self, key: Key, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote | None:
         self._reap()
-        _, python, preloaded = key
-        identity = _identity_of(python)
         zygote = self._zygotes.get(key)
-        if zygote is not None and zygote.process.poll():
-            logger.warning("A zygote ended: %s.", last_words(zygote.errors))
-        if zygote is not None and not self._is_fit(zygote, identity, frame):
-            self._retire(key)
-            zygote = None
         if zygote is None:
-            if time.monotonic() - self._failed_at.get(python, -RETRY_AFTER_S) < RETRY_AFTER_S:
-                raise NoZygote("it did not start a short time ago")
-            self._make_place()
-            settings = {
-                "code": str(CODE),
-                "frame": frame,
-                "idle_s": self._recycling.idle_s,
-                "preloaded": preloaded,
-            }
-            zygote = self._start(python, identity, settings)
+            return None
+        if zygote.process.poll():
+            logger.warning("A zygote ended: %s.", last_words(zygote.errors))
+        if not self._is_fit(zygote, identity, frame):
+            self._retire(key)
+            return None
+        return zygote
+
+    def _take(self, key: Key, zygote: Zygote) -> Zygote:
         # The order of the dictionary is the order of use.
         self._zygotes.pop(key, None)
         self._zygotes[key] = zygote
+        zygote.active += 1
+        zygote.served += 1
         return zygote
+
+    def _check_may_start(self, key: Key) -> None:
+        if time.monotonic() - self._failed_at.get(key[1], -RETRY_AFTER_S) < RETRY_AFTER_S:
+            raise NoZygote("it did not start a short time ago")
+        self._make_place()
 
     def _is_fit(self, zygote: Zygote, python: tuple[int, ...], frame: dict[str, Any]) -> bool:
         recycling = self._recycling
@@ -198,7 +256,7 @@ class Zygotes:
         )
 
     def _make_place(self) -> None:
-        if len(self._zygotes) < self._recycling.most_zygotes:
+        if len(self._zygotes) + len(self._starting) < self._recycling.most_zygotes:
             return
         for key, zygote in self._zygotes.items():
             if not zygote.active:
@@ -216,9 +274,17 @@ class Zygotes:
     def _reap(self) -> None:
         self._leaving = [gone for gone in self._leaving if gone.process.poll() is None]
 
-    def _start(self, python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
+    def _start(self, key: Key, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote:
+        _, python, preloaded = key
+        settings = {
+            "code": str(CODE),
+            "frame": frame,
+            "idle_s": self._recycling.idle_s,
+            "spare_s": self._recycling.spare_s,
+            "preloaded": preloaded,
+        }
         try:
-            zygote = start_zygote(python, identity, settings)
+            zygote = start_zygote(python, identity, settings, self._compiled)
         except (OSError, NoZygote, subprocess.TimeoutExpired) as error:
             self._failed_at[python] = time.monotonic()
             raise NoZygote(str(error)) from error
@@ -227,7 +293,9 @@ class Zygotes:
         return zygote
 
 
-def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, Any]) -> Zygote:
+def start_zygote(
+    python: Path, identity: tuple[int, ...], settings: dict[str, Any], compiled: Path | None
+) -> Zygote:
     """Start a zygote and wait until it takes runs. Raises OSError and NoZygote."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the zygote
@@ -246,7 +314,7 @@ def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, An
         try:
             with suppress(ConnectionError):
                 ours.settimeout(START_PATIENCE_S)
-                ours.send(str(CODE).encode())
+                ours.send(f"{CODE}\0{compiled or ''}".encode())
                 ours.send(marshal.dumps(settings, MARSHAL_VERSION))
                 if ours.recv(READY_BYTES):
                     ours.settimeout(SEND_PATIENCE_S)
@@ -261,76 +329,55 @@ def start_zygote(python: Path, identity: tuple[int, ...], settings: dict[str, An
             raise
 
 
-def last_words(errors: IO[bytes]) -> str:
-    """Return the last line a zygote wrote to its standard error."""
-    errors.seek(0)
-    lines = errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
-    return lines[-1] if lines else "it ended"
-
-
 class WarmStart(Starter):
     """Lets a zygote fork the run, which takes the place of the stage."""
 
     can_be_lost = True
 
     def __init__(
-        self, launch: Launch, limits: Limits, pool: Zygotes, zygote: Zygote, python: Path | None,
-        *, has_environment: bool,
+        self, launch: Launch, pool: Zygotes, zygote: Zygote, python: Path | None, *,
+        has_environment: bool,
     ) -> None:  # fmt: skip
         """python: what the script shall take for its interpreter; None for a shell."""
-        super().__init__(launch, limits)
+        super().__init__(launch)
         self._pool = pool
         self._zygote = zygote
         self._python = None
         if python is not None:
             self._python = {"executable": str(python), "has_environment": has_environment}
+        self._order = -1
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            with self._write_order() as order:
-                socket.send_fds(
-                    self._zygote.control,
-                    [marshal.dumps(self._head(), MARSHAL_VERSION)],
-                    [order.fileno(), *theirs.all(), *self._launch.held],
-                )
+            # What the zygote itself may know is in the message. The rest is in a file that only
+            # its children read: process 1 the first part, the script's process the second.
+            launch = self._launch
+            head = {"limits": launch.limits, "uid": launch.uid, "gid": launch.gid}
+            plan = launch.sandbox or {}
+            own = {name: part for name, part in plan.items() if name not in FRAME}
+            rules = {"rules": own.pop("rules", {})}
+            first = marshal.dumps({**head, "sandbox": own}, MARSHAL_VERSION)
+            script = launch.order(python=self._python, sandbox=rules)
+            self._order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            write_all(self._order, b"".join((len(first).to_bytes(8, "big"), first, script)))
+            socket.send_fds(
+                self._zygote.control,
+                [marshal.dumps(head, MARSHAL_VERSION)],
+                [self._order, *theirs.all(), *launch.held],
+            )
         finally:
             theirs.close()
 
-    def _head(self) -> dict[str, Any]:
-        """Return the part of the order that the zygote itself may know."""
-        launch = self._launch
-        return {"limits": self._limits.model_dump(), "uid": launch.uid, "gid": launch.gid}
-
-    def _write_order(self) -> IO[bytes]:
-        """Return the order in a file that only the zygote's children read: process 1 its first
-        part, the script's process the second."""
-        plan = self._launch.sandbox or {}
-        own = {name: part for name, part in plan.items() if name not in FRAME}
-        rules = {"rules": own.pop("rules", {})}
-        first = marshal.dumps({**self._head(), "sandbox": own}, MARSHAL_VERSION)
-        script = self._launch.order(self._limits, python=self._python, sandbox=rules)
-        file = open(os.memfd_create("order"), "wb", buffering=0)  # noqa: PTH123, SIM115 - a number
-        file.write(b"".join((len(first).to_bytes(8, "big"), first, script)))
-        return file
+    def take_back(self) -> bool:
+        return self._order < 0 or claim(self._order)
 
     def end(self, room: Room, report: int, *, reported: bool) -> None:
+        if self._order >= 0:
+            os.close(self._order)
         if not reported and not ends_in_time(report, KILL_PATIENCE_S + 5):
             # It lives and does not answer. With it end the runs of others, but they would hang too.
             self._pool.drop(self._zygote)
         super().end(room, report, reported=reported)
-
-
-def ends_in_time(report: int, patience_s: float) -> bool:
-    """Wait until a channel ends; what still comes is dropped. Returns whether it did."""
-    deadline = time.monotonic() + patience_s
-    poll = select.poll()
-    poll.register(report, select.POLLIN)
-    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        with suppress(BlockingIOError, ConnectionResetError):
-            if os.read(report, READ_BYTES):
-                continue
-        return True
-    return False
 
 
 def _identity_of(python: Path) -> tuple[int, ...]:

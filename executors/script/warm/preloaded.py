@@ -8,23 +8,30 @@ any sandbox.
 from __future__ import annotations
 
 PLAIN = (
-    # What the harness needs is imported with it.
     "argparse",
+    "ast",
     "base64",
     "bisect",
     "contextlib",
     "copy",
     "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
     "fnmatch",
     "fractions",
     "functools",
     "glob",
     "heapq",
+    "inspect",
     "io",
     "itertools",
+    "json",
     "logging",
     "math",
     "operator",
+    "pathlib",
     "random",
     "re",
     "shutil",
@@ -36,7 +43,11 @@ PLAIN = (
     "textwrap",
     "threading",
     "time",
+    "traceback",
+    "types",
+    "typing",
     "urllib.parse",
+    "uuid",
 )
 """For scripts without packages."""
 FOR_PACKAGES = (

@@ -24,10 +24,19 @@ from executors.script.sandbox.lockdown import lock_calls, lock_down
 from executors.script.sandbox.namespaces import fork_into_namespaces, settle_namespaces
 from executors.script.sandbox.stage import SandboxStage
 from executors.script.sandbox.view import build_frame, complete_view, enter_root, mount_processes
-from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, TICK_S
+from executors.script.stage import (
+    KILL_PATIENCE_S,
+    SANDBOX_FAILED,
+    START_FAILED,
+    TICK_S,
+    pack_report,
+)
 from executors.script.tree import descendants
+from executors.script.warm.claim import claim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from executors.script.warm.interpreter import WarmInterpreter
 
 GUARD_IN_NAMESPACE = 1
@@ -38,6 +47,20 @@ STATUS = struct.Struct("=i?dq")
 MOST_DESCRIPTORS = 8
 
 
+class ScriptProcess(BaseException):
+    """Carries the process that is to be a script up to where no frame of ours is above it: a script
+    can look at all of those."""
+
+    def __init__(self, run: WarmRun, door: socket.socket) -> None:
+        self.run = run
+        self.door = door
+
+    def become_script(self) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
+        """Wait for the order; return the script, and what to call when it has ended, with what it
+        raised."""
+        return self.run.be_script(self.door)
+
+
 class WarmRun(SandboxStage):
     """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, ``hear`` when there is
     something to read from ``status_reader``, and ``end`` when ``guard`` has ended."""
@@ -45,6 +68,7 @@ class WarmRun(SandboxStage):
     def __init__(self, frame: dict[str, Any], interpreter: WarmInterpreter) -> None:
         """frame: see ``build_frame``."""
         super().__init__({"limits": {}}, -1, -1, -1, -1)
+        self.pid = -1
         self.frame = frame
         self.interpreter = interpreter
         self.reason = ""
@@ -56,9 +80,10 @@ class WarmRun(SandboxStage):
         self.problem_reader = self.problem_writer = -1
 
     def prepare(self) -> None:
-        """Fork process 1 of the run. Raises OSError."""
+        """Fork process 1 of the run. Raises OSError, and in the script's process ScriptProcess."""
         ids = os.geteuid(), os.getegid()
         inner = None
+        self.is_bounded = ids[0] == 0
         try:
             self.status_reader, self.status_writer = os.pipe()
             self.problem_reader, self.problem_writer = os.pipe()
@@ -69,15 +94,16 @@ class WarmRun(SandboxStage):
             self.door, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.pid = fork_into_namespaces()
             if self.pid == 0:
-                self.be_first(inner, *ids)
+                raise ScriptProcess(self, self.be_first(inner, *ids))
             self.guard = os.pidfd_open(self.pid)
         except OSError:
             self.close()
             raise
         finally:
-            close_all((self.status_writer, self.problem_writer, self.lifeline))
-            if inner is not None:
-                inner.close()
+            if self.pid:
+                close_all((self.status_writer, self.problem_writer, self.lifeline))
+                if inner is not None:
+                    inner.close()
 
     def hand_over(self, head: dict[str, Any], descriptors: list[int]) -> None:
         """Give it its run. head: the part of the order that the zygote may know.
@@ -95,9 +121,10 @@ class WarmRun(SandboxStage):
         self.door.close()
         close_all((order_file, out, err))
 
-    def be_first(self, door: socket.socket, uid: int, gid: int) -> None:
-        """Be process 1 of the run. Never returns."""
+    def be_first(self, door: socket.socket, uid: int, gid: int) -> socket.socket:
+        """Be process 1 of the run. Returns in the script's process only: the door to wait at."""
         try:
+            self.door.detach()  # The zygote's end. Its number is going to be another file's.
             # The channels of other runs are here, too, and must not stay open because of us.
             keep_open(door.fileno(), self.lifeline, self.status_writer, self.problem_writer)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -109,7 +136,9 @@ class WarmRun(SandboxStage):
             inner, script_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             script = os.fork()
             if script == 0:
-                self.be_script(script_door)
+                inner.detach()
+                keep_open(script_door.fileno(), self.problem_writer)
+                return script_door
             script_door.close()
             order_file, self.report_fd, *streams = receive(door)
             socket.send_fds(inner, [b"o"], [order_file, *streams])
@@ -119,21 +148,24 @@ class WarmRun(SandboxStage):
             self.listen_for_gate(self.order["sandbox"])
             enter_root(self.frame["root"])
             self.hand_out_room()
+            if not claim(order_file):
+                raise OSError(0, "the worker has taken the order back")
             inner.send(b"go")
             self.become_guard()
             self.wait_for(script)
+            os._exit(START_FAILED)
         except BaseException as error:
             os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
-        finally:
             os._exit(START_FAILED)
 
-    def be_script(self, door: socket.socket) -> None:
-        """Get ready in the forked child until the view is complete, then become the script.
+    def be_script(
+        self, door: socket.socket
+    ) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
+        """Get ready until the view is complete, then give up all rights.
 
-        Never returns.
+        Returns what ``ScriptProcess.become_script`` does. A shell takes over the process at once.
         """
         try:
-            keep_open(door.fileno(), self.problem_writer)
             lock_calls()
             self.interpreter.get_ready()
             order_file, self.out_fd, self.err_fd = receive(door)
@@ -149,21 +181,23 @@ class WarmRun(SandboxStage):
         except BaseException as error:
             os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
             os._exit(START_FAILED)
-        self.become_script(self.problem_writer)
+        if self.order["python"] is None:
+            self.become_script(self.problem_writer)
+        problem_fd = self.give_up_all(self.problem_writer)
+        # The change of user has taken this away; a program that was started anew has it.
+        prctl(PR_SET_DUMPABLE, 1)
+        os.close(problem_fd)
+        return self.interpreter.become_script(self.order)
 
     def drop_rights(self) -> None:
         order = self.order
-        lock_down(order["sandbox"]["rules"], order["uid"], order["gid"], calls_are_locked=True)
+        lock_down(
+            order["sandbox"]["rules"], order["uid"], order["gid"],
+            calls_are_locked=True, is_bounded=self.is_bounded,
+        )  # fmt: skip
 
     def other_processes(self) -> int:
         return GUARD_IN_NAMESPACE if self.order["uid"] is None else 0
-
-    def turn_into_program(self, problem_fd: int) -> None:
-        if self.order["python"] is None:
-            super().turn_into_program(problem_fd)
-        # The change of user has taken this away; a program that was started anew has it.
-        prctl(PR_SET_DUMPABLE, 1)
-        self.interpreter.become_script(self.order, problem_fd)
 
     def look(self, now: float, *, told: bool) -> None:
         """End the run if it has to. told: whether the worker says so, or is gone."""
@@ -179,17 +213,17 @@ class WarmRun(SandboxStage):
                 self.reason = "memory_limit"
         if self.reason:
             self.deadline = now + KILL_PATIENCE_S
-            os.kill(self.pid, signal.SIGKILL)
+            self.kill()
 
     def next_look(self) -> float:
         """Return the moment of ``time.monotonic`` at which ``look`` has something to do."""
         if self.is_reported:
-            return time.monotonic() + TICK_S
+            return self.deadline
         return self.deadline if self.reason else min(self.deadline, self.looked + TICK_S)
 
     def is_stuck(self, now: float) -> bool:
-        """Return whether it was killed and does not die."""
-        return bool(self.reason) and now >= self.deadline
+        """Return whether it was killed and does not die, or not even ends by itself."""
+        return (bool(self.reason) or self.is_reported) and now >= self.deadline
 
     def tell_status(self, code: int) -> None:
         """Say, in process 1, how the script ended, and whether anything but us is left."""
@@ -209,8 +243,9 @@ class WarmRun(SandboxStage):
         told = read_if_any(self.status_reader)
         if len(told) == STATUS.size:
             self.told = STATUS.unpack(told)
-            if self.told[1]:
-                self.report()
+        if self.told[1] and not self.is_reported:
+            self.report()
+            self.deadline = time.monotonic() + KILL_PATIENCE_S
 
     def report(self) -> None:
         """Tell the worker how it ended."""
@@ -226,7 +261,7 @@ class WarmRun(SandboxStage):
                 left = 1 + len(descendants(self.pid))
             else:
                 self.is_reaped = True
-                code = os.waitstatus_to_exitcode(status) if code is None else code
+                code = os.waitstatus_to_exitcode(status) or None if code is None else code
                 cpu_s = usage.ru_utime + usage.ru_stime
                 peak_bytes = usage.ru_maxrss * 1024
         answer: dict[str, Any] = {
@@ -239,15 +274,29 @@ class WarmRun(SandboxStage):
         }
         if problem:
             answer = {"problem": problem.decode("utf-8", "replace")}
-        close_all((self.order_fd, *self.held))
+        close_all((self.order_fd,))
+        if not left:
+            self.let_go()
         answer_worker(self.report_fd, answer)
 
-    def end(self) -> None:
-        """Let go of everything. Process 1 has ended, or does not die."""
+    def let_go(self) -> None:
+        """Give its locks back: no process of its user is left."""
+        close_all(tuple(self.held))
+        self.held = []
+
+    def end(self) -> bool:
+        """Report, and close everything if process 1 has ended. Returns whether it has."""
+        self.hear()  # It may have ended before we came to listen.
         self.report()
         if not self.is_reaped:
-            os.waitpid(self.pid, os.WNOHANG)
-        self.close()
+            self.is_reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        if self.is_reaped:
+            self.let_go()
+            self.close()
+        return self.is_reaped
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
 
     def abandon(self) -> None:
         """End one that has no run yet."""
@@ -270,7 +319,7 @@ def refuse(descriptors: list[int], error: OSError) -> None:
 def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
     with socket.socket(fileno=report_fd) as channel:
         try:
-            channel.send(repr(answer).encode())
+            channel.send(pack_report(answer))
             # A child that has not closed its copy yet must not keep the worker waiting.
             channel.shutdown(socket.SHUT_RDWR)
         except OSError:

@@ -11,19 +11,23 @@ from __future__ import annotations
 import gc
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
+import sys
 import time
 from typing import Any
 
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter
-from executors.script.warm.interpreter import WarmInterpreter
-from executors.script.warm.run import WarmRun, refuse
+from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
+from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
 
 READY = b"ready"
 HEAD_BYTES = 64 * 1024
+SETTINGS_BYTES = 256 * 1024
 MOST_DESCRIPTORS = 16
 
 
@@ -31,16 +35,21 @@ class Zygote:
     def __init__(
         self, control: socket.socket, interpreter: WarmInterpreter, settings: dict[str, Any]
     ) -> None:
-        """control: from the worker. settings: ``idle_s``, how long to wait for the next run, and
-        ``frame``, see ``build_frame``."""
+        """control: from the worker. settings: ``idle_s``, how long to wait for the next run;
+        ``spare_s``, how long to keep it prepared meanwhile; ``frame``, see ``build_frame``."""
         self.control = control
         self.interpreter = interpreter
         self.idle_s = settings["idle_s"]
+        self.spare_s = settings["spare_s"]
+        self.rests = False
+        """Whether no run came for so long that none is prepared: that takes memory."""
         self.frame = settings["frame"]
         self.spare: WarmRun | None = None
         self.may_prepare = True
         """False when the last spare ended at once; then the next run tells the reason."""
         self.runs: set[WarmRun] = set()
+        self.stuck: set[WarmRun] = set()
+        """Those that were reported, though their process 1 does not end. They keep their locks."""
         self.heard: set[tuple[WarmRun, int]] = set()
         """What of runs is listened to."""
         self.poll = select.poll()
@@ -50,14 +59,21 @@ class Zygote:
     def serve(self) -> None:
         idle_since = time.monotonic()
         self.keep_spare()
-        while self.is_open or self.runs:
+        while self.is_open or self.runs or self.stuck:
             now = time.monotonic()
             if self.runs:
                 due, idle_since = min(run.next_look() for run in self.runs), now
+            elif self.stuck:
+                due = now + self.idle_s
             else:
                 due = idle_since + self.idle_s
                 if now >= due:
                     return
+                if self.spare is not None and now >= idle_since + self.spare_s:
+                    self.drop_spare()
+                    self.rests = True
+                elif self.spare is not None:
+                    due = min(due, idle_since + self.spare_s)
             events = self.poll.poll(max(0.0, due - now) * 1000 + 1)
             self.handle({descriptor for descriptor, _ in events})
 
@@ -65,6 +81,10 @@ class Zygote:
         now = time.monotonic()
         if self.spare is not None and self.spare.guard in ready:
             self.drop_spare()
+            self.may_prepare = False
+        for run in list(self.stuck):
+            if run.guard in ready:
+                self.end(run)
         for run in list(self.runs):
             if run.guard in ready or run.is_stuck(now):
                 self.end(run)
@@ -86,14 +106,20 @@ class Zygote:
     def take(self) -> None:
         """Take one run from the worker."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.control, HEAD_BYTES, MOST_DESCRIPTORS)
+            data, descriptors, flags, _ = socket.recv_fds(
+                self.control, HEAD_BYTES, MOST_DESCRIPTORS
+            )
         except ConnectionResetError:
-            data, descriptors = b"", []
+            data, descriptors, flags = b"", [], 0
         if not data:
             self.is_open = False
             self.poll.unregister(self.control.fileno())
             return
-        self.may_prepare = True
+        if flags & socket.MSG_CTRUNC:
+            # We have too many files open. The worker sees its channels end, and starts it cold.
+            close_all(tuple(descriptors))
+            return
+        self.may_prepare, self.rests = True, False
         head = marshal.loads(data)  # noqa: S302 - from our own worker
         run = self.spare or WarmRun(self.frame, self.interpreter)
         if run is self.spare:
@@ -113,7 +139,7 @@ class Zygote:
 
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
-        if self.spare is not None or not (self.is_open and self.may_prepare):
+        if self.spare is not None or self.rests or not (self.is_open and self.may_prepare):
             return
         spare = WarmRun(self.frame, self.interpreter)
         try:
@@ -129,14 +155,19 @@ class Zygote:
             self.poll.unregister(self.spare.guard)
             self.spare.abandon()
             self.spare = None
-            self.may_prepare = False
 
     def end(self, run: WarmRun) -> None:
+        """End a run whose process 1 has ended, or does not."""
         self.stop_listening(run, run.order_fd)
         self.stop_listening(run, run.status_reader)
-        self.poll.unregister(run.guard)
+        guard = run.guard
         self.runs.discard(run)
-        run.end()
+        if run.end():
+            self.stuck.discard(run)
+            self.poll.unregister(guard)
+        else:
+            run.kill()
+            self.stuck.add(run)
 
     def stop_listening(self, run: WarmRun, descriptor: int) -> None:
         if (run, descriptor) in self.heard:
@@ -144,12 +175,22 @@ class Zygote:
             self.poll.unregister(descriptor)
 
 
+def raise_file_limit() -> None:
+    """Every run takes some files."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     os.set_inheritable(control_fd, False)
-    settings = marshal.loads(control.recv(HEAD_BYTES))  # noqa: S302 - from our own worker
+    sys.pycache_prefix, sys.dont_write_bytecode = None, True
+    settings = marshal.loads(control.recv(SETTINGS_BYTES))  # noqa: S302 - from our own worker
     interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     build_filter()
+    if os.geteuid() == 0:
+        empty_bounding_set()  # For all children; we start no program.
+    raise_file_limit()
     # A script of the same user could otherwise reach our descriptors through /proc.
     prctl(PR_SET_DUMPABLE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -161,4 +202,10 @@ def main(control_fd: int) -> None:
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
-    Zygote(control, interpreter, settings).serve()
+    zygote = Zygote(control, interpreter, settings)
+    try:
+        zygote.serve()
+    except ScriptProcess:
+        # It is freed nowhere: what it closed then would be files of the script.
+        keep_for_good(zygote)
+        raise

@@ -27,6 +27,7 @@ from executors.script.bundle import (
     read_bundle,
     unpack,
 )
+from executors.script.bundle_use import hold_bundle, remove_bundle
 from tests.executors.conftest import MakeFolder
 
 BASE = {"main.py": b"print(1)\n", "README.md": b"# x\n"}
@@ -302,3 +303,19 @@ def test_a_checked_path_never_leaves_its_folder(name: str) -> None:
         return
     assert os.path.normpath(f"/base/{path}") == f"/base/{path}"
     assert check_path(path) == path
+
+
+def test_a_bundle_is_removed_only_when_no_run_uses_it(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "main.py").write_text("print(1)\n")
+
+    with hold_bundle(folder), hold_bundle(folder):
+        assert not remove_bundle(folder)
+        assert (folder / "main.py").exists()
+
+    assert remove_bundle(folder)
+    assert remove_bundle(folder)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BundleError, match="cannot be used"), hold_bundle(folder):
+        pass

@@ -89,4 +89,4 @@ def test_it_sees_nothing_else_and_has_limits(
         limits=Limits(timeout_s=1),
     ) as done:  # fmt: skip
         assert done.stop_reason is StopReason.TIME_LIMIT
-        assert done.log == "['inputs', 'shown'] False\n"
+        assert done.log == "['harness.bin', 'harness.py', 'inputs', 'shown'] False\n"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from executors.contract import ExecutorError, StopReason
+from executors.contract import ExecutorError, Outcome, StopReason
 from executors.script.executor import ScriptExecutor
 from executors.script.identity import Identities, NoFreeIdentity, folder_of_locks
 from executors.script.level import LevelUnavailable
@@ -237,3 +239,36 @@ def test_user_ids_that_a_container_does_not_have_are_refused(
 
     with pytest.raises(ExecutorError, match="as an ordinary user"):
         executor.check()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")
+def test_a_user_id_is_not_given_again_before_its_processes_are_dead(tmp_path: Path) -> None:
+    identities = Identities(tmp_path, 1_879_200_000, count=1)
+    with identities.take() as identity:
+        left = subprocess.Popen(["sleep", "60"], user=identity.uid)
+        identities.keep(identity)
+    try:
+        identities.release_dead()
+        with pytest.raises(NoFreeIdentity), identities.take():
+            pass
+    finally:
+        left.kill()
+        left.wait()
+
+    identities.release_dead()
+    with identities.take():
+        pass
+
+
+def test_a_state_folder_that_was_removed_is_made_again(
+    open_folder: Path, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    executor = ScriptExecutor(state_folder=open_folder / "removed", warm=False)
+    folder = make_folder(main__py="print(1)\n")
+    for number in range(2):
+        (tmp_path / f"{number}").mkdir()
+        result = executor.execute(
+            request_for(folder), RecordingSink(), workdir=tmp_path / f"{number}"
+        )
+        assert result.outcome is Outcome.SUCCEEDED, result.error
+        shutil.rmtree(open_folder / "removed")

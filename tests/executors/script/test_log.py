@@ -113,3 +113,67 @@ def test_a_secret_is_found_however_the_output_is_cut(pieces: list[str]) -> None:
     log.finish()
 
     assert "".join(written) == masker.mask("".join(pieces))
+
+
+def log_of(
+    *pieces: tuple[Stream, bytes], keep: int, secrets: list[str] | None = None
+) -> tuple[str, list[int]]:
+    written: list[str] = []
+    left_out: list[int] = []
+
+    def note(size_bytes: int) -> None:
+        left_out.append(size_bytes)
+        written.append("|")
+
+    log = RunLog(
+        lambda _, text: written.append(text),
+        Masker(secrets or []),
+        keep_bytes=keep,
+        left_out=note,
+    )
+    for stream, data in pieces:
+        log.feed(stream, data, 0.0)
+    log.finish()
+    return "".join(written), left_out
+
+
+def test_of_a_log_that_is_too_long_beginning_and_end_are_kept() -> None:
+    text, left_out = log_of(
+        ("stdout", b"begin " + b"x" * 500), ("stderr", b"y" * 200 + b" end"), keep=100
+    )
+
+    assert text.startswith("begin xx")
+    assert text.endswith("yyy end")
+    assert len(text) == 100 + len("|")
+    assert left_out == [506 + 204 - 100]
+
+
+def test_a_log_that_fits_is_whole_in_order_and_nothing_is_left_out() -> None:
+    pieces: list[tuple[Stream, bytes]] = [("stdout", b"a"), ("stderr", b"b")] * 50
+
+    assert log_of(*pieces, keep=100) == ("ab" * 50, [])
+
+
+def test_no_half_of_a_secret_stands_beside_what_is_left_out() -> None:
+    secret = "correct-horse-battery"
+    for length in range(300, 340):
+        text, _ = log_of(
+            ("stdout", b"." * 60), ("stdout", secret.encode() * length), keep=400, secrets=[secret]
+        )
+
+        assert "horse" not in text.replace("***", "")
+        assert "rrect" not in text
+        assert "atter" not in text
+
+
+def test_the_end_of_a_long_log_takes_no_more_than_it_may_in_whatever_pieces_it_comes() -> None:
+    log = RunLog(lambda _s, _t: None, Masker([]), keep_bytes=400_000)
+    for number in range(300_000):
+        log.feed("stdout" if number % 1000 else "stderr", b"1", 0.0)
+
+    assert log._last.room == 100_000
+    assert sum(len(data) for _, data in log._last.pieces) == 0
+    for _ in range(300_000):
+        log.feed("stdout", b"2", 0.0)
+    assert sum(len(data) for _, data in log._last.pieces) == 100_000
+    assert len(log._last.pieces) < 100

@@ -21,6 +21,8 @@ class Ids:
     input_picture: str
     artifact: str
     picture: str
+    batch: str
+    table: str
     link_key: str
     link_token: str
     document: str
@@ -42,6 +44,8 @@ NOBODYS = Ids(
     input_picture="01980000-0000-7000-8000-000000000003",
     artifact="01980000-0000-7000-8000-000000000004",
     picture="01980000-0000-7000-8000-000000000005",
+    batch="01980000-0000-7000-8000-000000000006",
+    table="01980000-0000-7000-8000-000000000007",
     link_key="OTk5OTk5OTk",
     link_token="dnobod-0123456789abcdef0123456789abcdef",
     document="01980000-0000-7000-8000-000000000006",
@@ -52,6 +56,7 @@ NOBODYS = Ids(
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
+    "batch_id": "batch",
     "execution_id": "execution",
     "file_id": "file",
     "key": "link_key",
@@ -60,7 +65,10 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
+    ("batches/new/<slug:name>/", "name"): "skill",
+    ("batches/new/<slug:name>/template.csv", "name"): "skill",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "skill"): "skill",
@@ -70,6 +78,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
     ("executions/artifacts/<uuid:artifact_id>/pdf/", "artifact_id"): "document",
     ("platform/tenants/<slug:name>/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/limits/", "name"): "tenant",
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
     ("platform/tenants/<slug:name>/suspend/", "name"): "tenant",
     ("skills/<slug:name>/", "name"): "skill",
@@ -105,6 +114,10 @@ def withdrawal(_ids: Ids) -> dict[str, Any]:
     return {"version": 1, "reason": "It is not wanted."}
 
 
+def limits(_ids: Ids) -> dict[str, Any]:
+    return {"concurrency": 5}
+
+
 def new_password(_ids: Ids) -> dict[str, Any]:
     return {"password": "a quite long secret", "repeated": "a quite long secret"}
 
@@ -120,6 +133,14 @@ def inputs(ids: Ids) -> dict[str, Any]:
         "picture": ids.input_picture,
         "document": ids.input_document,
     }
+
+
+def batch(ids: Ids) -> dict[str, Any]:
+    return {"skill": ids.skill, "file": ids.table}
+
+
+def rows_form(_ids: Ids) -> dict[str, Any]:
+    return {"from": "rows", "rows": SimpleUploadedFile("rows.csv", b"who\nyou\n")}
 
 
 def run_form(ids: Ids) -> dict[str, Any]:
@@ -152,6 +173,16 @@ BODIES: dict[str, Body] = {
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/batches": batch,
+    "api/v1/batches/<uuid:batch_id>/approve": nothing,
+    "api/v1/batches/<uuid:batch_id>/cancel": nothing,
+    "api/v1/batches/<uuid:batch_id>/confirm": nothing,
+    "api/v1/batches/<uuid:batch_id>/mapping": nothing,
+    "api/v1/batches/<uuid:batch_id>/pause": nothing,
+    "api/v1/batches/<uuid:batch_id>/reject": reason,
+    "api/v1/batches/<uuid:batch_id>/resume": nothing,
+    "api/v1/batches/<uuid:batch_id>/retry": nothing,
+    "api/v1/batches/<uuid:batch_id>/start": nothing,
     "api/v1/executions": run,
     "api/v1/executions/<uuid:execution_id>/approve": nothing,
     "api/v1/executions/<uuid:execution_id>/cancel": nothing,
@@ -164,9 +195,20 @@ BODIES: dict[str, Body] = {
     "api/v1/submissions/<uuid:submission_id>/remark": remark,
     "api/v1/submissions/<uuid:submission_id>/resume": nothing,
     "api/v1/tenants": tenant,
+    "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
+    "batches/<uuid:batch_id>/approve/": nothing,
+    "batches/<uuid:batch_id>/cancel/": nothing,
+    "batches/<uuid:batch_id>/columns/": nothing,
+    "batches/<uuid:batch_id>/confirm/": nothing,
+    "batches/<uuid:batch_id>/pause/": nothing,
+    "batches/<uuid:batch_id>/reject/": reason,
+    "batches/<uuid:batch_id>/resume/": nothing,
+    "batches/<uuid:batch_id>/retry/": nothing,
+    "batches/<uuid:batch_id>/start/": nothing,
+    "batches/new/<slug:name>/": rows_form,
     "executions/<uuid:execution_id>/approve/": nothing,
     "executions/<uuid:execution_id>/cancel/": nothing,
     "executions/<uuid:execution_id>/confirm/": nothing,
@@ -184,6 +226,7 @@ BODIES: dict[str, Body] = {
     "platform/reviews/<uuid:submission_id>/remark/": remark,
     "platform/reviews/<uuid:submission_id>/resume/": nothing,
     "platform/reviews/<uuid:submission_id>/withdraw/": reason,
+    "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,
     "platform/tenants/open/": tenant_form,

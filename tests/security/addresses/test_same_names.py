@@ -265,7 +265,7 @@ def test_a_change_in_one_tenant_wakes_nobody_in_the_other(
         listener.get_message(timeout=1)  # The confirmation, which is ignored.
         for tenant in tenants.values():
             with tenant_context(tenant), django_capture_on_commit_callbacks(execute=True):
-                wake.announce(topic)
+                wake.announce(topic, "news")
         heard = [listener.get_message(timeout=2) for _tenant in tenants]
 
     channels = [message["channel"] for message in heard]

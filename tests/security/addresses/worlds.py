@@ -13,6 +13,7 @@ from django_tenants.utils import tenant_context
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
 from skills.executions.models import Execution
@@ -33,6 +34,7 @@ KNOWN = (
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
     *("artifact", "artifactrow", "error", "refusal"),
+    *("batchfile", "batchrow"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -92,6 +94,14 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         _finish(ask(skill), word, folder, outcome=Outcome.FAILED)
         refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
+        table = services.upload_file(
+            actor=actor,
+            name=f"{word('batchfile')}.csv",
+            content=BytesIO(
+                f"who,orders,picture\n{word('batchrow')},{orders.pk},{picture.pk}\n".encode()
+            ),
+        )
+        batch = create_batch(actor=actor, skill=skill, source=table)
         files = {one.media_type: one for one in execution.artifacts.all()}
         link = make_link(actor=actor, artifact=files["text/csv"], host=f"{tenant.name}.localhost")
         ids = Ids(
@@ -107,6 +117,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             input_document=str(document.pk),
             signed_link=link.signed,
             submission=str(make_revision(tenant, author=person.username).submission_id),
+            batch=str(batch.pk),
+            table=str(table.pk),
             link_key=key,
             link_token=token,
         )

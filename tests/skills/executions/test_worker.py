@@ -184,7 +184,9 @@ class TestWhatIsRecorded:
             lifecycle.append_log(claimed, seq=1, stream="stdout", text="still talking\n")
         with pytest.raises(lifecycle.StaleLease):
             lifecycle.note_progress(claimed, fraction=0.5, message="half")
-        running.LiveSink(claimed, alive=lambda: True).log("stdout", "still talking\n")
+        sink = running.LiveSink(claimed, alive=lambda: True)
+        sink.log("stdout", "still talking\n")
+        sink.store()
 
         assert not LogChunk.objects.exists()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def cli_page() -> str:
         "\n\n".join(inspect.cleandoc(program.help).split("\n\n")[1:]),
         "## Commands",
     ]
-    for name, command in program.commands.items():
+    for name, command in _commands(program):
         usage = " ".join((name, *_arguments(command)))
         parts += [f"### {name}", f"`execfabric-cli {usage}`", _joined(command.help)]
         options = [row for row in _options(command) if not row[0].startswith("`--help")]
@@ -127,6 +127,15 @@ def cli_page() -> str:
     codes = [(str(code.value), _sentence(meaning)) for code, meaning in MEANINGS.items()]
     parts += ["## Exit codes", _table(("Code", "Meaning"), codes)]
     return _page("Command line program", *parts)
+
+
+def _commands(program: Any) -> Iterator[tuple[str, Any]]:
+    """Return every command by its words; those of a group after one another."""
+    for name, command in program.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {words}", one) for words, one in _commands(command))
+        else:
+            yield name, command
 
 
 def load_actions() -> None:

@@ -232,7 +232,42 @@
     },
     true,
   );
-  const followAll = () => document.querySelectorAll("[data-log]").forEach(follow);
+  // A log without end must not fill the page: of its text and lines the last stay.
+  const MOST_LOG_CHARS = 256 * 1024;
+  const MOST_LOG_LINES = 5000;
+  const lastPart = (text, chars, lines) => {
+    let from = Math.max(0, text.length - chars);
+    for (let at = text.length - 1, seen = 0; at >= from; at -= 1) {
+      if (text[at] === "\n" && (seen += 1) > lines) from = at + 1;
+    }
+    return text.slice(from);
+  };
+  const trim = (log) => {
+    let chars = MOST_LOG_CHARS;
+    let lines = MOST_LOG_LINES;
+    let piece = log.lastElementChild;
+    for (; piece; piece = piece.previousElementSibling) {
+      const text = piece.textContent;
+      const kept = lastPart(text, chars, lines);
+      if (kept.length < text.length) {
+        piece.textContent = kept;
+        break;
+      }
+      chars -= text.length;
+      lines -= text.split("\n").length - 1;
+    }
+    if (!piece) return;
+    while (piece.previousElementSibling) piece.previousElementSibling.remove();
+    const note = document.createElement("span");
+    note.className = "log-notice";
+    note.textContent = `${log.dataset.leftOut}\n`;
+    log.prepend(note);
+  };
+  const tail = (log) => {
+    trim(log);
+    follow(log);
+  };
+  const followAll = () => document.querySelectorAll("[data-log]").forEach(tail);
   document.addEventListener("htmx:afterSettle", followAll);
   followAll();
 

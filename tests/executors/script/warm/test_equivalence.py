@@ -171,6 +171,31 @@ def test_it_ends_as_after_a_cold_start(
     assert told(run) == told(run_cold)
 
 
+def test_a_script_finds_no_frame_of_ours_above_the_harness(
+    run: Runner, make_folder: MakeFolder
+) -> None:
+    """Those of a zygote would show its settings, and what it knows of other runs."""
+    folder = make_folder(
+        main__py="""
+        import sys
+        def main():
+            frame, found = sys._getframe(), []
+            while frame := frame.f_back:
+                names = [n for n in {**frame.f_globals, **frame.f_locals} if "__" not in n]
+                is_harness = frame.f_globals is sys.modules["__main__"].__dict__
+                if not is_harness:
+                    found.append([sorted(names), list(vars(frame.f_globals["end"].__self__))])
+            return found
+        """
+    )
+    output = run.folder(folder).output
+
+    assert isinstance(output, list), run.sink.text()
+    ((names, parts_of_interpreter),) = output
+    assert names == ["end", "script"]
+    assert sorted(parts_of_interpreter) == ["harness", "loaded"]
+
+
 def test_nothing_a_run_changes_is_seen_by_the_next(run: Runner, make_folder: MakeFolder) -> None:
     code = """
         import builtins, json, os, random, sys, tempfile

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from executors.contract import ExecutionResult, Outcome, StopReason
+from executors.contract import ExecutionResult, Outcome, StopReason, Stream
 from executors.script import process
+from executors.script.bundle_use import remove_bundle
 from executors.script.executor import ScriptExecutor
 from executors.script.sandbox.level import NamespaceLevel
+from executors.script.tree import descendants
 from executors.script.warm import pool
+from executors.script.warm.claim import claim
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
 from tests.executors.script.test_limits import wait_until
 from tests.executors.script.warm.conftest import MakeExecutor
@@ -82,6 +89,16 @@ def test_a_zygote_ends_by_itself_when_nobody_needs_it(
 
     wait_until(lambda: is_gone(zygote))
     run_for(executor, folder)
+
+
+def test_an_idle_zygote_keeps_no_run_prepared(make_executor: MakeExecutor, folder: Path) -> None:
+    executor = make_executor(spare_s=0.3)
+    run_for(executor, folder)
+    (zygote,) = executor.zygotes()
+    wait_until(lambda: descendants(zygote) == [])
+    run_for(executor, folder)
+
+    assert executor.zygotes() == [zygote]
 
 
 def test_the_least_recently_used_gives_way(make_executor: MakeExecutor, folder: Path) -> None:
@@ -252,3 +269,120 @@ def test_a_view_that_cannot_be_built_is_not_tried_again_and_again(
 def cpu_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15]))
+
+
+def test_a_zygote_that_starts_slowly_holds_up_nobody_else(
+    make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = make_executor()
+    run_for(executor, folder, "acme")
+    start, may_start, is_starting = pool.start_zygote, threading.Event(), threading.Event()
+
+    def start_slowly(*arguments: Any) -> pool.Zygote:
+        is_starting.set()
+        assert may_start.wait(30)
+        return start(*arguments)
+
+    monkeypatch.setattr(pool, "start_zygote", start_slowly)
+    with ThreadPoolExecutor(3) as threads:
+        slow = [threads.submit(run_for, executor, folder, "globex") for _ in range(2)]
+        assert is_starting.wait(30)
+        threads.submit(run_for, executor, folder, "acme").result(timeout=20)
+        may_start.set()
+        for future in slow:
+            future.result(timeout=30)
+
+    assert len(executor.zygotes()) == 2
+
+
+def test_an_order_that_was_taken_back_is_not_begun(
+    make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late a zygote comes to it: the run may have started another way meanwhile."""
+    executor = make_executor()
+    run_for(executor, folder)
+    send = pool.socket.send_fds
+
+    def take_back_and_send(control: Any, data: Any, descriptors: list[int]) -> int:
+        assert claim(descriptors[0])
+        return send(control, data, descriptors)
+
+    monkeypatch.setattr(pool.socket, "send_fds", take_back_and_send)
+    sink, workdir = RecordingSink(), folder.parent / "given-up"
+    workdir.mkdir()
+    result = executor.execute(request_for(folder), sink, workdir=workdir)
+
+    assert result.stop_reason is StopReason.COULD_NOT_START
+    assert sink.text() == ""
+
+
+def test_an_order_that_was_begun_is_not_started_again(
+    make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = make_executor()
+    run_for(executor, folder)
+    (zygote,) = executor.zygotes()
+    send = pool.socket.send_fds
+
+    def begin_and_die(control: Any, data: Any, descriptors: list[int]) -> int:
+        os.kill(zygote, signal.SIGSTOP)
+        sent = send(control, data, descriptors)
+        assert claim(descriptors[0])
+        os.kill(zygote, signal.SIGKILL)
+        return sent
+
+    monkeypatch.setattr(pool.socket, "send_fds", begin_and_die)
+    sink, workdir = RecordingSink(), folder.parent / "begun"
+    workdir.mkdir()
+    result = executor.execute(request_for(folder), sink, workdir=workdir)
+
+    assert result.stop_reason is StopReason.KILLED
+    assert sink.text() == ""
+
+
+@pytest.mark.usefixtures("may_start_cold")
+def test_a_zygote_with_too_many_files_open_lives_on(
+    make_executor: MakeExecutor, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor = make_executor()
+    run_for(executor, folder)
+    (zygote,) = executor.zygotes()
+    time.sleep(0.5)  # Its spare is ready by then.
+    most = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
+    opened = {int(name) for name in os.listdir(f"/proc/{zygote}/fd")}  # noqa: PTH208
+    third_free = [number for number in range(100) if number not in opened][2]
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, (third_free, most[1]))
+
+    run_for(executor, folder)
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, most)
+    assert "starts cold" in caplog.text
+    caplog.clear()
+    run_for(executor, folder)
+
+    assert executor.zygotes() == [zygote]
+    assert "starts cold" not in caplog.text
+
+
+def test_the_bundle_of_a_run_cannot_be_removed_meanwhile(
+    make_executor: MakeExecutor, make_folder: MakeFolder
+) -> None:
+    executor = make_executor()
+    bundle = make_folder(
+        "in-use", main__py="import time\nprint('begun', flush=True)\ntime.sleep(1)"
+    )
+    begun = threading.Event()
+
+    class Sink(RecordingSink):
+        def log(self, stream: Stream, text: str) -> None:
+            begun.set()
+
+    (bundle.parent / "of-the-run").mkdir()
+    with ThreadPoolExecutor(1) as threads:
+        run = threads.submit(
+            executor.execute, request_for(bundle), Sink(), workdir=bundle.parent / "of-the-run"
+        )
+        assert begun.wait(30)
+        assert not remove_bundle(bundle)
+        assert run.result().outcome is Outcome.SUCCEEDED
+
+    assert remove_bundle(bundle)

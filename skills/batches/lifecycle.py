@@ -1,0 +1,320 @@
+"""What the platform does with running batches: hand over rows, count those that end, finish."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+from django.utils import timezone
+
+from execfabric.core import audit, wake
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor, Door, current_schema
+from execfabric.core.errors import Conflict
+from execfabric.core.permissions import can
+from execfabric.core.roles import SYSTEM
+from execfabric.core.states import move
+from skills.executions import policy
+from skills.executions.files import hold_files
+from skills.executions.inputs import digest_of, input_file_ids
+from skills.executions.lifecycle import CONFIRM_WITHIN
+from skills.executions.models import Execution, InputUse
+from skills.executions.states import FINAL as FINAL_EXECUTION
+from skills.executions.states import Status
+from tenants.accounts.actors import actor_for_account
+
+from . import dispatch
+from .models import Batch, BatchRow
+from .states import BATCH_TRANSITIONS, FINAL, WAITING, BatchStatus, RowStatus
+
+logger = structlog.get_logger(__name__)
+
+DRAFT_KEPT = timedelta(days=7)
+ROWS_PER_SCAN = 1000
+FILE_EXPIRED = "was given a file that has expired; upload it again"
+NOT_ANY_MORE = "Who asked for this batch may not run the skill any more, or it was disabled."
+
+
+def locked(batch_id: UUID) -> Batch:
+    """Return the batch under a row lock, which whoever moves it or its rows takes first."""
+    batches = Batch.objects.select_for_update(of=("self",))
+    return batches.select_related("skill__version", "version", "requested_by").get(pk=batch_id)
+
+
+def move_batch(batch: Batch, *, to: BatchStatus, **fields: Any) -> Batch:
+    """Move batch by the table and wake those who wait for it. Raises InvalidTransition."""
+    moved = move(batch, to=to, table=BATCH_TRANSITIONS, **fields)
+    wake.announce(moved.topic, moved.status)
+    return moved
+
+
+def go_on(batch_id: UUID) -> None:
+    """Do what a batch needs next, if anything: hand over rows, or say that it is over."""
+    system = Actor.system("batch")
+    with transaction.atomic():
+        batch = locked(batch_id)
+        running = batch.status == BatchStatus.RUNNING
+        idle = not batch.sent_rows
+        if running and (dispatch.wants_more(batch) or (idle and batch.waiting_rows)):
+            requester = actor_for_account(batch.requested_by, door=Door.BATCH)
+            if can(requester, "executions.execution.request", batch.skill):
+                batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
+                while batch.waiting_rows and not batch.sent_rows:  # Their files have expired.
+                    batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
+            else:
+                hold_batch(actor=system, batch=batch, reason=NOT_ANY_MORE)
+        # Where the files of all rows left have expired, nothing was sent.
+        if not batch.sent_rows and _has_ended(batch):
+            finish_batch(actor=system, batch=batch, finished_at=timezone.now())
+
+
+@action("batches.batch.release", title="Hand over rows of a batch", roles=SYSTEM, target="batch")
+def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
+    """Turn the next waiting rows into queued executions, as many as the window has room for.
+
+    batch is locked. Raises NotPermitted unless those whom the skill demands let the batch go on.
+    """
+    policy.check_cleared(
+        batch.version,
+        requested_by=batch.requested_by_id,
+        confirmed_by=batch.confirmed_by_id,
+        approved_by=batch.approved_by_id,
+    )
+    batch.window_rows = dispatch.next_window(batch, released_at)
+    room = max(batch.window_rows - batch.sent_rows, 1)
+    waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
+    files = {row.pk: input_file_ids(batch.version, row.inputs) for row in waiting}
+    there = hold_files(set().union(*files.values())) if any(files.values()) else set()
+    rows = [row for row in waiting if files[row.pk] <= there]
+    lost = [row for row in waiting if not files[row.pk] <= there]
+    executions = [_execution_of(batch, row, released_at) for row in rows]
+    Execution.objects.bulk_create(executions)
+    InputUse.objects.bulk_create(
+        InputUse(execution=execution, file_id=one)
+        for row, execution in zip(rows, executions, strict=True)
+        for one in sorted(files[row.pk])
+    )
+    _link(rows, executions)
+    if lost:
+        gone = batch.rows.filter(pk__in=[row.pk for row in lost])
+        gone.update(status=RowStatus.INVALID, errors={"row": FILE_EXPIRED})
+    batch.waiting_rows -= len(waiting)
+    batch.invalid_rows += len(lost)
+    batch.sent_rows += len(rows)
+    batch.released_at = released_at
+    batch.over_at_release = batch.over_rows
+    batch.save(
+        update_fields=[
+            *("window_rows", "waiting_rows", "sent_rows", "invalid_rows"),
+            *("released_at", "over_at_release"),
+        ]
+    )
+    audit.record_many(
+        "executions.execution.request",
+        actor=actor_for_account(batch.requested_by, door=Door.BATCH),
+        targets=executions,
+        inputs={"batch": batch},
+    )
+    dispatch.send_chunk(batch.version, [execution.pk for execution in executions])
+    return batch
+
+
+@action("batches.batch.hold", title="Hold a batch", roles=SYSTEM, target="batch")
+def hold_batch(*, actor: Actor, batch: Batch, reason: str) -> Batch:
+    """Pause a batch that may not go on as it is; the reason is shown on its page."""
+    return move_batch(batch, to=BatchStatus.PAUSED, held_because=reason)
+
+
+@action("batches.batch.finish", title="Finish a batch", roles=SYSTEM, target="batch")
+def finish_batch(*, actor: Actor, batch: Batch, finished_at: datetime) -> Batch:
+    """Say that no row of a batch will run any more. batch is locked."""
+    stopped = batch.status == BatchStatus.CANCELLING
+    to = BatchStatus.CANCELLED if stopped else BatchStatus.FINISHED
+    return move_batch(batch, to=to, finished_at=finished_at)
+
+
+@action("batches.batch.expire", title="Expire a batch", roles=SYSTEM, target="batch")
+def expire_batch(*, actor: Actor, batch: Batch, expired_at: datetime) -> Batch:
+    """End a batch nobody decided about in time, or a draft nobody started."""
+    fresh = locked(batch.pk)
+    if fresh.asked_at > expired_at - patience_with(fresh):
+        raise Conflict("This batch is not old enough.")
+    return move_batch(
+        fresh, to=BatchStatus.EXPIRED, finished_at=expired_at, **without_waiting_rows(fresh)
+    )
+
+
+def patience_with(batch: Batch) -> timedelta:
+    return DRAFT_KEPT if batch.status == BatchStatus.DRAFT else CONFIRM_WITHIN
+
+
+def without_waiting_rows(batch: Batch) -> dict[str, int]:
+    """Cancel the rows of a locked batch that were not handed over; return its new counters."""
+    dropped = batch.rows.filter(status=RowStatus.WAITING).update(status=RowStatus.CANCELLED)
+    return {"waiting_rows": 0, "cancelled_rows": batch.cancelled_rows + dropped}
+
+
+class _Ended:
+    """Executions of one schema that ended and are not counted yet, in this process."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[UUID] = deque()
+        self.lock = threading.Lock()
+
+    def take(self) -> list[UUID]:
+        return [self.waiting.popleft() for _ in range(len(self.waiting))]
+
+
+_ended: defaultdict[str, _Ended] = defaultdict(_Ended)
+
+
+def rows_ended(executions: Sequence[UUID]) -> None:
+    """Count rows whose executions ended, and see their batches on. Harmless a second time.
+
+    Threads that end runs at the same time do not wait for each other: one counts for all.
+    """
+    ended = _ended[current_schema()]
+    ended.waiting.extend(executions)
+    # Who finds the lock taken may go: its holder looks again after it has let go.
+    while ended.waiting and ended.lock.acquire(blocking=False):
+        try:
+            for batch in count_ended(ended.take()):
+                if dispatch.wants_more(batch) or not batch.sent_rows:
+                    go_on(batch.pk)
+        finally:
+            ended.lock.release()
+
+
+def count_ended(executions: Sequence[UUID]) -> list[Batch]:
+    """Move the counters of the rows that ended, in one statement; return the batches it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _COUNT_ENDED,
+            {
+                "executions": list(executions),
+                "sent": RowStatus.SENT,
+                "succeeded": RowStatus.SUCCEEDED,
+                "cancelled": RowStatus.CANCELLED,
+                "final": sorted(FINAL_EXECUTION),
+                "failures": [RowStatus.FAILED, RowStatus.TIMED_OUT, RowStatus.LOST],
+            },
+        )
+        found = cursor.fetchall()
+    return [
+        Batch(pk=pk, waiting_rows=waiting, sent_rows=sent, window_rows=window)
+        for pk, waiting, sent, window in found
+    ]
+
+
+# The lock on the batch comes before the writes to its rows, as everywhere.
+_COUNT_ENDED = f"""
+    WITH held AS MATERIALIZED (
+        SELECT id FROM {Batch._meta.db_table} WHERE id IN (
+            SELECT batch_id FROM {BatchRow._meta.db_table} WHERE execution_id = ANY(%(executions)s)
+        ) ORDER BY id FOR UPDATE
+    ), ended AS (
+        UPDATE {BatchRow._meta.db_table} AS line SET status =
+            CASE WHEN run.status = %(succeeded)s OR run.status = ANY(%(failures)s)
+            THEN run.status ELSE %(cancelled)s END
+        FROM held, {Execution._meta.db_table} AS run
+        WHERE line.batch_id = held.id AND line.execution_id = run.id
+            AND line.execution_id = ANY(%(executions)s) AND line.status = %(sent)s
+            AND run.status = ANY(%(final)s)
+        RETURNING line.batch_id, line.status
+    ), counted AS (
+        SELECT batch_id, count(*) AS rows,
+            count(*) FILTER (WHERE status = %(succeeded)s) AS succeeded,
+            count(*) FILTER (WHERE status = ANY(%(failures)s)) AS failed,
+            count(*) FILTER (WHERE status = %(cancelled)s) AS cancelled
+        FROM ended GROUP BY batch_id
+    )
+    UPDATE {Batch._meta.db_table} AS batch SET
+        sent_rows = batch.sent_rows - counted.rows,
+        succeeded_rows = batch.succeeded_rows + counted.succeeded,
+        failed_rows = batch.failed_rows + counted.failed,
+        cancelled_rows = batch.cancelled_rows + counted.cancelled
+    FROM counted WHERE batch.id = counted.batch_id
+    RETURNING batch.id, batch.waiting_rows, batch.sent_rows, batch.window_rows
+"""  # noqa: S608 - names of our own tables
+
+
+def scan_batches(now: datetime, is_open: bool) -> None:
+    """In the current schema: expire what nobody decided about; make up for what was not counted.
+
+    A batch that fails is logged and keeps no other from its turn. Rows of a tenant that is not open
+    stay where they are.
+    """
+    open_batches = Batch.objects.exclude(status__in=sorted(FINAL))
+    for batch in open_batches.filter(status__in={*WAITING, BatchStatus.DRAFT}):
+        if batch.asked_at < now - patience_with(batch):
+            _on_its_own(batch, now)
+    if not is_open:
+        return
+    going = {BatchStatus.RUNNING, BatchStatus.PAUSED, BatchStatus.CANCELLING}
+    for batch in open_batches.filter(status__in=going):
+        try:
+            uncounted = batch.rows.filter(
+                status=RowStatus.SENT, execution__status__in=sorted(FINAL_EXECUTION)
+            )
+            count_ended(list(uncounted.values_list("execution_id", flat=True)[:ROWS_PER_SCAN]))
+            go_on(batch.pk)
+        except Exception:  # The scan is the one that helps all the others.
+            logger.exception("scan.batch_failed", batch=str(batch.pk))
+
+
+def _on_its_own(batch: Batch, now: datetime) -> None:
+    try:
+        expire_batch(actor=Actor.system("scan"), batch=batch, expired_at=now)
+    except Conflict:
+        pass  # A person was faster; the refusal is in the trail.
+    except Exception:
+        logger.exception("scan.batch_failed", batch=str(batch.pk))
+
+
+def _has_ended(batch: Batch) -> bool:
+    if batch.status == BatchStatus.CANCELLING:
+        return True
+    return not batch.waiting_rows and batch.status in {BatchStatus.RUNNING, BatchStatus.PAUSED}
+
+
+def _execution_of(batch: Batch, row: BatchRow, at: datetime) -> Execution:
+    return Execution(
+        skill=batch.skill,
+        version=batch.version,
+        requested_by=batch.requested_by,
+        door=Door.BATCH,
+        request_id=batch.request_id,
+        inputs=row.inputs,
+        inputs_digest=digest_of(row.inputs),
+        status=Status.QUEUED,
+        confirmed_by_id=batch.confirmed_by_id,
+        approved_by_id=batch.approved_by_id,
+        retry_of_id=row.execution_id,
+        created_at=at,
+        sent_at=at,
+    )
+
+
+def _link(rows: Sequence[BatchRow], executions: Sequence[Execution]) -> None:
+    """Store which execution each row became, in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LINK,
+            [
+                RowStatus.SENT,
+                [row.pk for row in rows],
+                [execution.pk for execution in executions],
+            ],
+        )
+
+
+_LINK = f"""
+    UPDATE {BatchRow._meta.db_table} AS line SET status = %s, execution_id = made.execution_id
+    FROM unnest(%s::bigint[], %s::uuid[]) AS made (id, execution_id) WHERE line.id = made.id
+"""  # noqa: S608 - name of our own table

@@ -1,0 +1,52 @@
+"""Who may do what to which batch, beside what their role allows."""
+
+from __future__ import annotations
+
+from execfabric.core.actor import Actor
+from execfabric.core.permissions import can, target_rule
+from skills.catalogue.models import Right
+from skills.catalogue.selectors import has_right
+
+from .models import Batch
+
+
+@target_rule("batches.batch.create")
+def _may_run(actor: Actor, skill: object) -> bool:
+    return can(actor, "executions.execution.request", skill)
+
+
+@target_rule("batches.batch.map")
+@target_rule("batches.batch.start")
+@target_rule("batches.batch.retry")
+def _may_run_own(actor: Actor, batch: object) -> bool:
+    """What runs is asked for in the name of who made the batch, so nobody else can."""
+    return (
+        isinstance(batch, Batch)
+        and batch.requested_by_id == actor.user_id
+        and _may_run(actor, batch.skill)
+    )
+
+
+@target_rule("batches.batch.confirm")
+@target_rule("batches.batch.resume")
+def _may_run_it(actor: Actor, batch: object) -> bool:
+    return isinstance(batch, Batch) and _may_stop(actor, batch) and _may_run(actor, batch.skill)
+
+
+@target_rule("batches.batch.pause")
+@target_rule("batches.batch.cancel")
+def _may_stop(actor: Actor, batch: object) -> bool:
+    return isinstance(batch, Batch) and (
+        batch.requested_by_id == actor.user_id or can(actor, "batches.batch.read_all")
+    )
+
+
+@target_rule("batches.batch.approve")
+@target_rule("batches.batch.reject")
+def _may_decide(actor: Actor, batch: object) -> bool:
+    return (
+        isinstance(batch, Batch)
+        and batch.requested_by_id != actor.user_id
+        and batch.skill.is_enabled
+        and has_right(actor, batch.skill, Right.APPROVE)
+    )

@@ -1,0 +1,65 @@
+"""Where floors above say what follows when executions of theirs end, and at each scan.
+
+Which executions are theirs is told by the door they came through, so that those of other doors cost
+nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from execfabric.core.actor import Door
+
+from .models import Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an execution is part of, for its page."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The floor whose executions come through one door."""
+
+    finished: Callable[[Sequence[UUID]], None]
+    """Told which of them ended, once that is committed. A second time must do no harm."""
+    scan: Callable[[datetime, bool], None]
+    """Called at each scan of a schema; the flag says whether its tenant is open."""
+    origin_of: Callable[[Execution], Origin | None]
+
+
+_OWNERS: dict[str, Owner] = {}
+
+
+def own_door(door: Door, owner: Owner) -> None:
+    """Let owner hear of the executions of door. A second owner is an error."""
+    if door in _OWNERS:
+        raise ValueError(f"The door {door} has an owner.")
+    _OWNERS[door] = owner
+
+
+def tell_finished(door: str, executions: Sequence[UUID]) -> None:
+    """Say that executions, all of one door, ended, once the transaction at hand has committed."""
+    owner = _OWNERS.get(door)
+    if owner is not None:
+        # What goes wrong is logged and made up for by the scan; the end of the run is recorded.
+        transaction.on_commit(lambda: owner.finished(executions), robust=True)
+
+
+def scan_owners(now: datetime, *, is_open: bool) -> None:
+    for owner in _OWNERS.values():
+        owner.scan(now, is_open)
+
+
+def origin_of(execution: Execution) -> Origin | None:
+    owner = _OWNERS.get(execution.door)
+    return owner.origin_of(execution) if owner else None

@@ -1,0 +1,166 @@
+"""What a zygote does with process 1 of a run, which here is any program."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from executors.script.warm import run as warm_run
+from executors.script.warm import zygote as warm_zygote
+from executors.script.warm.run import STATUS, WarmRun
+from executors.script.warm.zygote import Zygote
+from tests.executors.script.test_limits import wait_until
+
+HANGS = ["sleep", "60"]
+
+
+class Watched:
+    """A run of a zygote with a program in place of its process 1, and the worker's ends."""
+
+    def __init__(self, command: list[str], lock: Path) -> None:
+        self.zygote = make_zygote()
+        self.process = subprocess.Popen(command)
+        self.run = WarmRun({}, cast("Any", None))
+        self.run.pid = self.process.pid
+        self.run.guard = os.pidfd_open(self.process.pid)
+        self.run.status_reader, self.status = os.pipe()
+        self.run.problem_reader, self.problem = os.pipe()
+        for reader in (self.run.status_reader, self.run.problem_reader):
+            os.set_blocking(reader, False)
+        self.run.order_fd, self.commands = os.pipe()
+        self.report, theirs = socket.socketpair()
+        self.run.report_fd = theirs.detach()
+        self.lock = lock
+        self.run.held = [os.open(lock, os.O_RDWR | os.O_CREAT)]
+        fcntl.flock(self.run.held[0], fcntl.LOCK_EX)
+        self.run.started = self.run.looked = time.monotonic()
+        self.run.deadline = self.run.started + 60
+        self.run.limits = {"memory_bytes": 1 << 30}
+        self.zygote.poll.register(self.run.guard)
+        self.zygote.runs.add(self.run)
+
+    def tell(self, code: int, *, alone: bool) -> None:
+        """Say what process 1 says when the script has ended."""
+        os.write(self.status, STATUS.pack(code, alone, 0.1, 4096))
+
+    def told(self) -> list[bytes]:
+        return self.report.recv(4096).split()
+
+    def is_locked(self) -> bool:
+        other = os.open(self.lock, os.O_RDWR)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(other)
+        return False
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.returncode = 0  # The zygote takes it.
+        for descriptor in (self.status, self.problem, self.commands):
+            os.close(descriptor)
+        self.report.close()
+
+
+def make_zygote() -> Zygote:
+    control, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    zygote = Zygote(control, cast("Any", None), {"idle_s": 60, "spare_s": 60, "frame": {}})
+    zygote.may_prepare = False
+    return zygote
+
+
+MakeWatched = Callable[[list[str]], Watched]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[MakeWatched]:
+    made: list[Watched] = []
+
+    def make(command: list[str]) -> Watched:
+        made.append(Watched(command, tmp_path / "lock"))
+        return made[-1]
+
+    yield make
+    for watched in made:
+        watched.close()
+
+
+def is_dead(process: subprocess.Popen[bytes]) -> bool:
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+
+def test_how_a_script_ended_is_told_also_when_all_of_it_ended_at_once(watch: MakeWatched) -> None:
+    watched = watch(["true"])
+    watched.tell(-signal.SIGTERM, alone=False)
+    wait_until(lambda: is_dead(watched.process))
+
+    watched.zygote.handle({watched.run.guard, watched.run.status_reader})
+
+    assert watched.told()[:2] == [b"exited", b"-15"]
+    assert watched.zygote.runs == set()
+
+
+def test_a_run_that_cannot_be_killed_keeps_its_locks_until_it_is_dead(
+    watch: MakeWatched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(HANGS)
+    monkeypatch.setattr(WarmRun, "kill", lambda self: None)
+    monkeypatch.setattr(warm_run, "KILL_PATIENCE_S", 0)
+    watched.run.deadline = time.monotonic()
+
+    watched.zygote.handle(set())
+    watched.zygote.handle(set())
+
+    assert watched.told()[:3] == [b"time_limit", b"None", b"1"]
+    assert watched.is_locked()
+    assert watched.zygote.runs == set()
+
+    watched.process.kill()
+    wait_until(lambda: is_dead(watched.process))
+    watched.zygote.handle({watched.run.guard})
+
+    assert not watched.is_locked()
+    assert watched.zygote.stuck == set()
+
+
+def test_a_run_that_was_reported_is_not_waited_for_without_end(
+    watch: MakeWatched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch(HANGS)
+    monkeypatch.setattr(warm_run, "KILL_PATIENCE_S", 0)
+    watched.tell(0, alone=True)
+    watched.zygote.handle({watched.run.status_reader})
+
+    assert watched.told()[:3] == [b"exited", b"0", b"0"]
+    assert not watched.is_locked()
+
+    watched.zygote.handle(set())
+
+    assert watched.zygote.runs == set()
+    wait_until(lambda: is_dead(watched.process))
+    watched.zygote.handle({watched.run.guard})
+    assert watched.zygote.stuck == set()
+
+
+def test_an_order_that_comes_cut_off_ends_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the kernel hands over descriptors when the zygote can open no more."""
+    zygote = make_zygote()
+    reader, writer = os.pipe()
+    message = (b"head", [writer], socket.MSG_CTRUNC, None)
+    monkeypatch.setattr(warm_zygote.socket, "recv_fds", lambda *_: message)
+
+    zygote.handle({zygote.control.fileno()})
+
+    assert zygote.is_open
+    assert os.read(reader, 1) == b""
