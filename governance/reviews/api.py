@@ -179,7 +179,7 @@ class VersionWithdrawView(ApiView):
         request=WithdrawIn,
         responses={200: RecallOut, **error_responses(400, 401, 403, 404, 409)},
     )
-    def post(self, request: ApiRequest, name: str, skill: str) -> Response:
+    def post(self, request: ApiRequest, name: str) -> Response:
         """Let nobody start the files of a version any more, in any tenant that has them."""
         require(request.actor, RECALL)
         body = WithdrawIn(data=request.data)
@@ -187,7 +187,7 @@ class VersionWithdrawView(ApiView):
         recall = recall_version(
             actor=request.actor,
             tenant=self.find(tenants_visible_to(request.actor), name=name),
-            skill=skill,
+            skill=body.validated_data["skill"],
             number=body.validated_data["version"],
             reason=body.validated_data["reason"],
         )

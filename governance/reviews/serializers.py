@@ -67,6 +67,7 @@ class RemarkIn(serializers.Serializer):
 
 
 class WithdrawIn(serializers.Serializer):
+    skill = serializers.CharField(max_length=60, help_text="Name of a skill of the tenant.")
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
     reason = serializers.CharField(max_length=2000, help_text="Shown to who wants to run it.")
 

@@ -10,7 +10,7 @@ urlpatterns = [
     path("submissions/<uuid:submission_id>/remark", api.SubmissionRemarkView.as_view()),
     path("submissions/<uuid:submission_id>/resume", api.SubmissionResumeView.as_view()),
     path(
-        "tenants/<slug:name>/skills/<slug:skill>/withdraw",
+        "tenants/<slug:name>/withdraw-version",
         api.VersionWithdrawView.as_view(),
     ),
 ]

@@ -68,8 +68,8 @@ def test_it_is_approved_published_and_withdrawn(sam, revision):
     assert [step["status"] for step in found["latest"]["steps"]] == ["done"] * 4
     assert found["remarks"][0]["text"] == "Nice."
     recall = sam.post(
-        "/api/v1/tenants/acme/skills/greet/withdraw",
-        {"version": 1, "reason": "Bad."},
+        "/api/v1/tenants/acme/withdraw-version",
+        {"skill": "greet", "version": 1, "reason": "Bad."},
         format="json",
     )
     assert recall.json()["places"] == [

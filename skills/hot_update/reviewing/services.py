@@ -129,8 +129,11 @@ def add_remark(*, actor: Actor, submission: Submission, text: str) -> Remark:
     target="submission",
 )
 def resume_publication(*, actor: Actor, submission: Submission) -> Submission:
-    """Let a publication go on from the step that failed. Raises InvalidTransition."""
-    moved = _move(submission, SubmissionStatus.PUBLISHING)
+    """Let a publication go on from the step that failed. Raises Conflict."""
+    fresh = Submission.objects.select_for_update().get(pk=submission.pk)
+    if fresh.status != SubmissionStatus.STUCK:
+        raise Conflict(_("Only a publication that stopped can be resumed."))
+    moved = _move(fresh, SubmissionStatus.PUBLISHING)
     restart_publication(moved.revisions.latest("number"))
     return moved
 

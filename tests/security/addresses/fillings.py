@@ -70,8 +70,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
-    ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "name"): "tenant",
-    ("api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw", "skill"): "skill",
+    ("api/v1/tenants/<slug:name>/withdraw-version", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
@@ -110,8 +109,8 @@ def verdict(ids: Ids) -> dict[str, Any]:
     return {"revision": ids.submission, "digest": "0" * 64, "reason": "It is not wanted."}
 
 
-def withdrawal(_ids: Ids) -> dict[str, Any]:
-    return {"version": 1, "reason": "It is not wanted."}
+def withdrawal(ids: Ids) -> dict[str, Any]:
+    return {"skill": ids.skill, "version": 1, "reason": "It is not wanted."}
 
 
 def limits(_ids: Ids) -> dict[str, Any]:
@@ -197,7 +196,7 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
-    "api/v1/tenants/<slug:name>/skills/<slug:skill>/withdraw": withdrawal,
+    "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "batches/<uuid:batch_id>/approve/": nothing,
     "batches/<uuid:batch_id>/cancel/": nothing,
