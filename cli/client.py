@@ -125,6 +125,23 @@ class Client:
             raise usage_error(f"The file {path} cannot be read: {error.strerror}.") from error
         return str(self._with_id(self._object(answer))["id"])
 
+    def submit(self, packed: bytes, answers: dict[str, str], *, revise: str = "") -> Json:
+        """Submit a packed script folder; revise names the submission it is a new revision of."""
+        files = {"bundle": ("bundle.tar.gz", packed, "application/gzip")}
+        if not revise:
+            answer = self._send("POST", "submissions", files=files, data=answers)
+            return self._with_id(self._object(answer))
+        with _submission(revise) as path:
+            answer = self._send("POST", f"{path}/revisions", files=files, data=answers)
+        return self._with_id(self._object(answer))
+
+    def submissions(self, *, status: str = "", limit: int) -> list[Json]:
+        return self._list("submissions", {"status": status}, limit)
+
+    def submission(self, reference: str) -> Json:
+        with _submission(reference) as path:
+            return self._get(path)
+
     def make_batch(self, body: Json, *, idempotency_key: str) -> Json:
         """Prepare a batch; every row is checked, which can take a while. Safe to repeat."""
         headers = {"Idempotency-Key": idempotency_key}
@@ -223,6 +240,7 @@ class Client:
         params: Json | None = None,
         headers: dict[str, str] | None = None,
         files: Any = None,
+        data: dict[str, str] | None = None,
         wait_s: int = 0,
         patience_s: float = PATIENCE_S,
         repeat: bool = False,
@@ -236,7 +254,7 @@ class Client:
             try:
                 answer = self._http.request(
                     method, f"{API}/{path}", json=body, params=params, headers=headers,
-                    files=files, timeout=timeout,
+                    files=files, data=data, timeout=timeout,
                 )  # fmt: skip
             except httpx.HTTPError as error:
                 failure = failures.from_transport(error, self.base_url)
@@ -273,6 +291,12 @@ def _execution(reference: str) -> Iterator[str]:
     """Give the path of an execution, and name it when the server has none of that id."""
     with failures.missing(f"There is no execution {reference!r} that you may see."):
         yield f"executions/{_reference(reference)}"
+
+
+@contextlib.contextmanager
+def _submission(reference: str) -> Iterator[str]:
+    with failures.missing(f"There is no submission {reference!r} that you may see."):
+        yield f"submissions/{_reference(reference)}"
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, batches, executions, run, skills
+from cli.commands import account, batches, executions, run, skills, submissions
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -77,6 +77,9 @@ app.command("confirm")(executions.confirm)
 app.command("approve")(executions.approve)
 app.command("reject")(executions.reject)
 app.command("cancel")(executions.cancel)
+app.command("submit")(submissions.submit)
+app.command("submissions")(submissions.list_submissions)
+app.command("submission")(submissions.show_submission)
 app.add_typer(batches.app, name="batch")
 
 

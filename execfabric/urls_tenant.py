@@ -15,9 +15,11 @@ urlpatterns = [
     path("skills/", include("skills.catalogue.urls")),
     path("executions/", include("skills.executions.urls")),
     path("batches/", include("skills.batches.urls")),
+    path("submissions/", include("skills.hot_update.submitting.urls")),
     path("audit/", include("execfabric.web.audit.urls")),
     path("api/v1/", include("skills.catalogue.urls_api")),
     path("api/v1/", include("skills.executions.urls_api")),
     path("api/v1/", include("skills.batches.urls_api")),
+    path("api/v1/", include("skills.hot_update.submitting.urls_api")),
     urls_shared.unknown_api,
 ]

@@ -124,7 +124,7 @@ def child_environment(
 def plan_children(
     folder: DataFolder, port: int, environ: Mapping[str, str]
 ) -> tuple[ChildPlan, ...]:
-    """Return web, beat and worker, in the order in which they are stopped."""
+    """Return web, beat, checks and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
     runs = {"--slots": str(WORKER_SLOTS), "--sign-of-life": str(ready_file)}
@@ -135,15 +135,18 @@ def plan_children(
         "--pool": "solo",
         "--schedule": str(folder.run / "beat-schedule"),
     }
+    # And one for checks of submissions, which install packages and take minutes.
+    checks = {"--hostname": "checks@%h", "--queues": "hot-update", "--pool": "solo"}
     return (
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
         ChildPlan(
             "beat",
-            _beat_command(scans),
+            _celery_command(scans, "--beat"),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
             withheld=OWNER_ONLY,
         ),
+        ChildPlan("checks", _celery_command(checks), starts_last=True, withheld=OWNER_ONLY),
         ChildPlan(
             "worker",
             (sys.executable, str(ROOT / "manage.py"), "run_worker", *arguments_of(runs)),
@@ -168,8 +171,8 @@ def _web_command(port: int) -> tuple[str, ...]:
     return (*server, *arguments_of(options), "execfabric.wsgi:application")
 
 
-def _beat_command(options: Mapping[str, str]) -> tuple[str, ...]:
-    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker", "--beat")
+def _celery_command(options: Mapping[str, str], *flags: str) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker", *flags)
     return (*celery, *arguments_of(options), "--loglevel", "info", *WORKERS_ARE_FEW)
 
 

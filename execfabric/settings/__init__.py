@@ -139,6 +139,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
+# Checks and publications install packages, which takes minutes: a worker of their own does them.
+CELERY_TASK_ROUTES = {
+    f"hot_update.{task}": {"queue": "hot-update"}
+    for task in ("check_revision", "lock_revision", "publish_revision")
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -157,6 +162,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hot_update.scan_publications",
         "schedule": 10.0,
         "options": {"expires": 10},
+    },
+    "scan-forgotten-submissions": {
+        "task": "hot_update.scan_forgotten",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",

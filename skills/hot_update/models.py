@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
@@ -44,6 +45,13 @@ class Submission(models.Model):
         return f"{self.tenant}/{self.skill_name}"
 
 
+AS_SUBMITTED = (
+    *("submission_id", "number", "digest", "stored_as", "size_bytes", "manifest", "scenario"),
+    *("ai_callable", "manual", "confirm", "note", "submitted_by_id", "submitted_by", "created_at"),
+)
+"""Columns of a revision that never change; only the report of the checks is added."""
+
+
 class Revision(models.Model):
     """What was submitted, as it was: a verdict is about one revision and its digest."""
 
@@ -78,6 +86,10 @@ class Revision(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["submission", "number"], name="revision_number")
+        ]
+        triggers = [
+            # A verdict is about exactly these files and these words.
+            pgtrigger.Protect(name="as_submitted", operation=pgtrigger.UpdateOf(*AS_SUBMITTED))
         ]
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "worker", "beat", "checks")
 ONE_SHOT = ("migrate",)
 OWNER = "EXECFABRIC_DATABASE_OWNER_URL"
 SETTINGS = {f"EXECFABRIC_{name.upper()}" for name in Environment.model_fields}
@@ -97,7 +97,7 @@ def test_no_service_runs_as_root_or_gains_rights(name: str) -> None:
     # The worker locks scripts in itself, which Docker's filters would forbid it to.
     opened = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
     assert service["security_opt"] == [
-        "no-new-privileges:true", *(opened if name == "worker" else []),
+        "no-new-privileges:true", *(opened if name in ("worker", "checks") else []),
     ]  # fmt: skip
     assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid"}
 
@@ -113,7 +113,7 @@ def test_what_is_kept_lies_in_named_volumes() -> None:
     assert {mount.partition(":")[0] for mount in mounts} == set(COMPOSE["volumes"])
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "checks"])
 def test_the_platform_waits_for_a_prepared_database(name: str) -> None:
     waits = SERVICES[name]["depends_on"]
 
@@ -127,6 +127,15 @@ def test_beat_serves_the_queue_of_the_demo() -> None:
     for option in ("--queues", "--pool"):
         assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
     assert "--beat" in ours
+
+
+def test_checks_are_made_beside_the_clock_in_the_sandbox_of_the_worker() -> None:
+    demo, ours = _command_of_demo("checks"), SERVICES["checks"]["command"]
+
+    for option in ("--queues", "--pool"):
+        assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
+    assert "--beat" not in ours
+    assert SERVICES["checks"]["security_opt"] == SERVICES["worker"]["security_opt"]
 
 
 def test_the_worker_is_started_as_in_the_demo_and_stops_before_it_is_killed() -> None:

@@ -126,7 +126,7 @@ def test_the_port_is_left_for_commands_in_other_terminals(
 def test_the_web_stops_first_and_the_worker_last(folder: Path) -> None:
     children = plan_children(DataFolder(folder / "var"), 8000, {})
 
-    assert [child.name for child in children] == ["web", "beat", "worker"]
+    assert [child.name for child in children] == ["web", "beat", "checks", "worker"]
 
 
 def test_the_ready_message_lists_hosts_and_accounts(folder: Path) -> None:

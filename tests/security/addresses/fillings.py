@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from tests.factories.skills import bundle_of
+
 
 @dataclass(frozen=True, slots=True)
 class Ids:
@@ -21,6 +23,9 @@ class Ids:
     input_picture: str
     artifact: str
     picture: str
+    submission: str
+    revision: str
+    draft: str
     batch: str
     table: str
     link_key: str
@@ -28,7 +33,6 @@ class Ids:
     document: str
     input_document: str
     signed_link: str
-    submission: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -44,6 +48,9 @@ NOBODYS = Ids(
     input_picture="01980000-0000-7000-8000-000000000003",
     artifact="01980000-0000-7000-8000-000000000004",
     picture="01980000-0000-7000-8000-000000000005",
+    submission="01980000-0000-7000-8000-000000000008",
+    revision="01980000-0000-7000-8000-000000000009",
+    draft="WyJub2JvZHkiXQ~1tXXXX~0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
     batch="01980000-0000-7000-8000-000000000006",
     table="01980000-0000-7000-8000-000000000007",
     link_key="OTk5OTk5OTk",
@@ -51,17 +58,18 @@ NOBODYS = Ids(
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
-    submission="01980000-0000-7000-8000-000000000007",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
     "artifact_id": "artifact",
     "batch_id": "batch",
     "execution_id": "execution",
+    "draft": "draft",
     "file_id": "file",
     "key": "link_key",
-    "signed": "signed_link",
+    "revision_id": "revision",
     "submission_id": "submission",
+    "signed": "signed_link",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
@@ -101,12 +109,8 @@ def reason(_ids: Ids) -> dict[str, Any]:
     return {"reason": "It is not wanted."}
 
 
-def remark(_ids: Ids) -> dict[str, Any]:
-    return {"text": "What is it for?"}
-
-
 def verdict(ids: Ids) -> dict[str, Any]:
-    return {"revision": ids.submission, "digest": "0" * 64, "reason": "It is not wanted."}
+    return {"revision": ids.revision, "digest": "0" * 64, "reason": "It is not wanted."}
 
 
 def withdrawal(ids: Ids) -> dict[str, Any]:
@@ -155,6 +159,28 @@ def upload(_ids: Ids) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("orders.csv", b"a;b\n")}
 
 
+def submission(_ids: Ids) -> dict[str, Any]:
+    return {"bundle": script(), "scenario": "It greets."}
+
+
+def files(_ids: Ids) -> dict[str, Any]:
+    return {"bundle": script()}
+
+
+def script() -> SimpleUploadedFile:
+    packed = bundle_of({"main.py": "def main():\n    return 1\n"}).pack()
+    return SimpleUploadedFile("script.tar.gz", packed)
+
+
+def remark(_ids: Ids) -> dict[str, Any]:
+    return {"text": "It is needed."}
+
+
+def description(_ids: Ids) -> dict[str, Any]:
+    return {"name": "greet", "title": "Greet", "risk": "low", "approval": "none", "timeout_s": 9,
+            "memory_mb": 99, "scenario": "It greets.", "manual": "on"}  # fmt: skip
+
+
 def retention(_ids: Ids) -> dict[str, Any]:
     return {"days": 30}
 
@@ -193,6 +219,11 @@ BODIES: dict[str, Body] = {
     "api/v1/submissions/<uuid:submission_id>/reject": verdict,
     "api/v1/submissions/<uuid:submission_id>/remark": remark,
     "api/v1/submissions/<uuid:submission_id>/resume": nothing,
+    "api/v1/submissions": submission,
+    "api/v1/submissions/<uuid:submission_id>/recheck": nothing,
+    "api/v1/submissions/<uuid:submission_id>/remarks": remark,
+    "api/v1/submissions/<uuid:submission_id>/revisions": submission,
+    "api/v1/submissions/<uuid:submission_id>/withdraw": nothing,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
@@ -232,6 +263,14 @@ BODIES: dict[str, Body] = {
     "robots.txt": nothing,
     "set-password/<str:key>/<str:token>/": new_password,
     "skills/<slug:name>/": run_form,
+    "submissions/<uuid:submission_id>/answer/": remark,
+    "submissions/<uuid:submission_id>/recheck/": nothing,
+    "submissions/<uuid:submission_id>/revise/": files,
+    "submissions/<uuid:submission_id>/rewrite/": nothing,
+    "submissions/<uuid:submission_id>/withdraw/": nothing,
+    "submissions/new/": files,
+    "submissions/new/<str:draft>/": description,
+    "submissions/new/<str:draft>/preview/": description,
     "^api/(?P<path>.*)$": nothing,
 }
 """Route that takes a POST: a well-formed body for it."""

@@ -18,13 +18,15 @@ from skills.executions import lifecycle, services
 from skills.executions.links import make_link
 from skills.executions.models import Execution
 from skills.executions.recording import record_result
+from skills.hot_update.submitting import services as submitting
+from skills.hot_update.submitting.intake import PendingFiles
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD
-from tests.factories.revisions import make_revision
 from tests.factories.skills import make_skill
+from tests.factories.submissions import latest, submit
 from tests.owner import owner_connection
 
 from .fillings import Ids
@@ -33,7 +35,7 @@ KNOWN = (
     *("display", "username", "menu"),
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
-    *("artifact", "artifactrow", "error", "refusal"),
+    *("artifact", "artifactrow", "error", "refusal", "scenario", "remark"),
     *("batchfile", "batchrow"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
@@ -94,6 +96,9 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
         _finish(ask(skill), word, folder, outcome=Outcome.FAILED)
         refused = ask(_skill(word, name=f"{mark}-asks", manifest='approval = "four_eyes"\n'))
         services.reject_execution(actor=owner, execution=refused, reason=word("refusal"))
+        submission = submit(owner, name=f"{mark}-submitted", scenario=word("scenario"))
+        submitting.answer_remark(actor=owner, submission=submission, text=word("remark"))
+        revision = latest(submission)
         table = services.upload_file(
             actor=actor,
             name=f"{word('batchfile')}.csv",
@@ -111,12 +116,14 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             execution=str(execution.pk),
             file=str(orders.pk),
             input_picture=str(picture.pk),
+            submission=str(submission.pk),
+            revision=str(revision.pk),
+            draft=PendingFiles(revision.stored_as, mark).sign(owner),
             artifact=str(files["text/csv"].pk),
             picture=str(files["image/png"].pk),
             document=str(files["application/pdf"].pk),
             input_document=str(document.pk),
             signed_link=link.signed,
-            submission=str(make_revision(tenant, author=person.username).submission_id),
             batch=str(batch.pk),
             table=str(table.pk),
             link_key=key,

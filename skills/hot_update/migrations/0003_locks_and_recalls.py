@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('hot_update', '0001_initial'),
+        ('hot_update', '0002_revisions_stay_as_submitted'),
     ]
 
     operations = [
