@@ -42,6 +42,11 @@ STATUS_STYLES = {
     "awaiting_approval": "bold yellow",
     "running": "bold cyan",
     "queued": "cyan",
+    "checking": "cyan",
+    "blocked": "bold yellow",
+    "in_review": "cyan",
+    "live": "bold green",
+    "stuck": "bold red",
 }
 RISK_STYLES = {"low": "green", "medium": "yellow", "high": "bold red"}
 

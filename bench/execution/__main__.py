@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.execution import lineup
 from bench.execution.load import Counts, measure
 from bench.execution.page import INTRODUCTION, PEER_INTRODUCTION, TITLES, execution_section
+from bench.execution.scale import Batches, Latencies, measure_batches, measure_tenants
 from bench.execution.target import BenchError, Job
 from execfabric.embedded import EmbeddedError
 
@@ -51,6 +52,8 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--throughput-jobs", type=int, default=40, help="jobs per target, clients and round")
     add("--clients", type=int, nargs="+", default=[2, 8], help="clients at a time")
     add("--rounds", type=int, default=3, help="rounds of throughput")
+    add("--batch-rows", type=int, default=500, help="rows of a batch; 0 leaves batches out")
+    add("--tenants", type=int, default=0, help="open so many tenants and measure again")
     add(
         "--foreign-share",
         type=float,
@@ -80,8 +83,21 @@ def _measure_execution(options: argparse.Namespace) -> tuple[str, bool]:
         for job in jobs:
             _say(f"measuring the job {job.name}")
             measured[job] = measure(running.targets, job, counts)
+        further: list[Batches | Latencies | None] = []
+        if options.batch_rows:
+            _say("measuring batches")
+            further.append(
+                measure_batches(running, jobs[0], rows=options.batch_rows, rounds=options.rounds)
+            )
         missing = running.governed.missing_evidence() if running.governed else None
-        text = execution_section(running, counts, measured, memories, missing)
+        if options.tenants:
+            further.append(
+                measure_tenants(
+                    running, jobs[0], tenants=options.tenants, jobs=options.latency_jobs
+                )
+            )
+        sections = [each.section() for each in further if each is not None]
+        text = execution_section(running, counts, measured, memories, missing, sections)
     return text, not missing
 
 

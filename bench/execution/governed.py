@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+import httpx
 import psycopg
 from psycopg import sql
 
@@ -22,6 +23,7 @@ from bench.execution.target import BenchError, Job, Target
 WAIT_S = 20
 SHORT_WAIT_S = 0.05
 TIMEOUT_S = 60.0
+BATCH_TIMEOUT_S = 300.0
 WARM_UP_RUNS = 6
 EVIDENCE_SAMPLE = 20
 # What the trail must hold about each run.
@@ -44,9 +46,12 @@ class GovernedTarget(Target):
 
     name = "ExecFabric, governed, over HTTP"
 
+    settings: ClassVar[dict[str, str]] = {}
+    """Of its platform, where they are not the default ones."""
+
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
-        self.instance = Instance()
+        self.instance = Instance(**self.settings)
         self.facts: Facts | None = None
         self.interpreter = ""
         """The one that runs the scripts, known after start()."""
@@ -89,6 +94,27 @@ class GovernedTarget(Target):
         self.interpreter = run["output"]["python"]
         steps = _steps(run, asked_at, asked_at + elapsed_s)
         self._runs[job.name][run["id"]] = (elapsed_s, steps)
+        return elapsed_s
+
+    def run_batch(self, job: Job, rows: int) -> float:
+        """Return the seconds from sending a table of so many rows to the checked end of all."""
+        table = "n\n" + "".join(f"{n}\n" for n in range(rows))
+        began_at = time.perf_counter()
+        file = self._upload("rows.csv", table.encode())
+        batch = self._json("POST", "/api/v1/batches", {"skill": job.skill, "file": file})
+        path = f"/api/v1/batches/{batch['id']}"
+        batch = self._json("POST", f"{path}/start", {})
+        if batch["requires_confirmation"]:
+            batch = self._json("POST", f"{path}/confirm")
+        while not batch["is_final"]:
+            if time.perf_counter() - began_at > BATCH_TIMEOUT_S:
+                raise BenchError(f"{self.name}: not done after {BATCH_TIMEOUT_S:.0f} s: {batch}")
+            batch = self._json("GET", f"{path}?wait={WAIT_S}")
+        elapsed_s = time.perf_counter() - began_at
+        if batch["counts"]["succeeded"] != rows:
+            raise BenchError(f"{self.name}: a batch ended with {batch['counts']}")
+        for row in self._json("GET", f"{path}/rows")["results"]:
+            self.check(row["output"], row["inputs"]["n"])
         return elapsed_s
 
     def missing_evidence(self) -> list[str] | None:
@@ -137,6 +163,19 @@ class GovernedTarget(Target):
             raise BenchError(f"{self.name}: {method} {path}: {response.status} {raw[:300]!r}")
         return json.loads(raw)
 
+    def _upload(self, name: str, content: bytes) -> str:
+        """Return the id of an uploaded file."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self._known.port}/api/v1/files",
+            files={"file": (name, content)},
+            headers={"Host": self._known.host, "Authorization": f"Bearer {self._token}"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+        if not answer.is_success:
+            raise BenchError(f"{self.name}: upload: {answer.status_code} {answer.text[:300]}")
+        return str(answer.json()["id"])
+
     def _connection(self) -> http.client.HTTPConnection:
         """Return this thread's connection, kept open between requests."""
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
@@ -157,6 +196,13 @@ class GovernedTarget(Target):
         if self.facts is None:
             raise BenchError(f"{self.name} was not started.")
         return self.facts
+
+
+class ColdTarget(GovernedTarget):
+    """The same, but no run forks from an interpreter that is kept ready."""
+
+    name = "ExecFabric, a fresh interpreter for each run"
+    settings: ClassVar[dict[str, str]] = {"warm_starts": "false"}
 
 
 def _steps(run: dict[str, Any], asked_at: float, answered_at: float) -> list[float]:

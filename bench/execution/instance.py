@@ -44,6 +44,15 @@ print(json.dumps({{"schema": schema, "sandbox": settings.SANDBOX}}))
 """
 
 
+OPEN_TENANTS = """
+from execfabric.core.actor import Actor, Door
+from tenants.registry.services import OwnerRequest, open_tenant
+actor = Actor.system("bench", door=Door.COMMAND)
+for number in range({count}):
+    open_tenant(actor=actor, name=f"bench-{{number}}", title="Bench", owner=OwnerRequest("owner"))
+"""
+
+
 @dataclass(frozen=True)
 class Facts:
     """How to reach the running platform, and how it runs scripts."""
@@ -60,7 +69,9 @@ class Facts:
 class Instance:
     """The running platform; a context manager would hide that stopping takes seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        """settings: of the platform, without their prefix, for example warm_starts="false"."""
+        self._settings = {f"EXECFABRIC_{name.upper()}": text for name, text in settings.items()}
         self.folder: Path | None = None
         self.supervisor: subprocess.Popen[bytes] | None = None
         self._environment: dict[str, str] = {}
@@ -76,6 +87,7 @@ class Instance:
             "EXECFABRIC_DATA_DIR": str(self.folder / "data"),
             "EXECFABRIC_PORT": str(port),
             "EXECFABRIC_DEMO_FILE": str(self.folder / "demo.json"),
+            **self._settings,
         }
         self._run_supervisor(self.folder / "start.log")
         for job in jobs:
@@ -111,7 +123,11 @@ class Instance:
                 raise BenchError(f"The platform did not start:\n{last_lines(log)}")
             time.sleep(0.2)
 
-    def _manage(self, *arguments: str) -> str:
+    def open_tenants(self, count: int) -> None:
+        """Open so many further tenants."""
+        self._manage("shell", "-c", OPEN_TENANTS.format(count=count), timeout_s=30 + count)
+
+    def _manage(self, *arguments: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Return what manage.py prints; it finds the running services by the data folder."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -119,7 +135,7 @@ class Instance:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=COMMAND_TIMEOUT_S,
+            timeout=timeout_s,
         )
         if done.returncode != 0:
             raise BenchError(f"manage.py {arguments[0]} failed:\n{done.stderr.strip()[-2000:]}")

@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.execution.bare import BareTarget
-from bench.execution.governed import GovernedTarget
+from bench.execution.governed import ColdTarget, GovernedTarget
 from bench.execution.handwritten import CeleryTarget
 from bench.execution.peer import PrefectTarget
 from bench.execution.target import Job, Target
 
-NAMES = ("bare", "celery", "governed")
+NAMES = ("bare", "celery", "governed", "cold")
 PEERS = ("prefect",)
 """Other platforms; they need a package index."""
 
@@ -28,10 +28,11 @@ class Lineup:
     celery: CeleryTarget | None
     governed: GovernedTarget | None
     prefect: PrefectTarget | None = None
+    cold: ColdTarget | None = None
 
     @property
     def targets(self) -> list[Target]:
-        known = (self.bare, self.celery, self.prefect, self.governed)
+        known = (self.bare, self.celery, self.prefect, self.governed, self.cold)
         return [each for each in known if each is not None]
 
 
@@ -55,7 +56,9 @@ def started(
         prefect = PrefectTarget(warm_up=jobs[0]) if "prefect" in names else None
         _start(celery, running)
         _start(prefect, running)
-        yield Lineup(python, bare, celery, governed, prefect)
+        cold = ColdTarget(jobs) if "cold" in names else None
+        _start(cold, running)
+        yield Lineup(python, bare, celery, governed, prefect, cold)
 
 
 def _start(target: Target | None, running: ExitStack) -> None:

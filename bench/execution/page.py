@@ -52,8 +52,10 @@ def execution_section(
     measured: dict[Job, Samples],
     memories: dict[str, Memory | None],
     missing: Sequence[str] | None,
+    further: Sequence[str] = (),
 ) -> str:
-    """Return everything about running jobs. missing is evidence that was not found, if checked."""
+    """Return everything about running jobs. missing is evidence that was not found, if checked;
+    further are sections of other measurements of the same run."""
     sandbox = lineup.governed.facts.sandbox if lineup.governed and lineup.governed.facts else ""
     parts = ["## Running a job", MEANING.strip(), facts(lineup.python, sandbox)]
     for job, samples in measured.items():
@@ -67,6 +69,7 @@ def execution_section(
     if any(memories.values()):
         parts.append("### Memory and evidence")
         parts.append(report.memory_table(memories))
+    parts += further
     parts += _evidence(missing)
     return "\n\n".join(parts) + "\n"
 

@@ -42,8 +42,8 @@ STATUS_COLOURS: dict[str, str] = {
     "failed": "red",
     "finished": "green",
     "high": "red",
-    "in_review": "orange",
     "invalid": "red",
+    "in_review": "blue",
     "live": "green",
     "lost": "red",
     "low": "green",
@@ -75,7 +75,7 @@ STATUS_COLOURS: dict[str, str] = {
     "withdrawn": "gray",
 }
 
-LIVE_STATUSES = frozenset({"cancelling", "checking", "running"})
+LIVE_STATUSES = frozenset({"cancelling", "checking", "publishing", "running"})
 """Their badge pulses: something is going on."""
 
 DOOR_NAMES = {

@@ -65,6 +65,10 @@ class Check:
     title: str
     find: Callable[[Subject], Finding]
 
+    @property
+    def module(self) -> str:
+        return self.find.__module__.rpartition(".")[2]
+
 
 CHECKS: dict[str, Check] = {}
 
@@ -85,7 +89,8 @@ def report_on(subject: Subject) -> list[dict[str, Any]]:
     """Make every check; return one entry for each, see ``entry_of``."""
     for module in MODULES:
         import_module(f"{__package__}.{module}")
-    return [entry_of(each.code, each.title, _find(each, subject)) for each in CHECKS.values()]
+    ordered = sorted(CHECKS.values(), key=lambda each: MODULES.index(each.module))
+    return [entry_of(each.code, each.title, _find(each, subject)) for each in ordered]
 
 
 def entry_of(code: str, title: str, finding: Finding) -> dict[str, Any]:
