@@ -52,7 +52,7 @@ class SubmissionListView(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """List the submissions of all tenants, newest first."""
         require(request.actor, READ)
-        rows = submissions_to_review(request.actor)
+        rows: Any = submissions_to_review(request.actor)
         asked = request.query_params
         if status := asked.get("status"):
             if status not in SubmissionStatus.values:

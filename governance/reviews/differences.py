@@ -124,7 +124,7 @@ _SAME_NAMES = (
 
 
 def _written(values: dict[str, Any]) -> str:
-    lines = []
+    lines: list[str] = []
     for key, value in values.items():
         if isinstance(value, dict):
             lines.extend(f"{key}.{name}: {_words(words)}" for name, words in value.items())

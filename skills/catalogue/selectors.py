@@ -29,11 +29,9 @@ def skills_visible_to(actor: Actor) -> QuerySet[Skill]:
     Withdrawn ones are among them, and say so.
     """
     reason = Withdrawal.objects.filter(version=OuterRef("version_id")).values("reason")
-    skills = (
-        Skill.objects.select_related("version__script_version")
-        .filter(is_enabled=True, version__isnull=False)
-        .annotate(withdrawn=Coalesce(Subquery(reason), Value(""), output_field=TextField()))
-    )
+    known = {"withdrawn": Coalesce(Subquery(reason), Value(""), output_field=TextField())}
+    skills: QuerySet[Skill] = Skill.objects.select_related("version__script_version")
+    skills = skills.filter(is_enabled=True, version__isnull=False).annotate(**known)
     if can(actor, "catalogue.skill.read_all"):
         return skills
     if not can(actor, "catalogue.skill.read"):
