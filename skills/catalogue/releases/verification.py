@@ -73,6 +73,7 @@ def verify_here(skill: Skill) -> Report:
         actor = _pretender(frozenset({role}))
         may_see = bool(rights[role]) or can(actor, "catalogue.skill.read_all")
         may_run = Right.RUN.value in rights[role] and role in PERMISSIONS[RUN].roles
+        may_see, may_run = may_see and skill.is_enabled, may_run and skill.is_enabled
         problem = _difference(actor, skill, version, may_see=may_see, may_run=may_run)
         said = (
             _("sees and runs it") if may_run else _("sees it") if may_see else _("does not see it")
@@ -80,7 +81,9 @@ def verify_here(skill: Skill) -> Report:
         findings.append(Finding("here", not problem, f"{title}: {problem or said}."))
         if may_run:
             runners.append(role)
-    if not runners:
+    if not skill.is_enabled:
+        findings.append(Finding("here", True, _("This tenant has switched the skill off.")))
+    elif not runners:
         findings.append(_somebody_runs(skill, version))
     return Report(tuple(findings))
 

@@ -171,6 +171,20 @@ def test_a_skill_that_nobody_may_run_is_not_put_into_use(sam, acme_tenant):
         assert not Verification.objects.exists()
 
 
+def test_a_skill_that_the_tenant_switched_off_is_updated_and_stays_off(sam, acme_tenant, person):
+    with in_tenant(acme_tenant):
+        make_skill()
+        Skill.objects.update(is_enabled=False)
+
+    steps = publish(sam.actor, make_revision(acme_tenant, LOUD))
+
+    assert steps["verify"].status == "done"
+    assert "switched the skill off" in steps["verify"].log
+    with in_tenant(acme_tenant):
+        assert Skill.objects.get(name="greet").version.number == 2
+        assert skill_to_run(person("oscar").actor, "greet") is None
+
+
 def test_a_version_that_leaks_into_another_tenant_is_not_put_into_use(
     sam, acme_tenant, globex_tenant
 ):
