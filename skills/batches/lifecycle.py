@@ -20,6 +20,8 @@ from execfabric.core.errors import Conflict
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import move
+from skills.catalogue.errors import VersionWithdrawn
+from skills.catalogue.selectors import reason_version_withdrawn
 from skills.executions import policy
 from skills.executions.files import hold_files
 from skills.executions.inputs import digest_of, input_file_ids
@@ -63,7 +65,9 @@ def go_on(batch_id: UUID) -> None:
         idle = not batch.sent_rows
         if running and (dispatch.wants_more(batch) or (idle and batch.waiting_rows)):
             requester = actor_for_account(batch.requested_by, door=Door.BATCH)
-            if can(requester, "executions.execution.request", batch.skill):
+            if reason := reason_version_withdrawn(batch.version_id):
+                hold_batch(actor=system, batch=batch, reason=VersionWithdrawn(reason).message)
+            elif can(requester, "executions.execution.request", batch.skill):
                 batch = release_rows(actor=system, batch=batch, released_at=timezone.now())
                 while batch.waiting_rows and not batch.sent_rows:  # Their files have expired.
                     batch = release_rows(actor=system, batch=batch, released_at=timezone.now())

@@ -13,6 +13,7 @@ from execfabric.core.audit import storable
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
 
+from .errors import VersionWithdrawn
 from .models import Right, Skill, SkillGrant, SkillVersion, Withdrawal
 
 permissions.grant("catalogue.skill.read", title="See the skills", roles=EVERYONE)
@@ -99,9 +100,21 @@ def _version(_schema: str, version_id: int) -> SkillVersion:
 def reason_withdrawn(skill: Skill) -> str:
     """Return why the platform withdrew the version in use; empty when it did not."""
     if skill.withdrawn is None:
-        found = Withdrawal.objects.filter(version_id=skill.version_id).values_list("reason")
-        skill.withdrawn = next((reason for (reason,) in found), "")
+        skill.withdrawn = reason_version_withdrawn(skill.version_id)
     return skill.withdrawn
+
+
+def reason_version_withdrawn(version_id: int | None) -> str:
+    """Return why the platform withdrew a version; empty when it did not."""
+    found = Withdrawal.objects.filter(version_id=version_id).values_list("reason", flat=True)
+    return found.first() or ""
+
+
+def not_withdrawn(version: SkillVersion) -> SkillVersion:
+    """Return version. Raises VersionWithdrawn where the platform has recalled it."""
+    if reason := reason_version_withdrawn(version.pk):
+        raise VersionWithdrawn(reason)
+    return version
 
 
 def has_right(actor: Actor, skill: Skill, right: Right) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from execfabric.core.actor import Actor
@@ -98,7 +100,8 @@ def test_another_tenants_skill_of_the_same_name_is_no_leak(sam, acme_tenant, glo
 
 
 def test_one_changed_byte_in_storage_voids_the_verdict(sam, acme_tenant):
-    revision = make_revision(acme_tenant)
+    # Like no other: storage is shared by tests that run at the same time.
+    revision = make_revision(acme_tenant, f"{LOUD}# {uuid4()}\n")
     approve(sam.actor, revision)
     with replaced_in_storage(revision, LOUD):
         publish_revision(revision.pk)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from execfabric.core.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from skills.batches import dispatch
+from skills.batches import services as batches
+from skills.batches.lifecycle import go_on
 from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import Withdrawal
 from skills.catalogue.selectors import skill_to_run, skills_for_assistant, skills_visible_to
@@ -91,6 +96,31 @@ def test_a_run_that_was_asked_for_in_the_same_moment_ends_at_the_claim(sam, both
         late.refresh_from_db()
         assert (late.status, late.started_at) == (Status.CANCELLED, None)
         assert WHY in late.error
+
+
+def test_a_batch_is_not_begun_and_one_that_goes_on_is_held_with_the_reason(
+    sam, both, person, monkeypatch, django_capture_on_commit_callbacks
+):
+    monkeypatch.setattr(dispatch, "FIRST_WINDOW", 2)
+    with in_tenant(both[0]):
+        oscar = person("oscar").actor
+        skill = skill_to_run(oscar, "greet")
+        rows = io.BytesIO(b"name\n" + b"anna\n" * 8)
+        source = services.upload_file(actor=oscar, name="people.csv", content=rows)
+        begun, draft = (
+            batches.create_batch(actor=oscar, skill=skill, source=source) for _ in range(2)
+        )
+        begun = batches.start_batch(actor=oscar, batch=begun)
+    with django_capture_on_commit_callbacks(execute=True):
+        recall(sam.actor, both[0])
+
+    with in_tenant(both[0]):
+        with pytest.raises(VersionWithdrawn, match=WHY):
+            batches.start_batch(actor=oscar, batch=draft)
+        go_on(begun.pk)
+        begun.refresh_from_db()
+        assert begun.status == "paused"
+        assert WHY in begun.held_because
 
 
 def test_another_version_of_the_skill_runs_on(sam, both, person):

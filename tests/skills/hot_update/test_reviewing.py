@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.utils import timezone
 
@@ -72,7 +74,8 @@ def test_another_digest_than_that_of_the_revision_is_a_conflict(sam, acme_tenant
 
 
 def test_a_changed_byte_in_storage_is_found_at_the_approval(sam, acme_tenant):
-    revision = make_revision(acme_tenant, name="tampered")
+    # Like no other: storage is shared by tests that run at the same time.
+    revision = make_revision(acme_tenant, f"{OTHER}# {uuid4()}\n")
     with (
         replaced_in_storage(revision, OTHER),
         pytest.raises(FilesChanged, match="not the ones that were submitted"),
