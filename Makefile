@@ -8,12 +8,12 @@ VENV := .venv/bin
 PY := $(VENV)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types lock bench peers clean venv
+.PHONY: help demo test lint format types lock bench bench-faults peers clean venv
 
 help: ## Show the targets
 	@echo "ExecFabric. Python 3.11 or newer, make and a package index are all it needs."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo: ## Start everything with demo data; Ctrl-C stops it
 	@"$(PYTHON)" bootstrap.py server
@@ -53,6 +53,9 @@ bench: venv ## Measure and write docs/benchmarks*.md (ten minutes)
 peers: venv ## Measure beside another platform and write docs/benchmarks-peers.md
 	$(PY) -m bench.execution --targets bare celery prefect governed --jobs trivial --latency-jobs 10 \
 		--throughput-jobs 16 --rounds 2 --clients 2 8 --write docs/benchmarks-peers.md
+
+bench-faults: venv ## Kill everything while executions run and write docs/benchmarks-faults.md (ten minutes)
+	$(PY) -m bench.faults --write docs/benchmarks-faults.md
 
 clean: ## Remove .venv and caches; data in var stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov build dist

@@ -64,16 +64,33 @@ def awaits_a_person(execution: Json) -> bool:
     return execution.get("status") in WAITING_FOR_A_PERSON
 
 
+def successor(execution: Json) -> str:
+    """Return the id of what the platform started in place of a lost execution; empty if nothing."""
+    return str(execution.get("retried_as") or "") if execution.get("status") == "lost" else ""
+
+
 def follow(
     client: Client, screen: Screen, execution: Json, show: ShowLine, *, timeout_s: float | None
 ) -> Json:
     """Show the log until the execution is final or needs a person; return how it stands then.
 
+    Where it is lost and the platform starts another one in its place, that is followed in turn.
     timeout_s bounds the waiting, not the execution. Raises CliError (timed out) when it passes.
     """
     if awaits_a_person(execution):
         return execution  # nothing runs, so the log would keep us waiting for nothing
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        execution = _follow_one(client, screen, execution, show, deadline)
+        if not (following := successor(execution)):
+            return execution
+        screen.note(Text(f"It was lost, and is started again as {clean_line(following)}."))
+        execution = client.execution(following, patience_s=PATIENCE_S)
+
+
+def _follow_one(
+    client: Client, screen: Screen, execution: Json, show: ShowLine, deadline: float | None
+) -> Json:
     lines = LogLines(show)
     with ProgressLine(client, screen, execution):
         try:

@@ -6,8 +6,8 @@ import copy
 import os
 from typing import Any
 
-from celery.beat import PersistentScheduler
-from celery.signals import task_prerun
+from celery.beat import EmbeddedService, PersistentScheduler
+from celery.signals import task_prerun, worker_ready
 from tenant_schemas_celery.app import CeleryApp, switch_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
@@ -46,3 +46,10 @@ def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
 
     drop_dead_connections()
     switch_schema(task=task, kwargs=kwargs)
+
+
+@worker_ready.connect
+def start_clock(sender: Any, **_signal: Any) -> None:
+    """Let the worker that does the scans ask for them, too: a thread, not a process of its own."""
+    if "celery" in sender.app.amqp.queues.consume_from:
+        EmbeddedService(sender.app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()

@@ -25,9 +25,12 @@ class Memory:
     processes: int
 
 
-def memory(roots: Collection[int]) -> Memory:
-    """Return what the processes roots and all their descendants hold."""
-    pids = _tree(roots)
+def memory(roots: Collection[int], *, without: str = "") -> Memory:
+    """Return what the processes roots and all their descendants hold.
+
+    without: a name of programs that do not count, such as "postgres".
+    """
+    pids = [pid for pid in _tree(roots) if not without or _name(pid) != without]
     kibibytes = sum(_pss_kibibytes(pid) for pid in pids)
     return Memory(kibibytes / 1024, len(pids))
 
@@ -75,6 +78,13 @@ def _tree(roots: Collection[int]) -> dict[int, float]:
         found[pid] = spent[pid]
         waiting += children.get(pid, ())
     return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _stat_fields(entry: Path) -> list[str]:

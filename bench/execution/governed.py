@@ -17,6 +17,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from bench.execution import footprint
 from bench.execution.instance import Facts, Instance
 from bench.execution.target import BenchError, Job, Target
 
@@ -61,7 +62,7 @@ class GovernedTarget(Target):
         """By job and execution id: the seconds it took, and those of each of STEPS."""
 
     def start(self) -> None:
-        self.facts = self.instance.start(self.jobs)
+        self.facts = self.instance.start(job.folder for job in self.jobs)
         login = {"username": self.facts.username, "password": self.facts.password}
         self._token = self._json("POST", "/api/v1/auth/login", login)["token"]
         for job in self.jobs:
@@ -71,6 +72,10 @@ class GovernedTarget(Target):
 
     def stop(self) -> None:
         self.instance.stop()
+
+    def memory(self) -> footprint.Memory | None:
+        """Return what the platform holds without its database, which the baseline has none of."""
+        return footprint.memory(self.roots(), without="postgres")
 
     def roots(self) -> Collection[int]:
         supervisor = self.instance.supervisor

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.execution.target import BenchError, Job
+from bench.execution.target import BenchError
 from execfabric.embedded import read_running
 from execfabric.embedded.ports import free_port
 from execfabric.embedded.processes import last_lines
@@ -64,6 +64,7 @@ class Facts:
     database_url: str
     schema: str
     sandbox: str
+    redis_url: str
 
 
 class Instance:
@@ -76,8 +77,8 @@ class Instance:
         self.supervisor: subprocess.Popen[bytes] | None = None
         self._environment: dict[str, str] = {}
 
-    def start(self, jobs: Iterable[Job]) -> Facts:
-        """Start everything, bring in the jobs as skills of the tenant. Raises BenchError."""
+    def start(self, folders: Iterable[Path]) -> Facts:
+        """Start everything, bring in script folders as skills of the tenant. Raises BenchError."""
         self.folder = Path(tempfile.mkdtemp(prefix="execfabric-bench-"))
         self.folder.chmod(0o711)  # servers and scripts run as other users
         port = free_port()
@@ -90,8 +91,8 @@ class Instance:
             **self._settings,
         }
         self._run_supervisor(self.folder / "start.log")
-        for job in jobs:
-            self._manage("onboard_script", TENANT, str(job.folder))
+        for each in folders:
+            self._manage("onboard_script", TENANT, str(each))
         return self._facts(port, self.folder)
 
     def stop(self) -> None:
@@ -158,4 +159,5 @@ class Instance:
             database_url=running.database_owner_url,
             schema=told["schema"],
             sandbox=told["sandbox"],
+            redis_url=running.redis_url,
         )

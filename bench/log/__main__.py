@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _read_options(arguments)
     instance = Instance()
     try:
-        text = _measure(instance, instance.start([FLOOD]), options)
+        text = _measure(instance, instance.start([FLOOD.folder]), options)
         print(text)
         if options.write:
             options.write.write_text(text, encoding="utf-8")

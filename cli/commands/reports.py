@@ -34,6 +34,7 @@ def facts(execution: Json) -> RenderableType:
         "Execution": output.text(execution.get("id"), style="bold"),
         "Skill": skill_of(execution),
         "Status": output.status(execution.get("status", "")),
+        "Started again as": output.text(execution.get("retried_as")),
         "Progress": progress_of(progress) if isinstance(progress, dict) else Text(""),
         "Created": _moment(execution, "created_at"),
         "Started": _moment(execution, "started_at"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from django.db import connection, models
@@ -21,6 +22,12 @@ def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
         cursor.execute(statement, values)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def database_now() -> datetime:
+    """Return the database's clock: the one that all web processes, workers and scans share."""
+    now: datetime = send("SELECT clock_timestamp()", [])[0][0]
+    return now
 
 
 def insert_of(

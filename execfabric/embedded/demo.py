@@ -133,7 +133,6 @@ def plan_children(
         "--hostname": "beat@%h",
         "--queues": "celery",
         "--pool": "solo",
-        "--schedule": str(folder.run / "beat-schedule"),
     }
     # And one for checks of submissions, which install packages and take minutes.
     checks = {"--hostname": "checks@%h", "--queues": "hot-update", "--pool": "solo"}
@@ -141,7 +140,7 @@ def plan_children(
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
         ChildPlan(
             "beat",
-            _celery_command(scans, "--beat"),
+            _celery_command(scans),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
             withheld=OWNER_ONLY,
@@ -168,11 +167,13 @@ def _web_command(port: int) -> tuple[str, ...]:
         "--workers-kill-timeout": "3",
     }
     server = (sys.executable, "-c", WEB_PROGRAM)
-    return (*server, *arguments_of(options), "execfabric.wsgi:application")
+    # Else the end of one process is the end of all, requests of the others included.
+    flags = ("--respawn-failed-workers",)
+    return (*server, *arguments_of(options), *flags, "execfabric.wsgi:application")
 
 
-def _celery_command(options: Mapping[str, str], *flags: str) -> tuple[str, ...]:
-    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker", *flags)
+def _celery_command(options: Mapping[str, str]) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "execfabric.celery", "worker")
     return (*celery, *arguments_of(options), "--loglevel", "info", *WORKERS_ARE_FEW)
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from types import FrameType
 
 from execfabric.embedded import guard
-from execfabric.embedded.child import Child, ChildPlan, end_guarded, start_guarded
+from execfabric.embedded.child import (
+    QUICK_CRASH_S,
+    Child,
+    ChildPlan,
+    end_guarded,
+    start_guarded,
+)
 from execfabric.embedded.errors import EmbeddedError, StartFailedError
 from execfabric.embedded.launcher import Launcher
 from execfabric.embedded.processes import last_lines
@@ -21,6 +27,7 @@ WATCH_INTERVAL_S = 0.2
 READY_INTERVAL_S = 0.05
 READY_TIMEOUT_S = 90.0
 MOST_SERVER_CRASHES = 5
+"""Each soon after the start before it; one that ran well meanwhile counts from the beginning."""
 # The first asks for an orderly stop, the second for one at once.
 SIGNALS_HEEDED = 2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -61,6 +68,7 @@ class Supervisor:
         self.preparing: subprocess.Popen[bytes] | None = None
         self.signals = 0
         self.server_crashes: dict[str, int] = {}
+        self.server_starts: dict[str, float] = {}
 
     def run(self) -> int:
         """Run until a signal or a failure; return the exit code: 0 after a signal, else 1."""
@@ -182,12 +190,18 @@ class Supervisor:
         self.progress.step(f"{child.plan.name} stopped with code {code}, starting it again")
 
     def _on_server_crash(self, server: Server) -> None:
-        crashes = self.server_crashes.get(server.name, 0) + 1
+        started = self.server_starts.get(server.name, 0.0)
+        quick = time.monotonic() - started < QUICK_CRASH_S
+        crashes = self.server_crashes.get(server.name, 0) + 1 if quick else 1
         self.server_crashes[server.name] = crashes
         if crashes >= MOST_SERVER_CRASHES:
-            raise server.failure(f"stopped {crashes} times")
+            raise server.failure(f"stopped {crashes} times soon after its start")
         self.progress.step(f"{server.title} stopped, starting it again")
-        self.plan.services.revive(server)
+        try:
+            self.plan.services.revive(server)
+        except StartFailedError as error:  # Killed again meanwhile? It counts as one more crash.
+            self.progress.step(str(error).partition("\n")[0])
+        self.server_starts[server.name] = time.monotonic()
 
     def _sweep(self) -> None:
         """Kill what the guard of a child left behind, should the guard itself have been killed."""

@@ -111,6 +111,13 @@ class Environment(BaseSettings):
         description="Isolation every run must have: ns, bwrap or, weaker, ll or process; see "
         "docs/isolation.md. A worker that cannot give it does not start.",
     )
+    lease_s: int = Field(
+        default=30,
+        ge=5,
+        le=600,
+        description="Seconds after which a run is lost whose worker says nothing; the same for all "
+        "processes. A machine that is frozen for as long loses its runs.",
+    )
     network_allow: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Hosts that are not public and yet open to skills that name them in "

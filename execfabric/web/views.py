@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -29,6 +31,7 @@ from execfabric.web.requests import ConsoleRequest
 logger = logging.getLogger(__name__)
 
 API_PREFIX = "/api/"
+RETRY_AFTER_S = 3
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ERROR_TEXTS: dict[int, tuple[str, str]] = {
@@ -183,7 +186,11 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500"""
+    """handler500; a database that cannot be reached is no error of ours, and comes back."""
+    if isinstance(sys.exc_info()[1], (InterfaceError, OperationalError)):
+        response = error_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
+        response["Retry-After"] = str(RETRY_AFTER_S)
+        return response
     return error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

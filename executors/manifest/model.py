@@ -26,6 +26,8 @@ from executors.script.network.policy import parse_rules
 MANIFEST_NAME = "skill.toml"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
+DEFAULT_RETRIES = 2
+MOST_RETRIES = 10
 REFUSED_WORDS = ("$ref", "$dynamicRef", "patternProperties")
 """Words of JSON Schema that lead elsewhere, or match names in unbounded time."""
 INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -74,6 +76,10 @@ class SkillWords(BaseModel):
     """Label of the workers that may run it."""
     concurrency: Annotated[int, pydantic.Field(ge=1, le=10_000)] | None = None
     """How many runs of the skill may go on at once in a tenant; None: any number."""
+    idempotent: bool = False
+    """Whether a run that was lost may be started again by the platform itself."""
+    max_retries: Annotated[int, pydantic.Field(ge=0, le=MOST_RETRIES)] | None = None
+    """How often in a row it does so; None: twice where the skill is idempotent, else never."""
     tags: list[Tag] = []
     examples: list[Line] = []
     """Sentences a user might say."""
@@ -96,6 +102,21 @@ class SkillWords(BaseModel):
         except ValueError as error:
             raise ValueError(f"network_hosts: {error}") from None
         return self
+
+    @model_validator(mode="after")
+    def _check_retries(self) -> Self:
+        if self.max_retries and not self.idempotent:
+            raise ValueError(
+                "max_retries needs idempotent = true: only a run that may happen twice is retried"
+            )
+        return self
+
+    @property
+    def retries(self) -> int:
+        """How often in a row a lost run is started again by the platform itself."""
+        if not self.idempotent:
+            return 0
+        return DEFAULT_RETRIES if self.max_retries is None else self.max_retries
 
 
 class SkillTable(SkillWords):

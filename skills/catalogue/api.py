@@ -53,6 +53,10 @@ class SkillDetailOut(SkillOut):
     output_schema = serializers.JSONField(source="version.output_schema")
     readme = serializers.CharField(source="version.readme")
     timeout_s = serializers.IntegerField(source="version.timeout_s")
+    max_retries = serializers.IntegerField(
+        source="version.max_retries",
+        help_text="How often in a row a lost run is started again by the platform itself.",
+    )
     manual = serializers.BooleanField(source="version.manual")
     ai_callable = serializers.BooleanField(source="version.ai_callable")
     network = serializers.BooleanField(source="version.network")

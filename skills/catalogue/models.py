@@ -159,6 +159,9 @@ class SkillVersion(models.Model):
     """Label of the workers that may run it."""
     concurrency = models.PositiveIntegerField(null=True)
     """How many runs of the skill may go on at once; None: any number."""
+    max_retries = models.PositiveSmallIntegerField(default=0)
+    """How often in a row a lost run is started again by the platform itself; 0 unless the skill
+    says that it is idempotent."""
     tags = models.JSONField(default=list)
     examples = models.JSONField(default=list)
     """Sentences a user might say."""

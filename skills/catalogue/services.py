@@ -245,6 +245,7 @@ def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) 
         "memory_bytes": described.memory_mb * MEBIBYTE,
         "queue": described.queue,
         "concurrency": described.concurrency,
+        "max_retries": described.retries,
         "tags": list(described.tags),
         "examples": list(described.examples),
     }

@@ -48,6 +48,10 @@ def own_door(door: Door, owner: Owner) -> None:
     _OWNERS[door] = owner
 
 
+def has_owner(door: str) -> bool:
+    return door in _OWNERS
+
+
 def tell_finished(door: str, executions: Sequence[UUID]) -> None:
     """Say that executions, all of one door, ended, once the transaction at hand has committed."""
     owner, schema = _OWNERS.get(door), current_schema()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import DateTimeField, Func, Q
 from django.utils import timezone
 
 from execfabric.core import statements, wake
@@ -25,7 +27,7 @@ from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
-from . import hooks, limits
+from . import hooks, limits, retries
 from .models import Artifact, Execution, LogChunk
 from .moves import move_execution, resend_forgotten
 from .news import NO_NEWS, UnstoredNews
@@ -33,8 +35,12 @@ from .states import EXECUTION_TRANSITIONS, WAITING, Status
 
 logger = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=settings.LEASE_S)
+"""By the database's clock, so that it does not matter what workers and scans believe."""
 RENEW_EVERY = LEASE / 6
+LONGEST_LEASE = timedelta(minutes=10)
+"""A lease that ends later was written before the clock was set back."""
+DATABASE_CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 CONFIRM_WITHIN = timedelta(hours=24)
 HOST = socket.gethostname()[:100]
 LOG = "log"
@@ -71,8 +77,7 @@ def claim_execution(
     there are limits and nobody has, InvalidTransition when the execution is not queued,
     TenantClosed when its tenant is suspended or closed, VersionWithdrawn.
     """
-    now = timezone.now()
-    changes = [Status.RUNNING, uuid4(), now + LEASE, HOST, now]
+    changes = [Status.RUNNING, uuid4(), LEASE, HOST, timezone.now()]
     opened = [current_schema(), sorted(OPEN_STATUSES)]
     rows = write_recorded(
         _CLAIM,
@@ -87,14 +92,15 @@ def claim_execution(
     execution.skill = Skill(pk=execution.skill_id, name=skill)
     execution.version = known_version(execution.version_id)
     execution.is_limited = limits_are_kept
-    wake.announce(execution.topic, execution.status)
+    wake.announce(execution.live_topic, execution.status)
     return execution
 
 
 _FIELDS = [field.attname for field in Execution._meta.concrete_fields]
 _CLAIM = f"""
     UPDATE executions_execution execution
-    SET status = %s, lease_token = %s, lease_expires_at = %s, worker = %s, started_at = %s
+    SET status = %s, lease_token = %s, lease_expires_at = clock_timestamp() + %s, worker = %s,
+        started_at = %s
     FROM registry_tenant tenant, catalogue_skillversion version, catalogue_skill skill
     WHERE execution.id = %s AND execution.status = %s
         AND version.id = execution.version_id AND skill.id = execution.skill_id
@@ -141,13 +147,13 @@ def renew_lease(execution: Execution) -> bool:
     held = Execution.objects.filter(
         pk=execution.pk, status=Status.RUNNING, lease_token=execution.lease_token
     )
-    now = timezone.now()
-    found = held.values_list("lease_expires_at", "cancel_requested_at").first()
+    found = held.values_list("lease_expires_at", "cancel_requested_at", DATABASE_CLOCK).first()
     if found is None:
         raise StaleLease(GIVEN_UP)
-    expires_at, cancel_requested_at = found
-    is_due = expires_at is None or expires_at <= now + LEASE - RENEW_EVERY
-    if is_due and not held.update(lease_expires_at=now + LEASE):
+    expires_at, cancel_requested_at, now = found
+    # Else a clock that was set back would keep the run of a dead worker for as long.
+    is_fresh = now + LEASE - RENEW_EVERY < expires_at <= now + LEASE
+    if not is_fresh and not held.update(lease_expires_at=DATABASE_CLOCK + LEASE):
         raise StaleLease(GIVEN_UP)  # Between look and write.
     return cancel_requested_at is None
 
@@ -267,19 +273,35 @@ def _end(
 
 @action("executions.execution.lose", title="Give up a lost run", roles=SYSTEM, target="execution")
 def lose_execution(*, actor: Actor, execution: Execution, found_at: datetime) -> Execution:
-    """End a run whose worker no longer renews its lease. Raises Conflict if it does after all."""
-    fresh = Execution.objects.select_for_update().get(pk=execution.pk)
-    if fresh.lease_expires_at is None or fresh.lease_expires_at > found_at:
+    """End a run whose worker no longer renews its lease. Raises Conflict if it does after all.
+
+    Where its skill says that it may run again, a new execution is queued in its place.
+    """
+    known = Execution.objects.select_for_update(of=("self",))
+    fresh = known.select_related("skill", "version", "requested_by").get(pk=execution.pk)
+    if not _is_late(fresh.lease_expires_at, found_at):
         raise Conflict("The worker of this run is alive.")
+    error = "The worker that ran this stopped without reporting. It may have run in part."
+    again = None
+    if not (reason := retries.reason_against(fresh)):
+        again = retries.repeat_execution(actor=actor, execution=fresh, lost_at=found_at)
+        error += " It is started again."
+    elif fresh.version.max_retries:
+        error += f" It is not started again: {reason[0].lower()}{reason[1:]}"
     return move_execution(
         fresh,
         to=Status.LOST,
-        error="The worker that ran this stopped without reporting. It may have run in part.",
+        error=error,
         summary="Lost: the worker stopped without reporting.",
+        retried_as=again,
         lease_token=None,
         lease_expires_at=None,
         finished_at=found_at,
     )
+
+
+def _is_late(expires_at: datetime | None, now: datetime) -> bool:
+    return expires_at is not None and not now < expires_at <= now + LONGEST_LEASE
 
 
 @action(
@@ -312,14 +334,24 @@ def expire_execution(*, actor: Actor, execution: Execution, expired_at: datetime
     )
 
 
-def scan_executions(now: datetime, *, takes_work: bool = True) -> None:
+def scan_executions(
+    now: datetime, *, takes_work: bool = True, give_chance: Callable[[], None] = lambda: None
+) -> None:
     """In the current schema: end lost runs, expire old requests, send forgotten ones again.
 
-    takes_work: whether anything may be sent. A row that fails is logged and keeps no other from its
-    turn.
+    now is by the database's clock. takes_work: whether anything may be sent. give_chance is called
+    before runs are ended, and should wait until each living worker has renewed its leases: after a
+    step of the clock, or an absence of the database, all of them look lost. A row that fails is
+    logged and keeps no other from its turn.
     """
     scanner = Actor.system("scan")
-    for execution in Execution.objects.filter(status=Status.RUNNING, lease_expires_at__lt=now):
+    late = Execution.objects.filter(
+        ~Q(lease_expires_at__gt=now, lease_expires_at__lte=now + LONGEST_LEASE),
+        status=Status.RUNNING,
+    )
+    if late.exists():
+        give_chance()
+    for execution in late:
         with _on_its_own(execution):
             lose_execution(actor=scanner, execution=execution, found_at=now)
     old = Execution.objects.filter(status__in=WAITING, created_at__lt=now - CONFIRM_WITHIN)

@@ -31,6 +31,10 @@ class Execution(models.Model):
     request_id = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=100, null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    """How many lost ones in a row the platform itself has started again before this one."""
+    retried_as = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="+")
+    """What the platform itself has started in place of this one, which was lost."""
     inputs = OrderedJSONField()
     """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""
     inputs_digest = models.CharField(max_length=64)
@@ -69,7 +73,7 @@ class Execution(models.Model):
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     """When the run was last handed to the queue; None while it waits for a person, or for another
-    run to end (limits.py)."""
+    run to end (limits.py). In the future: a retry that pauses until soon after (retries.py)."""
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     files_removed_at = models.DateTimeField(null=True)
@@ -143,8 +147,14 @@ class Execution(models.Model):
 
     @property
     def topic(self) -> str:
-        """Where changes of this execution are announced (execfabric.core.wake)."""
+        """Where it is announced that this execution is over, waits, or was asked to end
+        (execfabric.core.wake)."""
         return f"execution:{self.pk}"
+
+    @property
+    def live_topic(self) -> str:
+        """Where what happens while it runs is announced: most who wait need not hear of that."""
+        return f"{self.topic}:live"
 
 
 class Turnstile(models.Model):

@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 import structlog
+from django.db.models import Q
 from django.utils import timezone
 
 from execfabric.core import wake
@@ -23,6 +24,8 @@ logger = structlog.get_logger(__name__)
 FORGOTTEN_AFTER = timedelta(seconds=10)
 """A queued run that was sent so long ago and waits in no queue has been forgotten there."""
 MOST_RESENT = 500
+LONGEST_PAUSE = timedelta(minutes=10)
+"""Nothing is to be sent later than this; what says so was written before the clock was set back."""
 
 
 def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execution:
@@ -50,13 +53,14 @@ def resend_forgotten(now: datetime) -> None:
     """Send queued executions that no worker would hear of otherwise, oldest first.
 
     Those whose message was lost, with the broker or with the worker that had taken it; and those
-    held by a concurrency limit, in case nobody was left to let them go. A second delivery does
-    nothing.
+    held by a concurrency limit, in case nobody was left to let them go; and retries whose pause is
+    over. A second delivery does nothing.
     """
     queued = Execution.objects.filter(status=Status.QUEUED).order_by("id")
     held = list(queued.filter(sent_at=None)[:MOST_RESENT])
     sent: dict[str, dict[str, Execution]] = defaultdict(dict)
-    for execution in queued.filter(sent_at__lt=now - FORGOTTEN_AFTER)[:MOST_RESENT]:
+    forgotten = Q(sent_at__lt=now - FORGOTTEN_AFTER) | Q(sent_at__gt=now + LONGEST_PAUSE)
+    for execution in queued.filter(forgotten)[:MOST_RESENT]:
         sent[known_version(execution.version_id).queue][str(execution.pk)] = execution
     try:
         lost = [

@@ -29,6 +29,9 @@ logger = structlog.get_logger(__name__)
 DEFAULT_QUEUE = "default"
 HEAD_START_S = 10.0
 """So long, and no longer, tenants who queue much stay behind tenants who queue little."""
+PAUSES_S = (0.1, 0.3, 0.8)
+"""Before each further attempt to send, which a request waits for: a broker that is started again is
+there by then. What was sent twice does no harm."""
 _PREFIX = "execfabric:runs"
 _TAKE = """
 local id = redis.call('LPOP', KEYS[1])
@@ -56,16 +59,29 @@ def send(execution_ids: Sequence[str], *, queue: str) -> None:
     schema = current_schema()
 
     def push() -> None:
-        try:
-            with client().pipeline(transaction=False) as commands:
-                commands.rpush(_list(queue, schema), *execution_ids)
-                commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
-                commands.execute()
-        except redis.RedisError as error:
-            logger.warning("queue.not_reached", error=str(error), waiting=len(execution_ids))
+        for pause_s in (*PAUSES_S, None):
+            try:
+                with client().pipeline(transaction=False) as commands:
+                    commands.rpush(_list(queue, schema), *execution_ids)
+                    commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
+                    commands.execute()
+            except redis.ConnectionError as error:
+                if pause_s is None:
+                    _say_not_reached(error, execution_ids)
+                else:
+                    time.sleep(pause_s)
+            except redis.RedisError as error:
+                _say_not_reached(error, execution_ids)
+                return
+            else:
+                return
 
     if execution_ids:
         transaction.on_commit(push)
+
+
+def _say_not_reached(error: redis.RedisError, execution_ids: Sequence[str]) -> None:
+    logger.warning("queue.not_reached", error=str(error), waiting=len(execution_ids))
 
 
 def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:

@@ -22,8 +22,9 @@ from .news import NO_NEWS, UnstoredNews
 
 logger = structlog.get_logger(__name__)
 
-PAUSES_S = (0.0, 1.0, 3.0, 9.0)
-"""Before each further attempt to record a result: a database that restarts is back by then."""
+PAUSES_S = (0.0, 0.5, *(1.0,) * 299)
+"""Before each further attempt to record a result. Short ones, since a database may go again soon
+after it came back; many, since nobody else can end the run while it is away."""
 
 
 def record_result(

@@ -59,6 +59,14 @@ class ExecutionOut(serializers.Serializer):
         source="awaits_confirmation", help_text="It waits for POST …/confirm."
     )
     requested_by = serializers.CharField(source="requested_by.username", default=None)
+    retry_of = serializers.UUIDField(
+        source="retry_of_id", allow_null=True, help_text="The execution it was asked for again."
+    )
+    retried_as = serializers.UUIDField(
+        source="retried_as_id",
+        allow_null=True,
+        help_text="Of a lost one: what the platform itself has started in its place.",
+    )
     inputs = serializers.JSONField()
     output = serializers.JSONField()
     summary = serializers.CharField()

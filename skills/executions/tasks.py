@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import random
 import time
 
@@ -9,12 +10,17 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.connections import drop_dead_connections
+from execfabric.core.statements import database_now
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
 from . import hooks, lifecycle, retention
+from .heartbeat import BEAT_S
 
 logger = structlog.get_logger(__name__)
+
+SECOND_LOOK_S = 2.5 * BEAT_S
+"""How long workers have for their leases before a scan takes them for dead."""
 
 SWEEP_S = 5.0
 """How long a sweep of files begins new steps: the other scans wait for it."""
@@ -26,11 +32,12 @@ def scan_all_tenants(**_newer: object) -> None:
 
     Tenants that are not open take no work: nothing of theirs is sent again.
     """
-    now = timezone.now()
+    now = database_now()
+    give_chance = functools.cache(lambda: time.sleep(SECOND_LOOK_S))  # Once is enough for all.
     for tenant in list(Tenant.objects.order_by("schema_name")):
         try:
             with schema_context(tenant.schema_name):
-                lifecycle.scan_executions(now, takes_work=tenant.is_open)
+                lifecycle.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
                 hooks.scan_owners(now, is_open=tenant.is_open)
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)

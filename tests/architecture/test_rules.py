@@ -22,7 +22,7 @@ PACKAGES = ["execfabric", "tenants", "skills", "governance"]
 WRITES = {"save", "create", "bulk_create", "bulk_update", "update", "delete", "get_or_create",
           "update_or_create"}  # fmt: skip
 WRITERS = {
-    "services", "files", "lifecycle", "moves", "retention", "actions", "audit", "states",
+    "services", "files", "lifecycle", "moves", "retention", "retries", "actions", "audit", "states",
     "migrating",
     "storage",
 }  # fmt: skip

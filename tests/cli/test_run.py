@@ -84,6 +84,36 @@ def test_following_the_log_of_one_that_waits_ends_at_once(serve: Serve) -> None:
     assert paths_of(server) == ["executions/e-1"]
 
 
+def test_what_was_started_in_place_of_a_lost_one_is_followed(serve: Serve, capsys: Capture) -> None:
+    end: Answer = (200, {}, {"chunks": [], "cursor": 0, "final": True})
+    lost = execution("lost", retried_as="e-2")
+    again = {"id": "e-2", "skill": "pay", "version": 1}
+    server = serve(
+        SKILL,
+        execution("running"),
+        end,
+        lost,
+        (200, {}, {**again, "status": "queued"}),
+        end,
+        (200, {}, {**again, "status": "succeeded", "output": {"paid": 7}}),
+        NO_ARTIFACTS,
+    )
+
+    assert exit_code_of("run", "pay", "--url", server.url()) == ExitCode.SUCCEEDED
+
+    assert paths_of(server)[2:] == [
+        "executions/e-1/log",
+        "executions/e-1",
+        "executions/e-2",
+        "executions/e-2/log",
+        "executions/e-2",
+        "executions/e-2/artifacts",
+    ]
+    said = capsys.readouterr()
+    assert "started again as e-2" in said.err
+    assert "7" in said.out
+
+
 def failing_run(serve: Serve) -> TinyServer:
     text = "\n".join(TRACEBACK) + "\n"
     log = {"chunks": [{"stream": "stderr", "text": text}], "cursor": 1, "final": True}

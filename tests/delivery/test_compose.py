@@ -126,7 +126,6 @@ def test_beat_serves_the_queue_of_the_demo() -> None:
 
     for option in ("--queues", "--pool"):
         assert ours[ours.index(option) + 1] == demo[demo.index(option) + 1]
-    assert "--beat" in ours
 
 
 def test_checks_are_made_beside_the_clock_in_the_sandbox_of_the_worker() -> None:

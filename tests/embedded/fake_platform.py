@@ -1,15 +1,16 @@
-"""A supervisor on stand-in children: fake_platform.py FOLDER [crash|deaf|slow|broken|make]
+"""A supervisor on stand-in children: fake_platform.py FOLDER [crash|deaf|slow|broken|make|long]
 
 Each child has a grandchild in a session of its own, as the platform's workers do. crash ends
 each child at once, deaf makes children ignore TERM, slow never finishes preparing, broken
-fails to. make ends with the program that started it.
+fails to. make ends with the program that started it. With long every server counts as having run
+for long.
 """
 
 import os
 import sys
 from pathlib import Path
 
-from execfabric.embedded import child
+from execfabric.embedded import child, supervisor
 from execfabric.embedded.child import ChildPlan
 from execfabric.embedded.launcher import Launcher, own_terminal
 from execfabric.embedded.services import Services
@@ -53,6 +54,8 @@ def plan(folder: Path, mode: str) -> PlatformPlan:
 if __name__ == "__main__":
     child.FIRST_PAUSE_S = 0.05
     mode = sys.argv[2] if len(sys.argv) > 2 else ""
+    if mode == "long":
+        supervisor.QUICK_CRASH_S = 0.0
     launcher = Launcher()
     if mode == "make":
         launcher.follow()

@@ -137,6 +137,41 @@ def test_a_killed_database_is_started_again(folder: Path) -> None:
     assert processes_of(folder) == []
 
 
+def kill_servers(process: subprocess.Popen[str], folder: Path, times: int) -> bool:
+    """Kill Valkey so often, each time once it runs again; return whether the supervisor does."""
+    before = ""
+    for _ in range(times):
+
+        def found() -> list[str]:
+            lines = processes_of(folder)
+            return [each for each in lines if "valkey-server" in each and each != before]  # noqa: B023
+
+        wait_for(lambda: bool(found()) or process.poll() is not None, "a new Valkey runs")
+        if process.poll() is not None:
+            return False
+        before = found()[0]
+        os.kill(int(before.split()[0]), signal.SIGKILL)
+    return True
+
+
+def test_a_server_that_keeps_crashing_ends_it(folder: Path) -> None:
+    process = start(folder)
+
+    kill_servers(process, folder, 6)
+
+    assert "Valkey stopped 5 times soon after its start" in read_rest(process)
+    assert process.wait(15) == 1
+
+
+def test_a_server_that_ran_well_in_between_is_started_again_ever_so_often(folder: Path) -> None:
+    process = start(folder, "long")
+
+    assert kill_servers(process, folder, 7)
+
+    process.terminate()
+    assert process.wait(15) == 0
+
+
 def test_a_child_that_keeps_crashing_ends_the_start_with_its_last_words(folder: Path) -> None:
     process = start(folder, "crash", until="Starting web")
     said = read_rest(process)

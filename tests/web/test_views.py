@@ -8,6 +8,7 @@ import pytest
 from django import forms
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotFound
@@ -168,6 +169,19 @@ def test_an_error_page_shows_the_request_id(
 
     assert response.status_code == status
     assert "request-0815" in content(response)
+
+
+def test_a_database_that_cannot_be_reached_is_no_error_and_to_be_tried_again(
+    make_request: MakeRequest,
+) -> None:
+    try:
+        raise OperationalError("the server closed the connection")
+    except OperationalError:
+        response = views.server_error(make_request("/api/v1/x", logged_in=False))
+
+    assert (response.status_code, response["Retry-After"]) == (503, "3")
+    assert json.loads(response.content)["code"] == "service_unavailable"
+    assert "closed the connection" not in content(response)
 
 
 def test_an_error_page_never_repeats_the_exception(make_request: MakeRequest) -> None:

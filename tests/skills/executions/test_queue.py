@@ -93,6 +93,43 @@ class TestTurns:
         assert taken(label, 1) == [None]
 
 
+class BrokerThatRestarts:
+    """Stands in for the client: refuses the first calls, then hands over to the real one."""
+
+    def __init__(self, real, refusals):
+        self.real, self.refusals = real, iter(range(refusals))
+
+    def __call__(self):
+        if next(self.refusals, None) is not None:
+            raise redis.ConnectionError("starting")
+        return self.real()
+
+
+class TestABrokerThatIsAway:
+    def test_one_that_restarts_gets_what_was_sent_meanwhile(self, send, acme, label, monkeypatch):
+        monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
+        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 2))
+
+        send(acme, "1")
+
+        assert taken(label, 1) == ["1"]
+
+    def test_one_that_stays_away_is_no_error(self, send, acme, label, monkeypatch):
+        monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
+        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 3))
+
+        send(acme, "1")
+
+        assert taken(label, 1) == [None]
+
+    def test_one_that_forgot_its_scripts_is_told_them_again(self, send, acme, label):
+        send(acme, "1", "2")
+        assert taken(label, 1) == ["1"]
+        queue.client().script_flush()
+
+        assert taken(label, 1) == ["2"]
+
+
 class TestLostMessages:
     def test_what_does_not_wait_is_named(self, send, acme, label):
         send(acme, "1", "3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from datetime import timedelta
 
@@ -10,9 +11,10 @@ from django.utils import timezone
 
 from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
+from execfabric.core.statements import database_now
 from execfabric.core.storage import open_file
 from executors.contract import ExecutionResult, Outcome, StopReason
-from skills.executions import lifecycle, running, services
+from skills.executions import lifecycle, queue, running, services
 from skills.executions.models import Artifact, Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -201,6 +203,62 @@ class TestLeases:
 
         with pytest.raises(lifecycle.StaleLease):
             lifecycle.renew_lease(claimed)
+
+
+class TestClocks:
+    """Leases are by the database's clock; a step of it ends no living run, keeps no dead one."""
+
+    @pytest.fixture
+    def claimed(self, oscar):
+        execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
+        return lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
+
+    def set_lease(self, execution, *, ends_in):
+        ends_at = timezone.now() + ends_in
+        Execution.objects.filter(pk=execution.pk).update(lease_expires_at=ends_at)
+
+    def status_after_scan(self, execution, **options):
+        lifecycle.scan_executions(database_now(), **options)
+        execution.refresh_from_db()
+        return execution.status
+
+    def test_a_worker_whose_clock_is_wrong_keeps_its_lease(self, oscar, monkeypatch):
+        wrong = timezone.now() - LATER
+        monkeypatch.setattr(lifecycle.timezone, "now", lambda: wrong)
+        execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
+        claimed = lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
+        assert lifecycle.renew_lease(claimed)
+
+        assert self.status_after_scan(claimed) == Status.RUNNING
+
+    def test_a_clock_set_forward_leaves_living_workers_the_time_to_say_so(self, claimed):
+        self.set_lease(claimed, ends_in=-LATER)
+
+        renew = functools.partial(lifecycle.renew_lease, claimed)
+        assert self.status_after_scan(claimed, give_chance=renew) == Status.RUNNING
+        assert self.status_after_scan(claimed) == Status.RUNNING
+
+    def test_a_clock_set_back_does_not_keep_the_run_of_a_dead_worker(self, claimed):
+        self.set_lease(claimed, ends_in=LATER)
+
+        assert self.status_after_scan(claimed) == Status.LOST
+
+    def test_a_clock_set_back_ends_no_run_that_goes_on(self, claimed):
+        self.set_lease(claimed, ends_in=LATER)
+
+        renew = functools.partial(lifecycle.renew_lease, claimed)
+        assert self.status_after_scan(claimed, give_chance=renew) == Status.RUNNING
+
+    def test_what_was_sent_before_the_clock_was_set_back_is_sent_again(self, oscar, monkeypatch):
+        sent = []
+        monkeypatch.setattr(queue, "send", lambda ids, queue: sent.extend(ids))
+        execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
+        Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now() + LATER)
+        sent.clear()
+
+        lifecycle.scan_executions(database_now())
+
+        assert sent == [str(execution.pk)]
 
 
 def test_a_request_nobody_confirms_expires(oscar):
