@@ -61,8 +61,8 @@ def try_out(
     """Run the bundle once, as a run of its skill would but without network; return what came of it.
 
     status is "succeeded", "failed", "timed_out" or "skipped"; with summary, error, log (its end),
-    log_dropped (about so many bytes), artifacts ([{"name", "size_bytes"}]), inputs, wall_s. Nothing
-    it made is kept. name tells the run from others in the log of the platform.
+    log_dropped (about so many bytes), artifacts ([{"name", "size_bytes"}]), inputs, wall_s.
+    Nothing it made is kept. name tells the run from others in the log of the platform.
     """
     try:
         folder = sync_bundle(bundle.digest, stored_as)

@@ -15,7 +15,6 @@ PAUSES_S = (0.0, 2.0, 5.0)
 OF_THE_PLATFORM = (
     OFFLINE_MESSAGE,
     NOT_ALLOWED_MESSAGE,
-    "Getting the packages took more than",
     "There is no room for the packages",
     "uv could not be started",
 )

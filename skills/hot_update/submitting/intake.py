@@ -29,9 +29,12 @@ def read_upload(upload: IO[bytes]) -> Bundle:
 
 
 def read_stored(stored_as: str) -> Bundle:
-    """Return a bundle this tenant stored. Raises NotFound for any other."""
-    with open_file(stored_as) as stored:
-        return read_archive(io.BytesIO(stored.read()))
+    """Return a bundle this tenant stored. Raises NotFound for any other, and for a damaged one."""
+    try:
+        with open_file(stored_as) as stored:
+            return read_archive(io.BytesIO(stored.read()))
+    except BundleError:
+        raise NotFound("These files are no longer stored whole. Send them again.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from skills.catalogue.workspace import store_bundle
 from ..models import Remark, Revision, Submission
 from ..public import public_domain
 from ..states import SUBMISSION_TRANSITIONS, SubmissionStatus
+from ..storable import storable_json
 from .manifests import Tables, require_name
 from .selectors import SUBMITTERS, current_tenant, open_submission
 
@@ -173,7 +174,7 @@ def answer_remark(*, actor: Actor, submission: Submission, text: str) -> Remark:
             raise Conflict(_("This submission is withdrawn; nobody reads an answer."))
         return Remark.objects.create(
             revision=fresh.revisions.latest("number"),
-            text=text.strip(),
+            text=storable_json(text.strip()),
             author=actor.username,
             is_reviewer=False,
             created_at=timezone.now(),
@@ -195,7 +196,7 @@ def record_checks(
         latest = submission.revisions.select_related("submission__tenant").latest("number")
         if submission.status != SubmissionStatus.CHECKING or latest.pk != revision.pk:
             raise Postponed(f"{revision} does not wait for checks.")
-        latest.checks, latest.trial = checks, trial
+        latest.checks, latest.trial = storable_json(checks), storable_json(trial)
         latest.save(update_fields=["checks", "trial"])
         move(submission, to=to, table=SUBMISSION_TRANSITIONS, changed_at=timezone.now())
         return latest
@@ -246,9 +247,9 @@ def _add_revision(
             digest=bundle.digest,
             stored_as=stored_as,
             size_bytes=bundle.size_bytes,
-            manifest={**manifest, "skill": {**manifest["skill"], **described}},
-            scenario=answers.scenario.strip(),
-            note=answers.note.strip(),
+            manifest=storable_json({**manifest, "skill": {**manifest["skill"], **described}}),
+            scenario=storable_json(answers.scenario.strip()),
+            note=storable_json(answers.note.strip()),
             submitted_by_id=actor.require_account(),
             submitted_by=actor.username,
             created_at=now,

@@ -84,7 +84,7 @@ def test_keys_of_the_manifest_are_changed_by_the_request(dana):
 @pytest.mark.parametrize(
     "changes",
     ['{"skill": {"rsik": "low"}}', '{"skill": 3}', '{"more": {"a": 1}}', "[]", "{",
-     '{"inputs": {"name": {"type": "nothing"}}}'],
+     '{"inputs": {"name": {"type": "nothing"}}}', '{"skill": {"title": "\\ud800", "x": 1}}'],
 )  # fmt: skip
 def test_a_change_that_is_no_manifest_is_refused(dana, changes):
     refused = send(dana, manifest=changes)

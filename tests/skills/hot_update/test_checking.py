@@ -126,6 +126,19 @@ def test_a_sample_is_one_of_the_samples(dana, name):
     assert checked(submit(dana, files)).trial["status"] == "skipped"
 
 
+def test_what_no_database_can_store_does_not_keep_the_report_from_being_stored(dana):
+    files = {
+        "skill.toml": MANIFEST.replace('"Greet"', '"Gr\\u0000eet"'),
+        "samples/inputs.json": '{"name": "\\u0000\\ud800", "times": 1}',
+    }
+    submission = submit(dana, files)
+
+    revision = checked(submission)
+
+    assert submission.status == SubmissionStatus.IN_REVIEW, revision.checks
+    assert "\0" not in revision.manifest["skill"]["title"]
+
+
 def test_a_trial_that_fails_is_for_the_reviewer_to_judge(dana):
     submission = submit(
         dana, {"main.py": "def main(name, times):\n    raise ValueError('no luck')\n"}
