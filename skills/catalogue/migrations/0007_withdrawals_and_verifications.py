@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalogue', '0005_resource_of_a_skill'),
+        ('catalogue', '0006_version_max_retries'),
     ]
 
     operations = [
