@@ -7,6 +7,7 @@ class GovernanceConfig(AppConfig):
     verbose_name = "Governance"
 
     def ready(self) -> None:
+        from skills.hot_update.reviewing.selectors import READ, count_waiting
         from tenants.menu.pages import FormalPage, Host, register_page
 
         register_page(
@@ -27,6 +28,17 @@ class GovernanceConfig(AppConfig):
                 host=Host.PLATFORM,
                 permission="registry.tenant.read",
                 position=10,
+            )
+        )
+        register_page(
+            FormalPage(
+                route="governance:review-list",
+                label=_("Reviews"),
+                icon="checklist",
+                host=Host.PLATFORM,
+                permission=READ,
+                position=7,
+                badge=lambda request: str(count_waiting(request.actor) or ""),
             )
         )
         for host in Host:

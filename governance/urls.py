@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 
@@ -6,6 +6,7 @@ app_name = "governance"
 
 urlpatterns = [
     path("", views.Home.as_view(), name="home"),
+    path("reviews/", include("governance.reviews.urls")),
     path("tenants/", views.TenantList.as_view(), name="tenant-list"),
     path("tenants/open/", views.TenantOpen.as_view(), name="tenant-open"),
     path("tenants/<slug:name>/", views.TenantDetail.as_view(), name="tenant-detail"),

@@ -1,8 +1,10 @@
 from django.urls import path
 
 from . import api
+from .reviews import urls_api as reviews
 
 urlpatterns = [
+    *reviews.urlpatterns,
     path("tenants", api.TenantListView.as_view()),
     path("tenants/<slug:name>", api.TenantDetailView.as_view()),
     path("tenants/<slug:name>/suspend", api.TenantSuspendView.as_view()),

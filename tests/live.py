@@ -78,12 +78,13 @@ class Live:
             timeout=120,
         )
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run manage.py as an operator would in another terminal: it finds the running services."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
+            input=given,
             capture_output=True,
             text=True,
             timeout=120,

@@ -17,6 +17,7 @@ PORT = ENVIRONMENT.port
 HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+SECOND_REVIEWER = ENVIRONMENT.second_reviewer
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
@@ -139,8 +140,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Checks install packages and run scripts, which takes minutes: a worker of their own does them.
-CELERY_TASK_ROUTES = {"hot_update.check_revision": {"queue": "hot-update"}}
+# Checks and publications install packages, which takes minutes: a worker of their own does them.
+CELERY_TASK_ROUTES = {
+    f"hot_update.{task}": {"queue": "hot-update"}
+    for task in ("check_revision", "lock_revision", "publish_revision")
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -160,6 +164,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "executions.remind_all_tenants",
         "schedule": 300.0,
         "options": {"expires": 300},
+    },
+    "scan-publications": {
+        "task": "hot_update.scan_publications",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "scan-forgotten-submissions": {
         "task": "hot_update.scan_forgotten",

@@ -90,6 +90,10 @@ class Environment(BaseSettings):
         default=frozenset(),
         description="Addresses whose X-Forwarded-For is believed, separated by commas.",
     )
+    second_reviewer: bool = Field(
+        default=False,
+        description="Whether two different reviewers must approve a script of high risk.",
+    )
     upload_bytes: int = Field(
         default=100 * 1024 * 1024, ge=1, description="Largest file a user may upload, in bytes."
     )

@@ -20,6 +20,8 @@ from execfabric.core.errors import Conflict, NotPermitted
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import move
+from skills.catalogue.errors import VersionWithdrawn
+from skills.catalogue.selectors import reason_version_withdrawn
 from skills.executions import policy
 from skills.executions.approvals.lifecycle import let_all_run
 from skills.executions.approvals.rules import rules_in_force
@@ -303,6 +305,8 @@ def _why_held(batch: Batch) -> str:
 
     Raises NotPermitted where it got past those the skill itself demands, which no service does.
     """
+    if reason := reason_version_withdrawn(batch.version_id):
+        return VersionWithdrawn(reason).message
     requester = actor_for_account(batch.requested_by, door=Door.BATCH)
     if not can(requester, "executions.execution.request", batch.skill):
         return NOT_ANY_MORE

@@ -16,6 +16,7 @@ from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import MANAGERS, RUNNERS, Role
 from execfabric.core.states import advance_all
 from skills.catalogue.models import Skill, SkillVersion
+from skills.catalogue.selectors import not_withdrawn
 from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
 from skills.executions.contents import open_content
@@ -355,15 +356,14 @@ def _known(version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _version_in_use(skill: Skill) -> SkillVersion:
     if skill.version is None:
         raise Conflict(f"Skill {skill.name} has no version in use.")
-    return skill.version
+    return not_withdrawn(skill.version)
 
 
 def _check_version(batch: Batch) -> None:
     """Raise Conflict when another version than the one the rows were checked for is in use."""
-    if batch.version_id != batch.skill.version_id:
+    if not_withdrawn(batch.version).pk != batch.skill.version_id:
         raise Conflict(
-            f"Another version of {batch.skill.name} is in use by now. Start a new batch with the "
-            "rows that are left."
+            f"Another version of {batch.skill.name} is in use now. Start a new one for the rest."
         )
 
 

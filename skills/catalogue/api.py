@@ -24,6 +24,9 @@ class SkillOut(serializers.Serializer):
     tags = serializers.ListField(child=serializers.CharField(), source="version.tags")
     requires_confirmation = serializers.BooleanField(source="version.confirm")
     approval = serializers.CharField(source="version.approval")
+    withdrawn = serializers.CharField(
+        help_text="Why the platform withdrew the version in use; empty when it did not."
+    )
 
 
 class PackageOut(serializers.Serializer):

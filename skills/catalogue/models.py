@@ -129,6 +129,8 @@ class Skill(models.Model):
 
     rights: tuple[Actor | None, frozenset[str]] = (None, frozenset())
     """Whose rights by grants are known from the statement that read this, and which they are."""
+    withdrawn: str | None = None
+    """Why the platform withdrew the bound version, "" if it did not; None where nobody asked."""
 
     class Meta:
         ordering = ["name"]
@@ -309,3 +311,45 @@ class SkillGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.skill}: {self.role or self.group or self.account} may {self.right}"
+
+
+class Withdrawal(models.Model):
+    """A recall by the platform: from now on nobody starts this version, wherever it is bound."""
+
+    version = models.OneToOneField(
+        SkillVersion, on_delete=models.PROTECT, primary_key=True, related_name="withdrawal"
+    )
+    reason = models.TextField()
+    """Shown to whoever wants to run it."""
+    withdrawn_by = models.CharField(max_length=150)
+    """Username in the public domain."""
+    withdrawn_at = models.DateTimeField()
+
+    class Meta:
+        triggers = [
+            pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
+        constraints = [
+            models.CheckConstraint(name="withdrawal_has_reason", condition=~Q(reason=""))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} withdrawn"
+
+
+class Verification(models.Model):
+    """What was found when a version was put into use: who sees and runs it, and who does not."""
+
+    version = models.ForeignKey(
+        SkillVersion, on_delete=models.CASCADE, related_name="verifications"
+    )
+    report = models.JSONField()
+    """{"checks": [{"check", "ok", "text"}]}; names no other tenant."""
+    verified_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.version}, verified"

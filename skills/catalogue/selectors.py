@@ -3,7 +3,9 @@ from __future__ import annotations
 import functools
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery, TextField, Value
+from django.db.models.expressions import OuterRef
+from django.db.models.functions import Coalesce
 
 from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor, current_schema
@@ -13,7 +15,8 @@ from execfabric.core.roles import EVERYONE, MANAGERS, PLATFORM, SYSTEM
 from tenants.accounts.groups.selectors import group_ids_of
 from tenants.accounts.models import Account, GroupMember, RoleAssignment
 
-from .models import Right, Skill, SkillGrant, SkillVersion
+from .errors import VersionWithdrawn
+from .models import Right, Skill, SkillGrant, SkillVersion, Withdrawal
 
 permissions.grant("catalogue.skill.read", title="See the skills", roles=EVERYONE)
 permissions.grant(
@@ -24,15 +27,27 @@ permissions.grant(
 
 
 def skills_visible_to(actor: Actor) -> QuerySet[Skill]:
-    """Return enabled skills with a bound version that actor may see, with that version, by name."""
-    skills = Skill.objects.select_related("version__script_version").filter(
-        is_enabled=True, version__isnull=False
-    )
+    """Return enabled skills with a bound version that actor may see, with that version, by name.
+
+    Withdrawn ones are among them, and say so.
+    """
+    reason = Withdrawal.objects.filter(version=OuterRef("version_id")).values("reason")
+    known = {"withdrawn": Coalesce(Subquery(reason), Value(""), output_field=TextField())}
+    skills: QuerySet[Skill] = Skill.objects.select_related("version__script_version")
+    skills = skills.filter(is_enabled=True, version__isnull=False).annotate(**known)
     if can(actor, "catalogue.skill.read_all"):
         return skills
     if not can(actor, "catalogue.skill.read"):
         return skills.none()
     return skills.filter(pk__in=_grants_of(actor).values("skill_id"))
+
+
+def skills_for_assistant(actor: Actor) -> QuerySet[Skill]:
+    """Return the skills that an assistant may offer actor: the only candidates there are."""
+    runnable = _grants_of(actor).filter(right=Right.RUN).values("skill_id")
+    return skills_visible_to(actor).filter(
+        pk__in=runnable, version__ai_callable=True, version__withdrawal__isnull=True
+    )
 
 
 def skill_to_run(actor: Actor, name: str) -> Skill | None:
@@ -46,9 +61,10 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     )
     if not found:
         return None
-    *values, rights = found[0]
+    *values, rights, reason = found[0]
     skill = Skill.from_db(DEFAULT_DB_ALIAS, _SKILL_FIELDS, values)
     skill.rights = (actor, frozenset(rights))
+    skill.withdrawn = reason or ""
     sees_all = can(actor, "catalogue.skill.read_all")
     if not sees_all and not (rights and can(actor, "catalogue.skill.read")):
         return None
@@ -69,7 +85,8 @@ _SKILL_WITH_GRANTS = f"""
                         WHERE member.account_id = %s::bigint
                     )
                 )
-        )
+        ),
+        (SELECT reason FROM catalogue_withdrawal gone WHERE gone.version_id = skill.version_id)
     FROM catalogue_skill skill WHERE name = %s AND is_enabled AND version_id IS NOT NULL
 """  # noqa: S608 - names of our own columns
 
@@ -86,6 +103,26 @@ def known_version(version_id: int) -> SkillVersion:
 @functools.lru_cache(maxsize=1000)
 def _version(_schema: str, version_id: int) -> SkillVersion:
     return SkillVersion.objects.select_related("script_version__script").get(pk=version_id)
+
+
+def reason_withdrawn(skill: Skill) -> str:
+    """Return why the platform withdrew the version in use; empty when it did not."""
+    if skill.withdrawn is None:
+        skill.withdrawn = reason_version_withdrawn(skill.version_id)
+    return skill.withdrawn
+
+
+def reason_version_withdrawn(version_id: int | None) -> str:
+    """Return why the platform withdrew a version; empty when it did not."""
+    found = Withdrawal.objects.filter(version_id=version_id).values_list("reason", flat=True)
+    return found.first() or ""
+
+
+def not_withdrawn(version: SkillVersion) -> SkillVersion:
+    """Return version. Raises VersionWithdrawn where the platform has recalled it."""
+    if reason := reason_version_withdrawn(version.pk):
+        raise VersionWithdrawn(reason)
+    return version
 
 
 def has_right(actor: Actor, skill: Skill, right: Right) -> bool:

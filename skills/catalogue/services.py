@@ -121,21 +121,63 @@ def register_script(
     if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH:
         rule = f"Use a-z, 0-9 and single hyphens between them, at most {SLUG_LENGTH} characters."
         raise InvalidInput(f"The name {name[:80]!r} is not possible. {rule}", fields={"name": rule})
+    version, is_new = add_version(
+        bundle,
+        stored_as,
+        manifest,
+        lock,
+        name=name,
+        author=actor.username,
+        maintainer=maintainer,
+    )
+    if is_new:
+        skill = locked_skill(version.skill)
+        authorise_if_new(skill)
+        if not skill.is_pinned:
+            put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
+    return version
+
+
+def add_version(
+    bundle: Bundle,
+    stored_as: str,
+    manifest: Manifest,
+    lock: Lock | None,
+    *,
+    name: str,
+    author: str,
+    maintainer: Maintainer = Maintainer.TENANT,
+) -> tuple[SkillVersion, bool]:
+    """Return the version of the skill called name with these files, packages and description.
+
+    And whether it is new; then it is the next one, and not in use. Must run inside a transaction.
+    """
     script, _created = Script.objects.get_or_create(name=name)
     Script.objects.select_for_update().get(pk=script.pk)  # One at a time counts the versions.
     require_maintainer(name, maintainer)
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
-    existing = script_version.skill_versions.first()
-    if existing is not None:
-        return existing
-    skill, is_new = Skill.objects.get_or_create(name=name, defaults={"maintainer": maintainer})
+    skill, _created = Skill.objects.get_or_create(name=name, defaults={"maintainer": maintainer})
     skill = locked_skill(skill)
-    version = _register_skill(skill, script_version, manifest, _readme(bundle), actor)
-    if not skill.is_pinned:
-        put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
+    words = {**_words_of(skill, manifest, _readme(bundle)), "kind": SCRIPT}
+    for known in script_version.skill_versions.filter(skill=skill):
+        if all(getattr(known, field) == value for field, value in words.items()):
+            return known, False
+    version = SkillVersion.objects.create(
+        skill=skill,
+        number=next_number(skill.versions),
+        author=author,
+        script_version=script_version,
+        **words,
+    )
+    return version, True
+
+
+def authorise_if_new(skill: Skill) -> bool:
+    """Authorise a skill that was never in use and has no grants; return whether it was one."""
+    is_new = skill.version_id is None and not skill.grants.exists()
     if is_new:
         authorise(skill)
-    return version
+    return is_new
 
 
 def require_maintainer(name: str, maintainer: Maintainer) -> None:
@@ -278,19 +320,6 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
         return Lock(row.python, row.python_tag, row.lock)
     described = manifest.skill
     return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
-
-
-def _register_skill(
-    skill: Skill, script_version: ScriptVersion, manifest: Manifest, readme: str, actor: Actor
-) -> SkillVersion:
-    return SkillVersion.objects.create(
-        skill=skill,
-        number=next_number(skill.versions),
-        author=actor.username,
-        kind=SCRIPT,
-        script_version=script_version,
-        **_words_of(skill, manifest, readme),
-    )
 
 
 def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ExecutionsConfig(AppConfig):
                 host=Host.TENANT,
                 permission="executions.execution.read",
                 position=15,
-                badge=inbox.badge_of,
+                badge=lambda request: inbox.badge_of(request.actor),
             )
         )
         register_page(

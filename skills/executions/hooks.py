@@ -12,8 +12,9 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django_tenants.utils import schema_context
 
-from execfabric.core.actor import Door
+from execfabric.core.actor import Door, current_schema
 
 from .models import Execution
 
@@ -53,10 +54,16 @@ def has_owner(door: str) -> bool:
 
 def tell_finished(door: str, executions: Sequence[UUID]) -> None:
     """Say that executions, all of one door, ended, once the transaction at hand has committed."""
-    owner = _OWNERS.get(door)
-    if owner is not None:
-        # What goes wrong is logged and made up for by the scan; the end of the run is recorded.
-        transaction.on_commit(lambda: owner.finished(executions), robust=True)
+    owner, schema = _OWNERS.get(door), current_schema()
+    if owner is None:
+        return
+
+    def tell() -> None:
+        with schema_context(schema):  # The commit may be that of another schema's act.
+            owner.finished(executions)
+
+    # What goes wrong is logged and made up for by the scan; the end of the run is recorded.
+    transaction.on_commit(tell, robust=True)
 
 
 def scan_owners(now: datetime, *, is_open: bool) -> None:

@@ -22,7 +22,8 @@ from execfabric.core.errors import Conflict, InvalidTransition, Postponed
 from execfabric.core.roles import SYSTEM
 from execfabric.core.states import require_move
 from executors.contract import ExecutionResult
-from skills.catalogue.models import Skill
+from skills.catalogue.errors import VersionWithdrawn
+from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
@@ -84,7 +85,7 @@ def claim_execution(
     policy version under which the caller has found that it may start; without one, only what was
     asked for under the rules in force, and needs nobody's word, is taken. Raises Postponed where
     somebody must see to one of the two first, InvalidTransition when the execution is not queued,
-    TenantClosed when its tenant is suspended or closed.
+    TenantClosed when its tenant is suspended or closed, VersionWithdrawn.
     """
     changes = [Status.RUNNING, uuid4(), LEASE, HOST, timezone.now()]
     opened = [current_schema(), sorted(OPEN_STATUSES)]
@@ -118,6 +119,9 @@ _CLAIM = f"""
         AND (%s OR tenant.concurrency IS NULL AND version.concurrency IS NULL)
         AND skill.is_enabled AND (%s::text IS NOT NULL OR execution.mode = %s)
         AND coalesce(%s::text, execution.policy_version) = {POLICY_IN_FORCE}
+        AND NOT EXISTS (
+            SELECT 1 FROM catalogue_withdrawal gone WHERE gone.version_id = execution.version_id
+        )
     RETURNING {", ".join(f"execution.{name}" for name in _FIELDS)},
         skill.name, left(skill.name || ' ' || execution.id, 200) AS label
 """  # noqa: S608 - names of our own columns
@@ -126,7 +130,11 @@ _CLAIM = f"""
 def _why_not_claimed(execution_id: UUID) -> Conflict | Postponed:
     if not limits.tenant_is_open():
         return TenantClosed("This tenant takes no work now. The execution stays queued.")
-    if Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists():
+    withdrawal = Withdrawal.objects.filter(version__executions=execution_id).first()
+    queued = Execution.objects.filter(pk=execution_id, status=Status.QUEUED).exists()
+    if queued and withdrawal is not None:
+        return VersionWithdrawn(withdrawal.reason)
+    if queued:
         return Postponed("Its limits, or what lets it run, have to be looked at first.")
     return InvalidTransition("This execution is not queued any more; another worker has it.")
 
@@ -345,6 +353,25 @@ def lose_execution(*, actor: Actor, execution: Execution, found_at: datetime) ->
 
 def _is_late(expires_at: datetime | None, now: datetime) -> bool:
     return expires_at is not None and not now < expires_at <= now + LONGEST_LEASE
+
+
+@action(
+    "executions.execution.recall",
+    title="End a request whose version was withdrawn",
+    roles=SYSTEM,
+    target="execution",
+)
+def recall_execution(*, actor: Actor, execution: Execution, reason: str) -> Execution:
+    """End what waits or is queued; what runs goes on. Raises InvalidTransition."""
+    if execution.status == Status.RUNNING:
+        raise InvalidTransition("This execution runs already, and goes on.")
+    return move_execution(
+        execution,
+        to=Status.CANCELLED,
+        error=f"The platform has withdrawn this version: {reason}",
+        summary="Cancelled: its version was withdrawn.",
+        finished_at=timezone.now(),
+    )
 
 
 @action("executions.execution.expire", title="Expire a request", roles=SYSTEM, target="execution")

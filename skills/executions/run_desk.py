@@ -17,6 +17,7 @@ from execfabric.web.forms import SchemaForm
 from execfabric.web.requests import ConsoleRequest
 from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.run_desk import Panel
+from skills.catalogue.selectors import reason_withdrawn
 
 from . import policy, services
 from .approvals.rules import rules_in_force
@@ -73,6 +74,8 @@ def _panel(version: SkillVersion, form: SchemaForm, status: int = 200) -> Panel:
 
 def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
     """Return why actor cannot run skill from its page, or an empty string."""
+    if reason := reason_withdrawn(skill):
+        return _("The platform has withdrawn this version: %(reason)s") % {"reason": reason}
     if not version.manual:
         return _("This skill is not open for manual execution.")
     if blocked := policy.decide(version, rules_in_force()).blocked:

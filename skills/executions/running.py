@@ -23,6 +23,7 @@ from executors.contract import (
     StopReason,
 )
 from executors.registry import EXECUTORS
+from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import SkillVersion
 from skills.catalogue.workspace import sync_script
 
@@ -45,6 +46,10 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
     actor = Actor.system("worker")
     try:
         execution = _claim(actor, UUID(str(execution_id)))
+    except VersionWithdrawn as error:
+        withdrawn = Execution.objects.get(pk=execution_id)
+        lifecycle.recall_execution(actor=actor, execution=withdrawn, reason=error.reason)
+        return
     except Conflict as error:
         logger.info("execution.not_claimed", execution=str(execution_id), reason=str(error))
         return

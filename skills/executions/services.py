@@ -20,8 +20,9 @@ from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import EVERYONE, RUNNERS
 from execfabric.core.states import require_move
+from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import Right, Skill, SkillVersion
-from skills.catalogue.selectors import has_right
+from skills.catalogue.selectors import has_right, reason_withdrawn
 
 from . import policy
 from .approvals.authority import authorities_of
@@ -245,6 +246,8 @@ def _still_allowed(execution: Execution, rules: policy.Rules) -> policy.Decision
     """Return what execution needs by rules. Raises Conflict where it cannot go on as it is."""
     if execution.skill.version_id != execution.version_id:
         raise Conflict("Another version of this skill is in use now. Ask for the run again.")
+    if reason := reason_withdrawn(execution.skill):
+        raise VersionWithdrawn(reason)
     decision = policy.decide(execution.version, rules)
     if decision.blocked:
         raise Conflict(decision.blocked)
@@ -258,9 +261,14 @@ def _let_run(execution: Execution, rules: policy.Rules) -> Execution:
 
 
 def _version_in_use(skill: Skill, expected: int | None) -> SkillVersion:
-    """Return the bound version. Raises Conflict when there is none, or it is not the expected."""
+    """Return the bound version. Raises Conflict when there is none, or it is not the expected.
+
+    Raises VersionWithdrawn where the platform has recalled it.
+    """
     if skill.version is None:
         raise Conflict(f"Skill {skill.name} has no version in use.")
+    if reason := reason_withdrawn(skill):
+        raise VersionWithdrawn(reason)
     if expected is not None and expected != skill.version.number:
         raise Conflict(
             f"Version {skill.version.number} of {skill.name} is in use, not {expected}. "

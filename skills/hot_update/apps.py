@@ -16,6 +16,10 @@ class HotUpdateConfig(AppConfig):
         from tenants.menu.pages import FormalPage, Host, register_page
         from tenants.postgresql.exposure import keep_closed, open_to_tenants
 
+        from .publishing import services as _publishing  # noqa: F401  # declare their acts
+        from .publishing import tasks as _tasks  # noqa: F401  # Celery looks for tasks.py only
+        from .recalling import services as _recalling  # noqa: F401
+        from .reviewing import services as _reviewing  # noqa: F401
         from .submitting import services  # noqa: F401  # declares its acts, which the trail names
 
         # A tenant reads what it submitted and what was said about it; the platform writes.
@@ -25,6 +29,7 @@ class HotUpdateConfig(AppConfig):
         open_to_tenants("hot_update_remark", rows=OF_OWN_REVISION)
         # Its log and report may name what else the platform holds.
         keep_closed("hot_update_publicationstep")
+        keep_closed("hot_update_recall")
         register_page(
             FormalPage(
                 route="submissions:submission-list",

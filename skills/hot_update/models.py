@@ -77,6 +77,10 @@ class Revision(models.Model):
     """Report of the automatic checks: [{"check", "level": pass|warn|block, "title", "details"}]."""
     trial = models.JSONField(default=dict)
     """The trial run on the sample inputs: status, summary, log, artifacts; {} before it ran."""
+    lock = models.JSONField(null=True)
+    """The packages that are reviewed and installed: {"python", "tag", "text"}; {} where the
+    platform's own Python is all it asks for; {"problem"} where there is no lock; None before it was
+    looked for. Set once (reviewing.locking)."""
 
     class Meta:
         ordering = ["-number"]
@@ -158,3 +162,18 @@ class PublicationStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.revision}: {self.step} {self.status}"
+
+
+class Recall(models.Model):
+    """A bundle the platform withdrew everywhere; it is never published again."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    reason = models.TextField()
+    recalled_by = models.CharField(max_length=150)
+    recalled_at = models.DateTimeField()
+    places = models.JSONField(default=list)
+    """Where it was registered: [{"tenant", "skill", "version", "was_in_use", "ended"}]; ended is
+    how many executions it kept from running."""
+
+    def __str__(self) -> str:
+        return f"recall of {self.digest[:12]}"

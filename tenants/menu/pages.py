@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from execfabric.core.actor import Actor
+from execfabric.web.requests import ConsoleRequest
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -29,8 +29,8 @@ class FormalPage:
     permission: str
     """Code the actor must hold to see the entry."""
     position: int
-    badge: Callable[[Actor], str] | None = None
-    """Returns a short count for the actor; empty for none."""
+    badge: Callable[[ConsoleRequest], str] | None = None
+    """What stands beside the entry, such as how many wait; asked on every page."""
 
 
 FORMAL_PAGES: dict[tuple[Host, str], FormalPage] = {}

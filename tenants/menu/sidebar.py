@@ -33,8 +33,8 @@ def _entry(row: MenuRow, host: Host, request: ConsoleRequest) -> MenuEntry | Non
         url = reverse(page.route)
     except NoReverseMatch:
         return None  # The page went with an upgrade; the row does no harm.
-    badge = page.badge(request.actor) if page.badge else ""
-    return MenuEntry(row.label or str(page.label), url, row.icon or page.icon, badge=badge)
+    badge = page.badge(request) if page.badge else ""
+    return MenuEntry(row.label or str(page.label), url, row.icon or page.icon, badge)
 
 
 def account_menu(request: ConsoleRequest) -> list[MenuEntry]:

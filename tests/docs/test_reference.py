@@ -80,13 +80,14 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     from skills.batches import urls_api as batches
     from skills.catalogue import urls_api as catalogue
     from skills.executions import urls_api as executions
+    from skills.hot_update.submitting import urls_api as submitting
     from tenants.accounts import urls_api as accounts
 
     text = (REFERENCE / "api.md").read_text(encoding="utf-8")
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     served = {
         f"{method.upper()} {_shown(pattern)}"
-        for module in (accounts, batches, catalogue, executions, governance)
+        for module in (accounts, batches, catalogue, executions, governance, submitting)
         for pattern in module.urlpatterns
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(pattern.callback.cls, method)
@@ -101,6 +102,7 @@ def _shown(pattern: URLPattern) -> str:
         ("<uuid:execution_id>", "<id>"),
         ("<uuid:artifact_id>", "<id>"),
         ("<uuid:batch_id>", "<id>"),
+        ("<uuid:submission_id>", "<id>"),
         ("<slug:name>", "<name>"),
     ):
         path = path.replace(converter, shown)

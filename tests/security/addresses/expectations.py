@@ -36,6 +36,7 @@ LINK = Expectation(frozenset({400}), needs_login=False)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
 MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
+GOVERNED_FORM = Expectation(frozenset({404}), owner_gets=302)  # To the page with the form.
 GOVERNED_API = Expectation(frozenset({403}))
 
 TENANT_HOST: dict[str, Expectation] = {
@@ -184,16 +185,32 @@ ADMIN_HOST: dict[str, Expectation] = {
     "api/v1/docs/": OPEN,
     "api/v1/me": OWN,
     "api/v1/schema/": OPEN,
+    "api/v1/submissions": GOVERNED_API,
+    "api/v1/submissions/<uuid:submission_id>": GOVERNED_API,
+    "api/v1/submissions/<uuid:submission_id>/approve": GOVERNED_API,
+    "api/v1/submissions/<uuid:submission_id>/reject": GOVERNED_API,
+    "api/v1/submissions/<uuid:submission_id>/remark": GOVERNED_API,
+    "api/v1/submissions/<uuid:submission_id>/resume": GOVERNED_API,
     "api/v1/tenants": GOVERNED_API,
     "api/v1/tenants/<slug:name>": GOVERNED_API,
     "api/v1/tenants/<slug:name>/limits": GOVERNED_API,
     "api/v1/tenants/<slug:name>/resume": GOVERNED_API,
     "api/v1/tenants/<slug:name>/suspend": GOVERNED_API,
+    "api/v1/tenants/<slug:name>/withdraw-version": GOVERNED_API,
     "healthz": OPEN,
     "platform/": GOVERNED,
     "platform/audit/": GOVERNED,
     "platform/login/": HOME,
     "platform/logout/": OPEN,
+    "platform/reviews/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/approve/": GOVERNED_FORM,
+    "platform/reviews/<uuid:submission_id>/bundle/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/files/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/reject/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/remark/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/resume/": GOVERNED,
+    "platform/reviews/<uuid:submission_id>/withdraw/": GOVERNED,
     "platform/tenants/": GOVERNED,
     "platform/tenants/<slug:name>/": GOVERNED,
     "platform/tenants/<slug:name>/limits/": GOVERNED,

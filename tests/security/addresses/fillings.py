@@ -95,6 +95,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/withdraw-version", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/suspend", "name"): "tenant",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/image/", "file_id"): "input_picture",
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
@@ -132,6 +133,14 @@ def credentials(_ids: Ids) -> dict[str, Any]:
 
 def reason(_ids: Ids) -> dict[str, Any]:
     return {"reason": "It is not wanted."}
+
+
+def verdict(ids: Ids) -> dict[str, Any]:
+    return {"revision": ids.revision, "digest": "0" * 64, "reason": "It is not wanted."}
+
+
+def withdrawal(ids: Ids) -> dict[str, Any]:
+    return {"skill": ids.skill, "version": 1, "reason": "It is not wanted."}
 
 
 def limits(_ids: Ids) -> dict[str, Any]:
@@ -283,6 +292,10 @@ BODIES: dict[str, Body] = {
     "api/v1/skills/<slug:name>/enable": reason,
     "api/v1/skills/<slug:name>/grants": grants,
     "api/v1/skills/<slug:name>/rollback": reason,
+    "api/v1/submissions/<uuid:submission_id>/approve": verdict,
+    "api/v1/submissions/<uuid:submission_id>/reject": verdict,
+    "api/v1/submissions/<uuid:submission_id>/remark": remark,
+    "api/v1/submissions/<uuid:submission_id>/resume": nothing,
     "api/v1/submissions": submission,
     "api/v1/submissions/<uuid:submission_id>/recheck": nothing,
     "api/v1/submissions/<uuid:submission_id>/remarks": remark,
@@ -291,6 +304,7 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
+    "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
@@ -322,6 +336,11 @@ BODIES: dict[str, Body] = {
     "logout/": nothing,
     "platform/login/": credentials,
     "platform/logout/": nothing,
+    "platform/reviews/<uuid:submission_id>/approve/": verdict,
+    "platform/reviews/<uuid:submission_id>/reject/": verdict,
+    "platform/reviews/<uuid:submission_id>/remark/": remark,
+    "platform/reviews/<uuid:submission_id>/resume/": nothing,
+    "platform/reviews/<uuid:submission_id>/withdraw/": reason,
     "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,

@@ -1,0 +1,1 @@
+"""The review desk: the queue, what a reviewer sees, and the verdict."""

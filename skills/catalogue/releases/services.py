@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from execfabric.core.actions import action
+from execfabric.core.actor import Actor
+from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.roles import SYSTEM
+from executors.manifest import Manifest
+from executors.script.bundle import Bundle
+from executors.script.environment.lock import Lock
+
+from ..errors import VersionWithdrawn
+from ..models import Skill, SkillVersion, Verification, Withdrawal
+from ..services import add_version, authorise_if_new, put_in_use
+from .verification import Report, verify_elsewhere, verify_here
+
+KEPT = "The workspace keeps this version."
+
+
+class NotVerified(Conflict):
+    """A version is not what it must be, and was not put into use; ``report`` says why."""
+
+    code = "not_verified"
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__(" ".join(report.problems))
+
+
+@action("catalogue.release.register", title="Register a reviewed version", roles=SYSTEM)
+def register_release(
+    *, actor: Actor, bundle: Bundle, stored_as: str, manifest: Manifest, lock: Lock | None
+) -> SkillVersion:
+    """Register script and skill version of a synced bundle; what is in use stays so.
+
+    The same bundle with the same packages and description is the same version again.
+    """
+    version, _is_new = add_version(
+        bundle, stored_as, manifest, lock, name=manifest.skill.name, author=actor.username
+    )
+    return version
+
+
+@action("catalogue.release.authorise", title="Authorise a new skill", roles=SYSTEM, target="skill")
+def authorise_release(*, actor: Actor, skill: Skill) -> bool:
+    """Give a skill that was never in use its default grants; return whether it was one."""
+    return authorise_if_new(Skill.objects.select_for_update().get(pk=skill.pk))
+
+
+@action("catalogue.release.use", title="Put a version into use", roles=SYSTEM, target="version")
+def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
+    """Bind a version, verify it here and in every other tenant, and keep the report with it.
+
+    Nobody sees the binding before all of it holds. Where the tenant keeps the version it has, the
+    new one is verified and left for the tenant to bind. Raises NotVerified, VersionWithdrawn.
+    """
+    skill = Skill.objects.select_for_update().get(pk=version.skill_id)
+    for withdrawal in Withdrawal.objects.filter(version=version):
+        raise VersionWithdrawn(withdrawal.reason)
+    kept = skill.version if skill.is_pinned else None
+    put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
+    here, elsewhere = verify_here(skill), verify_elsewhere(skill)
+    if here.problems or elsewhere.problems:
+        raise NotVerified(here + elsewhere)
+    if kept is not None:
+        put_in_use(skill, kept, actor=actor, reason=KEPT, verify=False)
+    return Verification.objects.create(
+        version=version,
+        report=(here + elsewhere.without_names()).document(),
+        verified_at=timezone.now(),
+    )
+
+
+@action(
+    "catalogue.version.withdraw", title="Withdraw a version here", roles=SYSTEM, target="version"
+)
+def withdraw_version(
+    *, actor: Actor, version: SkillVersion, reason: str, by: str, withdrawn_at: datetime
+) -> Withdrawal:
+    """Let nobody start a version any more. by: username in the public domain.
+
+    Raises InvalidInput without a reason, Conflict when it is withdrawn already.
+    """
+    if not reason.strip():
+        raise InvalidInput("Give a reason.", fields={"reason": "Say why it is withdrawn."})
+    if Withdrawal.objects.filter(version=version).exists():
+        raise Conflict(f"{version} is withdrawn already.")
+    return Withdrawal.objects.create(
+        version=version, reason=reason.strip(), withdrawn_by=by, withdrawn_at=withdrawn_at
+    )

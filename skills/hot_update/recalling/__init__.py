@@ -1,0 +1,1 @@
+"""Withdrawing a version from every tenant that has it."""

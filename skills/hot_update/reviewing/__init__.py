@@ -1,0 +1,1 @@
+"""The platform's side of a submission: what reviewers see, decide and say."""
