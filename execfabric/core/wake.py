@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -79,7 +79,7 @@ def announce(topic: str, news: str) -> None:
 
 
 def wait_until(
-    topic: str,
+    topics: str | Sequence[str],
     look: Callable[[], Seen],
     *,
     enough: Callable[[Seen], bool],
@@ -89,58 +89,61 @@ def wait_until(
 ) -> Seen:
     """Return ``look()`` as soon as ``enough`` says so, else what it is after timeout_s seconds.
 
-    It is looked once, and then whenever there are news that ``heeds``. waiter names the account in
-    this schema that waits. Where too many wait already, it is answered at once with what there is,
-    and so without Redis. Must not be called in a transaction: the wait would hold it open.
+    It is looked once, and then whenever there are news of a topic that ``heeds``. waiter names the
+    account in this schema that waits. Where too many wait already, it is answered at once with what
+    there is, and so without Redis. Must not be called in a transaction: it would stay open.
     """
     if timeout_s <= 0:
         return look()
     with _seats.seat(f"{current_schema()}:{waiter}") as seated:
-        return _wait(topic, look, enough, timeout_s, heeds) if seated else look()
+        channels = [_channel(each) for each in ([topics] if isinstance(topics, str) else topics)]
+        return _wait(channels, look, enough, timeout_s, heeds) if seated else look()
 
 
 def _wait(
-    topic: str,
+    channels: Sequence[str],
     look: Callable[[], Seen],
     enough: Callable[[Seen], bool],
     timeout_s: float,
     heeds: Callable[[str], bool],
 ) -> Seen:
     deadline = time.monotonic() + timeout_s
-    channel = _channel(topic)
     try:
         subscription = _subscription()
-        subscription.subscribe(channel)
+        subscription.subscribe(*channels)
         # Subscribed before the first look, so a change between the two is not missed.
-        _await_start(subscription, channel)
+        _await_start(subscription, channels)
         seen = look()
         while not enough(seen) and (left := deadline - time.monotonic()) > 0:
             message = subscription.get_message(timeout=min(left, LONGEST_SILENCE_S))
-            if message is None or _is_news(message, channel, heeds):
+            if message is None or _is_news(message, channels, heeds):
                 seen = look()
-        subscription.unsubscribe(channel)  # type: ignore[no-untyped-call]
+        subscription.unsubscribe(*channels)  # type: ignore[no-untyped-call]
         return seen
     except redis.RedisError as error:
         _drop_subscription()
-        logger.warning("wake.wait_failed", topic=topic, error=str(error))
+        logger.warning("wake.wait_failed", channels=channels, error=str(error))
         return look()
     except BaseException:
         _drop_subscription()  # Whatever is still to be read from it.
         raise
 
 
-def _await_start(subscription: PubSub, channel: str) -> None:
-    """Wait until Redis has confirmed the subscription. Raises redis.RedisError."""
-    while True:
+def _await_start(subscription: PubSub, channels: Sequence[str]) -> None:
+    """Wait until Redis has confirmed the subscriptions. Raises redis.RedisError."""
+    missing = set(channels)
+    while missing:
         message = subscription.get_message(timeout=CONFIRMED_WITHIN_S)
         if message is None:
             raise redis.TimeoutError("The subscription was not confirmed.")
-        if message["type"] == "subscribe" and message["channel"] == channel:
-            return
+        if message["type"] == "subscribe":
+            missing.discard(message["channel"])
 
 
-def _is_news(message: dict[str, str], channel: str, heeds: Callable[[str], bool]) -> bool:
-    is_ours = message["type"] == "message" and message["channel"] == channel
+def _is_news(
+    message: dict[str, str], channels: Sequence[str], heeds: Callable[[str], bool]
+) -> bool:
+    is_ours = message["type"] == "message" and message["channel"] in channels
     return is_ours and heeds(message["data"])
 
 

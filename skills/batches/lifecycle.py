@@ -299,14 +299,18 @@ def _check_cleared(batch: Batch, decision: policy.Decision) -> None:
 
 
 def _why_held(batch: Batch) -> str:
-    """Return why no more rows may be handed over, or an empty string."""
+    """Return why no more rows may be handed over, or an empty string.
+
+    Raises NotPermitted where it got past those the skill itself demands, which no service does.
+    """
     requester = actor_for_account(batch.requested_by, door=Door.BATCH)
     if not can(requester, "executions.execution.request", batch.skill):
         return NOT_ANY_MORE
+    _check_cleared(batch, policy.decide(batch.version, policy.Rules()))
     try:
         _check_cleared(batch, policy.decide(batch.version, rules_in_force()))
     except NotPermitted as refusal:
-        return refusal.message
+        return refusal.message  # The rules have become stricter on the way.
     return ""
 
 

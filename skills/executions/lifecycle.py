@@ -97,7 +97,7 @@ def claim_execution(
     execution.skill = Skill(pk=execution.skill_id, name=skill)
     execution.version = known_version(execution.version_id)
     execution.is_limited = limits_are_kept
-    wake.announce(execution.topic, execution.status)
+    wake.announce(execution.live_topic, execution.status)
     return execution
 
 

@@ -138,7 +138,7 @@ class LiveSink:
             )
             with self._lock:
                 self._chunks.popleft()
-        wake.announce(self.execution.topic, lifecycle.LOG if has_log else lifecycle.PROGRESS)
+        wake.announce(self.execution.live_topic, lifecycle.LOG if has_log else lifecycle.PROGRESS)
 
     def _keep(self, progress: tuple[float, str] | None) -> None:
         with self._lock:

@@ -157,8 +157,14 @@ class Execution(models.Model):
 
     @property
     def topic(self) -> str:
-        """Where changes of this execution are announced (execfabric.core.wake)."""
+        """Where it is announced that this execution is over, waits, or was asked to end
+        (execfabric.core.wake)."""
         return f"execution:{self.pk}"
+
+    @property
+    def live_topic(self) -> str:
+        """Where what happens while it runs is announced: most who wait need not hear of that."""
+        return f"{self.topic}:live"
 
 
 class Turnstile(models.Model):

@@ -68,7 +68,7 @@ def new_log(
         return fits, over and len(fits) == len(chunks) < CHUNKS_AT_ONCE
 
     return wake.wait_until(
-        execution.topic,
+        (execution.topic, execution.live_topic),
         look,
         enough=lambda seen: bool(seen[0]) or seen[1],
         timeout_s=wait_s,
@@ -106,7 +106,11 @@ def has_news(
         )
 
     return wake.wait_until(
-        execution.topic, look, enough=bool, timeout_s=wait_s, waiter=actor.username
+        (execution.topic, execution.live_topic),
+        look,
+        enough=bool,
+        timeout_s=wait_s,
+        waiter=actor.username,
     )
 
 

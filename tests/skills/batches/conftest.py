@@ -9,6 +9,7 @@ import pytest
 from execfabric.core.actor import Actor
 from skills.batches import dispatch, services
 from skills.executions import lifecycle
+from skills.executions.approvals.standing import NotCleared
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import upload_file
 from skills.executions.states import Status
@@ -86,7 +87,10 @@ def work(django_capture_on_commit_callbacks):
             if execution is None:
                 break
             with django_capture_on_commit_callbacks(execute=True):
-                claimed = lifecycle.claim_execution(actor=worker, execution_id=execution.pk)
+                try:
+                    claimed = lifecycle.claim_in_turn(worker, execution.pk)
+                except NotCleared:
+                    continue  # It has ended, and did not run.
                 finish(claimed, next(ends, Status.SUCCEEDED))
             done += 1
         batch.refresh_from_db()

@@ -287,7 +287,8 @@ def test_a_batch_is_held_when_its_skill_is_disabled(greet, draft, oscar, work):
 
     assert done.batch.status == BatchStatus.PAUSED
     assert "disabled" in done.batch.held_because
-    assert done.done == dispatch.FIRST_WINDOW
+    assert done.done == 0, "not even those that were queued"
+    assert done.batch.cancelled_rows == dispatch.FIRST_WINDOW
 
 
 def test_an_execution_cancelled_by_itself_is_counted(
