@@ -136,7 +136,11 @@ class Skill(models.Model):
         ordering = ["name"]
         constraints = [models.CheckConstraint(name="skill_name_is_slug", condition=IS_SLUG)]
         triggers = [
-            pgtrigger.Protect(name="maintainer_stays", operation=pgtrigger.UpdateOf("maintainer"))
+            pgtrigger.Protect(
+                name="maintainer_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__maintainer__df=pgtrigger.F("new__maintainer")),
+            )
         ]
 
     def __str__(self) -> str:
