@@ -135,6 +135,7 @@ def register_script(
         authorise_if_new(skill)
         if not skill.is_pinned:
             put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
+        version.skill = skill
     return version
 
 
