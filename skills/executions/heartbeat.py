@@ -60,6 +60,7 @@ class Heartbeat:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._pulses: set[Pulse] = set()
+        self._ends_all = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -74,6 +75,7 @@ class Heartbeat:
 
     def end_all(self) -> None:
         """Ask every run that is kept now to end, since the worker does."""
+        self._ends_all = True
         for pulse in self._kept():
             pulse.was_stopped, pulse.goes_on = True, False
 
@@ -83,6 +85,8 @@ class Heartbeat:
         pulse = Pulse(execution)
         with self._lock:
             self._pulses.add(pulse)
+        if self._ends_all:  # It was claimed just before.
+            pulse.was_stopped, pulse.goes_on = True, False
         try:
             yield pulse
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import DateTimeField, Func, Q
+from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
 from execfabric.core import statements, wake
@@ -29,20 +29,20 @@ from tenants.registry.models import OPEN_STATUSES
 
 from . import hooks, limits, retries
 from .approvals.lifecycle import clear_to_start
-from .approvals.rules import POLICY_IN_FORCE, rules_in_force
+from .approvals.rules import POLICY_IN_FORCE
 from .approvals.standing import NotCleared
 from .models import Artifact, Execution, LogChunk
-from .moves import move_execution, resend_forgotten
+from .moves import move_execution
 from .news import NO_NEWS, UnstoredNews
 from .policy import LONGEST_WAIT_H, Mode
-from .states import EXECUTION_TRANSITIONS, WAITING, Status
+from .states import EXECUTION_TRANSITIONS, Status
 
 logger = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=settings.LEASE_S)
 """By the database's clock, so that it does not matter what workers and scans believe."""
 RENEW_EVERY = LEASE / 6
-LONGEST_LEASE = timedelta(minutes=10)
+LONGEST_LEASE = LEASE + timedelta(minutes=10)
 """A lease that ends later was written before the clock was set back."""
 DATABASE_CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 CONFIRM_WITHIN = timedelta(hours=LONGEST_WAIT_H)
@@ -270,11 +270,12 @@ def finish_execution(
     require_move(execution, outcome, EXECUTION_TRANSITIONS)
     # The one piece of a short log goes along in the statement that ends the run.
     with transaction.atomic() if artifacts or news.log[1:] else contextlib.nullcontext():
-        if not _end(execution, outcome, result, news):
-            raise StaleLease(GIVEN_UP)
+        changes = _end(execution, outcome, result, news)
         for chunk in news.log[1:]:
             statements.send(_AFTER_END, [*_values_of(chunk), chunk.execution_id])
         Artifact.objects.bulk_create(artifacts)
+    for name, value in changes.items():  # Only now: what was undone can be tried again.
+        setattr(execution, name, value)
     wake.announce(execution.topic, execution.status)
     hooks.tell_finished(execution.door, [execution.pk])
     if execution.is_limited:
@@ -288,8 +289,8 @@ def _values_of(chunk: LogChunk) -> list[Any]:
 
 def _end(
     execution: Execution, outcome: Status, result: ExecutionResult, news: UnstoredNews
-) -> bool:
-    """Write how a held run ended, and bring execution up to date; False where it is not held."""
+) -> dict[str, Any]:
+    """Write how a held run ended; return what has changed. Raises StaleLease."""
     usage = result.usage
     progress: dict[str, Any] = {}
     if news.progress:
@@ -316,10 +317,9 @@ def _end(
     update, values = statements.update_of(Execution, changes, where=held)
     along = (_WITH_END, _values_of(news.log[0])) if news.log else ("", [])
     rows = write_recorded(f"{update} RETURNING id", values, about=execution, along=along)
-    if rows:
-        for name, value in changes.items():
-            setattr(execution, name, value)
-    return bool(rows)
+    if not rows:
+        raise StaleLease(GIVEN_UP)
+    return changes
 
 
 @action("executions.execution.lose", title="Give up a lost run", roles=SYSTEM, target="execution")
@@ -383,43 +383,3 @@ def expire_execution(*, actor: Actor, execution: Execution, expired_at: datetime
         summary="Expired: nobody confirmed or approved it in time.",
         finished_at=expired_at,
     )
-
-
-def scan_executions(
-    now: datetime, *, takes_work: bool = True, give_chance: Callable[[], None] = lambda: None
-) -> None:
-    """In the current schema: end lost runs, expire old requests, send forgotten ones again.
-
-    now is by the database's clock. takes_work: whether anything may be sent. give_chance is called
-    before runs are ended, and should wait until each living worker has renewed its leases: after a
-    step of the clock, or an absence of the database, all of them look lost. A row that fails is
-    logged and keeps no other from its turn.
-    """
-    scanner = Actor.system("scan")
-    late = Execution.objects.filter(
-        ~Q(lease_expires_at__gt=now, lease_expires_at__lte=now + LONGEST_LEASE),
-        status=Status.RUNNING,
-    )
-    if late.exists():
-        give_chance()
-    for execution in late:
-        with on_its_own(execution):
-            lose_execution(actor=scanner, execution=execution, found_at=now)
-    too_old = now - rules_in_force().expires_after
-    old = Execution.objects.filter(status__in=WAITING, created_at__lt=too_old)
-    for execution in old:
-        with on_its_own(execution):
-            expire_execution(actor=scanner, execution=execution, expired_at=now)
-    if takes_work:
-        resend_forgotten(now)
-
-
-@contextlib.contextmanager
-def on_its_own(execution: Execution) -> Iterator[None]:
-    """What fails for one execution is logged, and keeps back no other in a scan."""
-    try:
-        yield
-    except Conflict:
-        pass  # Its worker or a person was faster; the refusal is in the trail.
-    except Exception:  # The scan is the one that helps all the others.
-        logger.exception("scan.execution_failed", execution=str(execution.pk))

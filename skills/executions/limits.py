@@ -60,13 +60,15 @@ def hold_if_reached(execution_id: UUID) -> bool:
 
 
 def let_next_go(ended: Execution) -> None:
-    """Send what was held back by a run that has ended: the oldest of its skill, and of another."""
+    """Send what a run that has ended may have held back: the oldest of its skill, and of others.
+
+    Of each other skill one, since some of them may be at a limit of their own.
+    """
     with transaction.atomic():
         lock()
-        held = _queued().filter(sent_at=None).order_by("id")
-        for some in (held.filter(skill_id=ended.skill_id), held.exclude(skill_id=ended.skill_id)):
-            if (execution := some.first()) is not None:
-                send_execution(execution)
+        held = _queued().filter(sent_at=None).order_by("skill_id", "id").distinct("skill_id")
+        for execution in sorted(held, key=lambda one: one.skill_id != ended.skill_id):
+            send_execution(execution)
 
 
 def _queued() -> QuerySet[Execution]:

@@ -57,7 +57,8 @@ def resend_forgotten(now: datetime) -> None:
     over. A second delivery does nothing.
     """
     queued = Execution.objects.filter(status=Status.QUEUED).order_by("id")
-    held = list(queued.filter(sent_at=None)[:MOST_RESENT])
+    # Of each skill one: those behind it follow when it ends.
+    held = list(queued.filter(sent_at=None).order_by("skill_id", "id").distinct("skill_id"))
     sent: dict[str, dict[str, Execution]] = defaultdict(dict)
     forgotten = Q(sent_at__lt=now - FORGOTTEN_AFTER) | Q(sent_at__gt=now + LONGEST_PAUSE)
     for execution in queued.filter(forgotten)[:MOST_RESENT]:

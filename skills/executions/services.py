@@ -149,10 +149,11 @@ def reject_execution(*, actor: Actor, execution: Execution, reason: str) -> Exec
     """Refuse a waiting execution for good; the reason is shown to who asked for it."""
     if not reason.strip():
         raise InvalidInput("Give a reason.", fields={"reason": "Say why it is rejected."})
-    if execution.status not in WAITING:
+    fresh = Execution.objects.select_for_update().get(pk=execution.pk)
+    if fresh.status not in WAITING:
         raise Conflict("This execution does not wait for anybody.")
     moved = move_execution(
-        execution,
+        fresh,
         to=Status.REJECTED,
         rejected_by_id=actor.user_id,
         rejection=reason.strip(),

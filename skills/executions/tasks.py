@@ -17,7 +17,7 @@ from execfabric.core.statements import database_now
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import hooks, lifecycle, retention
+from . import hooks, retention, scanning
 from .approvals.reminding import overdue
 from .approvals.services import remind
 from .heartbeat import BEAT_S
@@ -40,32 +40,34 @@ def scan_all_tenants(**_newer: object) -> None:
     give_chance = functools.cache(lambda: time.sleep(SECOND_LOOK_S))  # Once is enough for all.
 
     def scan(tenant: Tenant, now: datetime) -> None:
-        lifecycle.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
+        scanning.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
         hooks.scan_owners(now, is_open=tenant.is_open)
 
-    _in_every_schema(scan, now=database_now())
+    _in_every_schema(scan, now=database_now)
 
 
 @shared_task(name="executions.remind_all_tenants", base=PlatformTask)
 def remind_all_tenants(**_newer: object) -> None:
     """In open tenants: remind, once, those whom a request waits for too long."""
     _in_every_schema(
-        lambda tenant, now: remind_overdue(now) if tenant.is_open else None, now=timezone.now()
+        lambda tenant, now: remind_overdue(now) if tenant.is_open else None, now=timezone.now
     )
 
 
 def remind_overdue(now: datetime) -> None:
     """In the current schema: remind of what is overdue. One that fails keeps back no other."""
     for execution in overdue(now):
-        with lifecycle.on_its_own(execution):
+        with scanning.on_its_own(execution):
             remind(actor=Actor.system("scan"), execution=execution, reminded_at=now)
 
 
-def _in_every_schema(scan: Callable[[Tenant, datetime], None], *, now: datetime) -> None:
+def _in_every_schema(
+    scan: Callable[[Tenant, datetime], None], *, now: Callable[[], datetime]
+) -> None:
     for tenant in list(Tenant.objects.order_by("schema_name")):
         try:
             with schema_context(tenant.schema_name):
-                scan(tenant, now)
+                scan(tenant, now())
         except Exception:
             logger.exception("scan.schema_failed", scanned=tenant.schema_name)
             drop_dead_connections()

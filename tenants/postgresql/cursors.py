@@ -16,6 +16,7 @@ from typing import Any
 from django.db.backends.postgresql.base import CursorMixin, ServerSideCursor
 from django.db.utils import ProgrammingError
 from psycopg import ClientCursor, Cursor
+from psycopg.errors import FeatureNotSupported
 from psycopg.sql import Composable
 
 PLAIN = re.compile(
@@ -85,7 +86,14 @@ class PreparedCursor(CursorMixin, Cursor[Any]):
         _require_plain_constant(query)
         if self.before_each is not None:
             self.before_each()
-        return super().execute(query, params, prepare=True)
+        try:
+            return super().execute(query, params, prepare=True)
+        except FeatureNotSupported:
+            # A migration has changed a column that the plan returns; PostgreSQL plans it anew.
+            self._conn._prepared.clear()
+            if not self._conn.autocommit or self._conn.pgconn.transaction_status:
+                raise
+            return super().execute(query, params, prepare=True)
 
     def _convert_query(self, *args: Any, **kwargs: Any) -> Any:
         # What Django writes down of a statement, and psycopg does not keep of one prepared before.

@@ -12,7 +12,7 @@ from django.utils import timezone
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from skills.catalogue.models import Right, SkillGrant
-from skills.executions import lifecycle, services, tasks
+from skills.executions import scanning, services, tasks
 from skills.executions.approvals import services as approvals
 from skills.executions.approvals.authority import approvers_of
 from skills.executions.approvals.inbox import badge_of, inbox_of
@@ -136,7 +136,7 @@ class TestRules:
     def test_a_shorter_time_ends_what_waits(self, cast, waiting):
         approvals.set_rules(actor=cast["olivia"].actor, demands=PLATFORM_MINIMUM, expires_after_h=1)
 
-        lifecycle.scan_executions(NOW + timedelta(hours=2))
+        scanning.scan_executions(NOW + timedelta(hours=2))
 
         waiting.refresh_from_db()
         assert waiting.status == Status.EXPIRED

@@ -11,7 +11,7 @@ from django.utils import timezone
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidTransition
 from execfabric.core.models import AuditEvent
-from skills.executions import lifecycle, queue, recording, running, services
+from skills.executions import lifecycle, queue, recording, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -96,7 +96,7 @@ class Phases:
         self.cancel(execution)
         sent = []
         self.patch.setattr(queue, "send", lambda ids, queue: sent.extend(ids))
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
         assert sent == []
         return execution
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, current_schema
-from skills.executions import lifecycle, queue, running, services
+from skills.executions import lifecycle, queue, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tenants.registry.models import Tenant
@@ -175,7 +175,7 @@ class TestForgotten:
         self.age(execution, by=OLD)
         sent.clear()
 
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         assert sent == [str(execution.pk)]
         execution.refresh_from_db()
@@ -185,7 +185,7 @@ class TestForgotten:
         ask(make_skill())
         sent.clear()
 
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         assert sent == []
 
@@ -194,7 +194,7 @@ class TestForgotten:
         sent.clear()
         monkeypatch.setattr(queue, "missing", lambda _ids, queue: [])
 
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         assert sent == []
 
@@ -207,7 +207,7 @@ class TestForgotten:
 
         monkeypatch.setattr(queue, "missing", away)
 
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         assert sent == []
 
@@ -215,7 +215,7 @@ class TestForgotten:
         self.age(ask(make_skill()), by=OLD)
         sent.clear()
 
-        lifecycle.scan_executions(timezone.now(), takes_work=False)
+        scanning.scan_executions(timezone.now(), takes_work=False)
 
         assert sent == []
 
@@ -277,7 +277,7 @@ class TestLimits:
         self.claim(worker, held)
         sent.clear()
 
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         assert sent == [str(held.pk)]
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
 from skills.catalogue.models import Right, SkillGrant
-from skills.executions import lifecycle, queue, retries, services
+from skills.executions import lifecycle, queue, retries, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import bundle_of, make_skill, onboard_script
@@ -44,7 +44,7 @@ def sent(monkeypatch):
 def lose(execution):
     """Have it claimed, and its worker die; return it as it is then."""
     lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
-    lifecycle.scan_executions(timezone.now() + LATE)
+    scanning.scan_executions(timezone.now() + LATE)
     lost = Execution.objects.get(pk=execution.pk)
     assert lost.status == Status.LOST
     return lost
@@ -69,10 +69,10 @@ def test_it_is_sent_after_a_pause_and_not_before(ask, sent):
     sent.clear()
     moment = again.created_at + retries.pause_before(1)
 
-    lifecycle.scan_executions(moment - timedelta(seconds=1))
+    scanning.scan_executions(moment - timedelta(seconds=1))
     assert sent == []
 
-    lifecycle.scan_executions(moment + timedelta(seconds=1))
+    scanning.scan_executions(moment + timedelta(seconds=1))
     assert sent == [str(again.pk)]
 
 
@@ -168,7 +168,7 @@ def test_what_may_not_run_any_more_is_not_started_again(ask, oscar, change, reas
     lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
     change(Execution.objects.get(pk=execution.pk), oscar)
 
-    lifecycle.scan_executions(timezone.now() + LATE)
+    scanning.scan_executions(timezone.now() + LATE)
 
     execution.refresh_from_db()
     assert (execution.status, execution.retried_as) == (Status.LOST, None)

@@ -14,7 +14,7 @@ from execfabric.core.models import AuditEvent
 from execfabric.core.statements import database_now
 from execfabric.core.storage import open_file
 from executors.contract import ExecutionResult, Outcome, StopReason
-from skills.executions import lifecycle, queue, running, services
+from skills.executions import lifecycle, queue, running, scanning, services
 from skills.executions.models import Artifact, Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -165,20 +165,20 @@ class TestLeases:
         )
 
     def test_a_silent_worker_s_run_is_lost_with_its_reason(self, claimed):
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
 
         claimed.refresh_from_db()
         assert claimed.status == Status.LOST
         assert "worker" in claimed.summary.lower()
 
     def test_a_live_worker_s_run_is_left_alone(self, claimed):
-        lifecycle.scan_executions(timezone.now())
+        scanning.scan_executions(timezone.now())
 
         claimed.refresh_from_db()
         assert claimed.status == Status.RUNNING
 
     def test_a_late_finish_is_refused_and_its_artifacts_with_it(self, claimed):
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
         late = Artifact(
             execution=claimed, name="x", size_bytes=1, sha256="", media_type="", stored_as=""
         )
@@ -199,7 +199,7 @@ class TestLeases:
         assert self.finish(claimed).status == Status.SUCCEEDED
 
     def test_a_worker_whose_run_was_given_up_hears_of_it(self, claimed):
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
 
         with pytest.raises(lifecycle.StaleLease):
             lifecycle.renew_lease(claimed)
@@ -218,7 +218,7 @@ class TestClocks:
         Execution.objects.filter(pk=execution.pk).update(lease_expires_at=ends_at)
 
     def status_after_scan(self, execution, **options):
-        lifecycle.scan_executions(database_now(), **options)
+        scanning.scan_executions(database_now(), **options)
         execution.refresh_from_db()
         return execution.status
 
@@ -256,7 +256,7 @@ class TestClocks:
         Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now() + LATER)
         sent.clear()
 
-        lifecycle.scan_executions(database_now())
+        scanning.scan_executions(database_now())
 
         assert sent == [str(execution.pk)]
 
@@ -265,7 +265,7 @@ def test_a_request_nobody_confirms_expires(oscar):
     skill = make_skill(manifest="confirm = true")
     execution = services.request_execution(actor=oscar, skill=skill, inputs={})
 
-    lifecycle.scan_executions(timezone.now() + timedelta(hours=25))
+    scanning.scan_executions(timezone.now() + timedelta(hours=25))
 
     execution.refresh_from_db()
     assert execution.status == Status.EXPIRED
@@ -275,7 +275,7 @@ def test_a_forgotten_one_is_sent_again(oscar, django_capture_on_commit_callbacks
     execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
 
     with django_capture_on_commit_callbacks() as sent:
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
 
     execution.refresh_from_db()
     assert execution.status == Status.QUEUED

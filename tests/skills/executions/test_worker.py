@@ -12,7 +12,16 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
-from skills.executions import lifecycle, moves, recording, run_folders, running, services, tasks
+from skills.executions import (
+    lifecycle,
+    moves,
+    recording,
+    run_folders,
+    running,
+    scanning,
+    services,
+    tasks,
+)
 from skills.executions.models import Artifact, Execution, LogChunk
 from skills.executions.states import Status
 from tenants.registry.models import Tenant, TenantStatus
@@ -178,7 +187,7 @@ class TestWhatIsRecorded:
         assert (execution.status, execution.stop_reason) == (Status.FAILED, "could_not_start")
 
     def test_a_stale_worker_adds_nothing_to_a_run_that_is_over(self, claimed):
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
 
         with pytest.raises(lifecycle.StaleLease):
             lifecycle.append_log(claimed, seq=1, stream="stdout", text="still talking\n")
@@ -243,7 +252,7 @@ class TestScans:
             if len(seen) == 1:
                 raise RuntimeError("no such column")
 
-        monkeypatch.setattr(lifecycle, "scan_executions", scan_one)
+        monkeypatch.setattr(scanning, "scan_executions", scan_one)
 
         scan()
 
@@ -262,7 +271,7 @@ class TestScans:
             lifecycle, "lose_execution", failing(lifecycle.lose_execution, times=1, error=error)
         )
 
-        lifecycle.scan_executions(timezone.now() + LATER)
+        scanning.scan_executions(timezone.now() + LATER)
 
         statuses = {Execution.objects.get(pk=each.pk).status for each in (first, second)}
         assert statuses == {Status.RUNNING, Status.LOST}
