@@ -23,7 +23,7 @@ from skills.hot_update.recalling.services import RECALL, recall_version
 from skills.hot_update.reviewing import selectors, services
 from skills.hot_update.reviewing.bundles import FilesChanged, bundle_of
 from skills.hot_update.reviewing.locks import shown_lock
-from skills.hot_update.reviewing.rules import Rules, needs_second, rules_in_force
+from skills.hot_update.reviewing.rules import Rules, manifest_of, needs_second, rules_in_force
 from skills.hot_update.states import SubmissionStatus, Verdict
 
 from ..views import PlatformView
@@ -95,6 +95,7 @@ class ReviewDetail(ReviewView):
             is_locked=lock is not None,
             lock_problem=(lock or {}).get("problem", ""),
             needs_packages=bool((lock or {}).get("text")),
+            manifest=manifest_of(revision, rules).to_toml() if rules is not None else "",
             tree=tree_of(bundle) if bundle else [],
             entry=_entry_of(revision, bundle),
             remark_form=RemarkForm(),

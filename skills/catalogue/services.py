@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Manager, Max
+from django.db.models import Manager, Max, Q
+from django.utils.timezone import now
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
@@ -18,6 +19,7 @@ from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
 from .environments import build_and_store, lock_of
+from .errors import VersionWithdrawn
 from .models import (
     Maintainer,
     Right,
@@ -29,6 +31,8 @@ from .models import (
     SkillBinding,
     SkillGrant,
     SkillVersion,
+    Verification,
+    Withdrawal,
 )
 from .verifying import Report, verify_binding
 from .workspace import store_bundle, sync_bundle
@@ -133,7 +137,9 @@ def register_script(
     if is_new:
         skill = locked_skill(version.skill)
         authorise_if_new(skill)
-        if not skill.is_pinned:
+        if skill.is_pinned:
+            Verification.objects.create(version=version, report={"checks": []}, verified_at=now())
+        else:
             put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
         version.skill = skill
     return version
@@ -211,8 +217,10 @@ def put_in_use(
 ) -> SkillBinding:
     """Bind version, check that it works here, and write all of it down. skill is locked.
 
-    Raises NotVerified, whose caller must let the transaction be undone.
+    Raises NotVerified, whose caller must let the transaction be undone, and VersionWithdrawn where
+    the platform has recalled these files, under whatever version.
     """
+    require_not_recalled(version)
     replaced = skill.version_id
     skill.version = version
     skill.save(update_fields=["version"])
@@ -225,6 +233,26 @@ def put_in_use(
         reason=reason,
         report=report.as_json() if report else [],
     )
+
+
+def require_not_recalled(version: SkillVersion) -> None:
+    """Raise VersionWithdrawn where a version with the same files was withdrawn here."""
+    script = version.script_version
+    same = Q(version=version) | Q(version__script_version__digest=script.digest if script else "")
+    withdrawal = Withdrawal.objects.filter(same).first()
+    if withdrawal is not None:
+        raise VersionWithdrawn(withdrawal.reason)
+
+
+def require_published(version: SkillVersion) -> None:
+    """Raise Conflict for a version that is only registered: its publication did not come through.
+
+    Whatever was in use, or was verified for it, can come into use again.
+    """
+    if not (version.bindings.exists() or version.verifications.exists()):
+        raise Conflict(
+            f"Version {version.number} was registered, but never published. Submit it for review."
+        )
 
 
 def require_verified(skill: Skill, version: SkillVersion) -> Report:

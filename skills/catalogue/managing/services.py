@@ -11,7 +11,14 @@ from execfabric.core.audit import storable
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.roles import MANAGERS
 from skills.catalogue.models import Skill, SkillGrant, SkillVersion
-from skills.catalogue.services import locked_skill, next_number, put_in_use, require_verified
+from skills.catalogue.services import (
+    locked_skill,
+    next_number,
+    put_in_use,
+    require_not_recalled,
+    require_published,
+    require_verified,
+)
 
 from .editing import edited
 from .grants import Entitlement, entitlements_of, fingerprint, rows_for
@@ -51,6 +58,7 @@ def bind_version(
     if version.pk == locked.version_id and pin == locked.is_pinned:
         raise Conflict(f"Version {version.number} is in use already.")
     if version.pk != locked.version_id:
+        require_published(version)
         put_in_use(locked, version, actor=actor, reason=reason)
     locked.is_pinned = pin
     locked.save(update_fields=["is_pinned"])
@@ -125,6 +133,7 @@ def edit_skill(
     require_own(locked)
     if locked.version is None:
         raise Conflict(f"{locked.name} has no version in use that could be edited.")
+    require_not_recalled(locked.version)
     version = edited(locked.version, changes)
     version.number = next_number(locked.versions)
     version.author, version.note = actor.username, reason

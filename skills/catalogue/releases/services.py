@@ -12,12 +12,9 @@ from executors.manifest import Manifest
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
-from ..errors import VersionWithdrawn
 from ..models import Skill, SkillVersion, Verification, Withdrawal
-from ..services import add_version, authorise_if_new, put_in_use
+from ..services import add_version, authorise_if_new, put_in_use, require_not_recalled
 from .verification import Report, verify_elsewhere, verify_here
-
-KEPT = "The workspace keeps this version."
 
 
 class NotVerified(Conflict):
@@ -58,20 +55,28 @@ def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
     new one is verified and left for the tenant to bind. Raises NotVerified, VersionWithdrawn.
     """
     skill = Skill.objects.select_for_update().get(pk=version.skill_id)
-    for withdrawal in Withdrawal.objects.filter(version=version):
-        raise VersionWithdrawn(withdrawal.reason)
-    kept = skill.version if skill.is_pinned else None
-    put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
+    require_not_recalled(version)
+    kept = skill.version
+    if skill.is_pinned:
+        _bind(skill, version)
+    else:
+        put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
     here, elsewhere = verify_here(skill), verify_elsewhere(skill)
     if here.problems or elsewhere.problems:
         raise NotVerified(here + elsewhere)
-    if kept is not None:
-        put_in_use(skill, kept, actor=actor, reason=KEPT, verify=False)
+    if skill.is_pinned:
+        _bind(skill, kept)
     return Verification.objects.create(
         version=version,
         report=(here + elsewhere.without_names()).document(),
         verified_at=timezone.now(),
     )
+
+
+def _bind(skill: Skill, version: SkillVersion | None) -> None:
+    """Let version be the one that is looked at, for as long as the transaction lasts."""
+    skill.version = version
+    skill.save(update_fields=["version"])
 
 
 @action(

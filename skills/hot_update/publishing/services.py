@@ -17,6 +17,7 @@ from skills.catalogue.models import SkillVersion
 from skills.catalogue.releases.services import use_release
 
 from ..models import PublicationStep, Revision, Submission
+from ..reviewing.selectors import recall_of
 from ..states import SUBMISSION_TRANSITIONS, Step, StepStatus, SubmissionStatus, Verdict
 
 PUBLISH = "hot_update.publish_revision"
@@ -92,6 +93,8 @@ def go_live(
     """
     submission = _publishing(revision)
     _require_approved(revision)
+    if recall := recall_of(revision.digest):
+        raise Conflict(f"Exactly these files were withdrawn: {recall.reason}")
     with schema_context(submission.tenant.schema_name):
         verification = use_release(actor=Actor.system("publisher"), version=version)
     _move(submission, SubmissionStatus.LIVE)

@@ -40,11 +40,12 @@ def recall_version(*, actor: Actor, tenant: Tenant, skill: str, number: int, rea
         digest=digest,
         defaults={"reason": reason, "recalled_by": actor.username, "recalled_at": now},
     )
-    if not is_new:
-        raise Conflict(f"These files are withdrawn since {recall.recalled_at:%Y-%m-%d %H:%M} UTC.")
+    known = len(recall.places)
     for each in list(Tenant.objects.order_by("schema_name")):
         with schema_context(each.schema_name):
             recall.places += _recall_here(each.name, digest, reason, actor.username, now)
+    if not is_new and len(recall.places) == known:  # Else it was registered anew meanwhile.
+        raise Conflict(f"These files are withdrawn since {recall.recalled_at:%Y-%m-%d %H:%M} UTC.")
     recall.save(update_fields=["places"])
     return recall
 
