@@ -10,7 +10,7 @@ from django.utils import timezone
 from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
 from skills.catalogue.models import Right, SkillGrant
-from skills.executions import lifecycle, queue, retries, scanning, services
+from skills.executions import lifecycle, queue, retries, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import bundle_of, make_skill, onboard_script
@@ -43,7 +43,7 @@ def sent(monkeypatch):
 
 def lose(execution):
     """Have it claimed, and its worker die; return it as it is then."""
-    lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
+    assert running._claim(Actor.system("worker"), execution.pk) is not None
     scanning.scan_executions(timezone.now() + LATE)
     lost = Execution.objects.get(pk=execution.pk)
     assert lost.status == Status.LOST
@@ -165,7 +165,7 @@ def unconfirm(execution, _oscar):
 def test_what_may_not_run_any_more_is_not_started_again(ask, oscar, change, reason):
     execution = ask(f"{AGAIN}\nconfirm = true")
     services.confirm_execution(actor=oscar, execution=execution)
-    lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
+    assert running._claim(Actor.system("worker"), execution.pk) is not None
     change(Execution.objects.get(pk=execution.pk), oscar)
 
     scanning.scan_executions(timezone.now() + LATE)
