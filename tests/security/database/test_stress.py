@@ -45,6 +45,7 @@ LOST = (
     "consuming input failed",
     "sending query",
     "Could not switch to",
+    "The connection broke as soon as it was made",
 )
 
 pytestmark = pytest.mark.xdist_group("stress")  # One run for all of them.
