@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,32 @@ def test_an_index_that_cannot_be_reached_is_told_from_a_package_that_is_not_ther
     said, unreachable
 ):
     assert is_of_the_platform(said) == unreachable
+
+
+def test_a_readme_that_is_too_long_blocks(subject):
+    finding = check_readme(subject({"README.md": GREET["README.md"] + "x" * (1 << 20)}))
+
+    assert finding.level == Level.BLOCK
+    assert "larger than 1024 KiB" in finding.details
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# " + " " * 500_000 + "x", "a-" * 500_000],
+    ids=["blanks", "hyphens"],
+)
+def test_endless_lines_are_checked_in_no_time(subject, text):
+    checked = subject({"README.md": text, "other.py": "\n".join([text[:2000]] * 500)})
+    started = time.monotonic()
+
+    check_readme(checked)
+    check_secrets(checked)
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_secret_with_a_long_name_is_found(subject):
+    name = "of_a_service_with_a_name_longer_than_forty_characters_password"
+    finding = check_secrets(subject({"other.py": f'{name} = "hunter2-x9"\n'}))
+
+    assert finding.level == Level.BLOCK
