@@ -23,6 +23,7 @@ from openpyxl import load_workbook
 from execfabric.core.audit import storable
 from execfabric.core.errors import InvalidInput
 from executors.inputs import INPUT_BYTES
+from executors.zips import has_small_directory
 
 FILE_BYTES = 50 * 1024 * 1024
 LINE_CHARACTERS = 2 * INPUT_BYTES
@@ -201,6 +202,9 @@ def _xlsx_cells(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
 
 def _check_parts(file: IO[bytes]) -> None:
     """Refuse a workbook by its table of contents, before anything of it is unpacked."""
+    too_large = "The workbook is too large. Save its first sheet as CSV."
+    if not has_small_directory(file, most_entries=XLSX_PARTS):
+        raise UnreadableTable(too_large)
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
@@ -210,7 +214,7 @@ def _check_parts(file: IO[bytes]) -> None:
     except Exception as error:  # Whatever a made-up archive breaks in the library.
         raise _no_workbook() from error
     if len(parts) > XLSX_PARTS or sum(part.file_size for part in parts) > XLSX_BYTES:
-        raise UnreadableTable("The workbook is too large. Save its first sheet as CSV.")
+        raise UnreadableTable(too_large)
     if sum(part.file_size for part in parts if part.filename not in sheets) > XLSX_TEXT_BYTES:
         raise UnreadableTable("The workbook has too much text. Save its first sheet as CSV.")
 

@@ -157,3 +157,12 @@ def test_a_cell_far_to_the_right_costs_nothing():
 
     columns, _rows = rows_of("a.xlsx", far)
     assert columns == ["name"]
+
+
+def test_a_workbook_with_a_large_table_of_contents_is_refused_before_it_is_read(monkeypatch):
+    data = bytearray(workbook(["name"], ["Ada"]))
+    data[-10:-6] = (9 << 20).to_bytes(4, "little")
+    monkeypatch.setattr(reading.zipfile, "ZipFile", None)
+
+    with pytest.raises(UnreadableTable, match="The workbook is too large"):
+        rows_of("a.xlsx", bytes(data))
