@@ -35,6 +35,10 @@ XLSX_BYTES = 300 * 1024 * 1024
 XLSX_TEXT_BYTES = 32 * 1024 * 1024
 """What all parts but the sheets may unpack to, shared texts above all; those are held in memory."""
 XLSX_CONTENTS_BYTES = 1024 * 1024
+XLSX_ROWS = 1_048_576
+"""What a sheet may have in the programs that write them."""
+XLSX_GAP = 10_000
+"""Empty rows one after the other. A made-up row number stands for as many as it likes."""
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 SEPARATORS = ",;\t|"
 BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -188,7 +192,7 @@ def _xlsx_table(file: IO[bytes]) -> Iterator[Table]:
 
 
 def _xlsx_cells(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
-    number = 0
+    number = empty = 0
     while True:
         try:
             row = next(rows, None)
@@ -197,6 +201,13 @@ def _xlsx_cells(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
         if row is None:
             return
         number += 1
+        if number > XLSX_ROWS:
+            raise UnreadableTable(f"The sheet has more than {XLSX_ROWS} rows. Split it.")
+        empty = 0 if any(cell not in (None, "") for cell in row) else empty + 1
+        if empty > XLSX_GAP:
+            raise UnreadableTable(
+                f"After row {number - empty} come more than {XLSX_GAP} empty rows. Delete them."
+            )
         yield number, list(row)
 
 
