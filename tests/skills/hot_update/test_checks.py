@@ -346,3 +346,28 @@ def test_a_secret_with_a_long_name_is_found(subject):
     finding = check_secrets(subject({"other.py": f'{name} = "hunter2-x9"\n'}))
 
     assert finding.level == Level.BLOCK
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"curl http://x\n#\0", b"curl http://x\n#\xff", b"curl http://x\n" + b"#" * (1 << 20)],
+    ids=["nul", "latin-1", "too large"],
+)
+def test_a_shell_script_that_cannot_be_read_asks_for_high_risk(subject, content):
+    finding = check_risky_calls(subject({"lib/more.sh": content}))
+
+    assert (finding.level, finding.facts["demanded"]) == (Level.WARN, "high")
+    assert "lib/more.sh: not readable, looked at by nobody" in finding.details
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.sh", "# no python here\ncurl http://x\n"),
+        ("a.sh", "#!/usr/bin/python\ncurl http://x\n"),
+        ("tool", "#!/bin/sh\n# no python here\ncurl http://x\n"),
+        ("tool", "#!/usr/local/bin/python3\nimport socket\n"),
+    ],
+)
+def test_the_word_python_hides_no_script(subject, name, content):
+    assert "network" in check_risky_calls(subject({name: content})).facts["kinds"]
