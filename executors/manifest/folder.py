@@ -19,6 +19,8 @@ from executors.manifest.signature import read_inputs
 
 TEXT_BYTES = 1024 * 1024
 DESCRIPTION_LENGTH = 500
+LINE_LENGTH = 500
+"""What is looked at of a line of the README: the time of a pattern may grow with its square."""
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -132,31 +134,31 @@ def _read_readme(folder: Path) -> tuple[str, str]:
     path = folder / "README.md"
     if not path.is_file():
         return "", ""
-    lines = _read_text(path).splitlines()
+    lines = [line.strip()[:LINE_LENGTH] for line in _read_text(path).splitlines()]
     title, fenced = "", False
     paragraph: list[str] = []
-    for number, raw in enumerate(lines):
-        line = raw.strip()
+    for number, line in enumerate(lines):
         if line.startswith(("```", "~~~")):
             fenced = not fenced
-        heading = re.fullmatch(r"#{1,6}\s+(.*?)\s*#*", line)
-        underlined = number + 1 < len(lines) and re.fullmatch(r"\s*=+\s*", lines[number + 1])
+        heading = re.fullmatch(r"#{1,6}\s+(.*)", line)
+        underlined = number + 1 < len(lines) and re.fullmatch(r"=+", lines[number + 1])
         if fenced or re.fullmatch(r"[`~=-]{3,}\w*|=+", line):
             continue
         if heading or (line and underlined):
             if paragraph:
                 break
-            title = title or (heading[1] if heading else line)
+            title = title or (heading[1].rstrip("#").rstrip() if heading else line)
         elif line and not line.startswith(("[![", "![", "<")):
             paragraph.append(line)
         elif paragraph:
             break
-    return _plain(title)[:200], _plain(" ".join(paragraph))[:DESCRIPTION_LENGTH]
+    description = " ".join(paragraph)[: 10 * DESCRIPTION_LENGTH]
+    return _plain(title)[:200], _plain(description)[:DESCRIPTION_LENGTH]
 
 
 def _plain(markdown: str) -> str:
     """Return markdown without links, emphasis, code marks and control characters."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    text = re.sub(r"!?\[([^\[\]]*)\]\([^)]*\)", r"\1", markdown)
     text = re.sub(r"(\*\*|__|`)(.+?)\1", r"\2", text)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 

@@ -47,8 +47,10 @@ def read_inputs(source: str, *, file: str = "main.py") -> dict[str, Field]:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
         raise ManifestError(f"{file} is not valid Python{where}: {error}. Correct it.") from error
-    module = _Module(tree, file)
-    return module.inputs()
+    try:
+        return _Module(tree, file).inputs()
+    except RecursionError as error:
+        raise ManifestError(f"{file} is nested too deeply to be read. Simplify it.") from error
 
 
 class _Module:

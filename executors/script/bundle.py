@@ -24,6 +24,7 @@ from typing import IO, cast
 
 from executors.contract import MEBIBYTE, ExecutorError
 from executors.script.removal import remove_tree
+from executors.zips import has_small_directory
 
 MAX_FILES = 500
 MAX_ENTRIES = 4 * MAX_FILES
@@ -167,6 +168,8 @@ def check_path(name: str, *, portable: bool = True) -> str:
     portable also refuses what Windows cannot store.
     """
     shown = repr(name[:200])
+    if len(name) > 4 * MAX_PATH_BYTES:
+        raise BundleError(f"{shown} is too long.")
     drive = portable and len(name) > 1 and name[1] == ":" and name[0].isalpha()
     if name.startswith("/") or drive:
         raise BundleError(f"{shown} is an absolute path.")
@@ -274,6 +277,8 @@ def read_archive(source: Path | IO[bytes]) -> Bundle:
 
 
 def _read_zip(source: IO[bytes], collector: _Collector) -> None:
+    if not has_small_directory(source, most_entries=MAX_ENTRIES):
+        raise BundleError(f"There are more than {MAX_ENTRIES} files and folders.")
     with zipfile.ZipFile(source) as archive:
         for entry in archive.infolist():
             if entry.flag_bits & 0x1:

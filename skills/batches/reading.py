@@ -23,6 +23,7 @@ from openpyxl import load_workbook
 from execfabric.core.audit import storable
 from execfabric.core.errors import InvalidInput
 from executors.inputs import INPUT_BYTES
+from executors.zips import has_small_directory
 
 FILE_BYTES = 50 * 1024 * 1024
 LINE_CHARACTERS = 2 * INPUT_BYTES
@@ -34,6 +35,10 @@ XLSX_BYTES = 300 * 1024 * 1024
 XLSX_TEXT_BYTES = 32 * 1024 * 1024
 """What all parts but the sheets may unpack to, shared texts above all; those are held in memory."""
 XLSX_CONTENTS_BYTES = 1024 * 1024
+XLSX_ROWS = 1_048_576
+"""What a sheet may have in the programs that write them."""
+XLSX_GAP = 10_000
+"""Empty rows one after the other. A made-up row number stands for as many as it likes."""
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 SEPARATORS = ",;\t|"
 BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -187,7 +192,7 @@ def _xlsx_table(file: IO[bytes]) -> Iterator[Table]:
 
 
 def _xlsx_cells(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
-    number = 0
+    number = empty = 0
     while True:
         try:
             row = next(rows, None)
@@ -196,11 +201,21 @@ def _xlsx_cells(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
         if row is None:
             return
         number += 1
+        if number > XLSX_ROWS:
+            raise UnreadableTable(f"The sheet has more than {XLSX_ROWS} rows. Split it.")
+        empty = 0 if any(cell not in (None, "") for cell in row) else empty + 1
+        if empty > XLSX_GAP:
+            raise UnreadableTable(
+                f"After row {number - empty} come more than {XLSX_GAP} empty rows. Delete them."
+            )
         yield number, list(row)
 
 
 def _check_parts(file: IO[bytes]) -> None:
     """Refuse a workbook by its table of contents, before anything of it is unpacked."""
+    too_large = "The workbook is too large. Save its first sheet as CSV."
+    if not has_small_directory(file, most_entries=XLSX_PARTS):
+        raise UnreadableTable(too_large)
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
@@ -210,7 +225,7 @@ def _check_parts(file: IO[bytes]) -> None:
     except Exception as error:  # Whatever a made-up archive breaks in the library.
         raise _no_workbook() from error
     if len(parts) > XLSX_PARTS or sum(part.file_size for part in parts) > XLSX_BYTES:
-        raise UnreadableTable("The workbook is too large. Save its first sheet as CSV.")
+        raise UnreadableTable(too_large)
     if sum(part.file_size for part in parts if part.filename not in sheets) > XLSX_TEXT_BYTES:
         raise UnreadableTable("The workbook has too much text. Save its first sheet as CSV.")
 

@@ -30,6 +30,8 @@ from .presentation import file_names, state_of
 ROWS_AT_ONCE = 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 PLAIN_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*%?")
+MOST_OTHERS = 200
+"""Outputs the skill does not declare that get a column; a script makes up what it likes."""
 XLSX_CELL = 32_767
 """Characters that fit into a cell."""
 FIXED_BEFORE = ("row", "status")
@@ -46,13 +48,20 @@ class ResultTable:
         self.batch = batch
         self._schema = current_schema()
         self.inputs = list(batch.version.input_fields)
-        self.outputs = self._output_columns()
+        self.outputs, self.has_rest = self._output_columns()
+        self._known = frozenset(self.outputs)
 
     def header(self) -> list[str]:
         taken = {*FIXED_BEFORE, *FIXED_AFTER, *self.inputs}
         outputs = [f"output {name}" if name in taken else name for name in self.outputs]
         inputs = [f"input {name}" if name in _FIXED else name for name in self.inputs]
-        return [*FIXED_BEFORE, *inputs, *outputs, *FIXED_AFTER]
+        columns = [*FIXED_BEFORE, *inputs, *outputs, *FIXED_AFTER]
+        if self.has_rest:
+            rest = "output"
+            while rest in columns:
+                rest = f"other {rest}"
+            columns.insert(-len(FIXED_AFTER), rest)
+        return columns
 
     def rows(self) -> Iterator[list[Any]]:
         after = 0
@@ -71,14 +80,21 @@ class ResultTable:
                 return
             after = found[-1].number
 
-    def _output_columns(self) -> list[str]:
-        """Return the names of the outputs: those the skill declares, then those that came."""
+    def _output_columns(self) -> tuple[list[str], bool]:
+        """Return the names of the outputs, and whether more came than get a column.
+
+        First come those the skill declares, then those that came.
+        """
         declared = list(self.batch.version.output_schema.get("properties", {}))
         finished = Execution.objects.filter(batch_row__batch=self.batch, output__isnull=False)
-        came = set(finished.annotate(name=_OUTPUT_NAMES).values_list("name", flat=True).distinct())
-        others = sorted(came - set(declared))
+        names = finished.annotate(name=_OUTPUT_NAMES).values_list("name", flat=True).distinct()
+        came = names.order_by("name")[: len(declared) + MOST_OTHERS + 2]  # One may be NULL.
+        others = sorted({name for name in came if name is not None} - set(declared))
         plain = finished.annotate(kind=_OUTPUT_KIND).exclude(kind="object").exists()
-        return [*declared, *others, *(["result"] if plain and "result" not in declared else [])]
+        shown = [*declared, *others[:MOST_OTHERS]]
+        if plain and "result" not in shown:
+            shown.append("result")
+        return shown, len(others) > MOST_OTHERS
 
     def _cells(self, row: BatchRow, names: dict[str, str]) -> list[Any]:
         run = row.execution
@@ -88,11 +104,13 @@ class ResultTable:
         errors = row.errors or {}
         said = "; ".join(f"{name} {why}" for name, why in errors.items())
         inputs = [_file_cell(row.inputs.get(name), names) for name in self.inputs]
+        rest = {name: value for name, value in output.items() if name not in self._known}
         return [
             row.number,
             state_of(row).value,
             *inputs,
             *(output.get(name) for name in self.outputs),
+            *([rest or None] if self.has_rest else []),
             said or _error_of(run),
             run.wall_s if run else None,
             str(run.pk) if run else "",

@@ -24,6 +24,8 @@ from .checks.registry import entry_of
 
 LOG_CHARACTERS = 16_000
 LONGEST_S = 900.0
+MOST_MEMORY_BYTES = 1024 * MEBIBYTE
+"""Nobody has looked at the manifest yet, so it may not ask for all of a worker."""
 SAMPLES = "samples"
 INPUTS_FILE = "inputs.json"
 TITLE = "A trial run on the sample inputs"
@@ -86,7 +88,7 @@ def try_out(
         input_files=files,
         limits=Limits(
             timeout_s=min(manifest.skill.timeout_s, LONGEST_S),
-            memory_bytes=manifest.skill.memory_mb * MEBIBYTE,
+            memory_bytes=min(manifest.skill.memory_mb * MEBIBYTE, MOST_MEMORY_BYTES),
         ),
     )
     with make_run_folder() as workdir:

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from executors.manifest import Field, Manifest, ManifestError, generate_manifest, load_manifest
+from executors.manifest import (
+    Field,
+    Manifest,
+    ManifestError,
+    generate_manifest,
+    load_manifest,
+    signature,
+)
 from tests.executors.conftest import MakeFolder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -333,3 +340,28 @@ def test_the_python_it_runs_on_is_written_only_where_one_is_asked_for() -> None:
     assert "requires_python" not in Manifest.from_toml(SKILL).to_toml()
     with pytest.raises(ManifestError, match="runtime = "):
         Manifest.from_toml('[skill]\nname="x"\nruntime="shell"\nrequires_python=">=3.12"\n')
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 500_000, "# " + " " * 500_000 + "x", "# " + "#" * 500_000 + "x"],
+    ids=["brackets", "blanks", "hashes"],
+)
+def test_a_readme_of_endless_lines_is_read_in_no_time(make_folder: MakeFolder, line: str) -> None:
+    folder = make_folder(main__sh="")
+    (folder / "README.md").write_text(f"{line}\n\nText\n")
+    started = time.monotonic()
+
+    generate_manifest(folder)
+
+    assert time.monotonic() - started < 2
+
+
+def test_hints_nested_too_deeply_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nested(_self: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(signature._Module, "inputs", nested)
+
+    with pytest.raises(ManifestError, match=r"main\.py is nested too deeply"):
+        signature.read_inputs("def main(): ...")

@@ -72,7 +72,8 @@ def _in_python(bundle: Bundle) -> Iterator[str]:
 
 def _in_shell(bundle: Bundle) -> Iterator[str]:
     for file, text in shell_files(bundle):
-        for number, line in enumerate(text.splitlines(), start=1):
+        # One that cannot be read is said by others.
+        for number, line in enumerate((text or "").splitlines(), start=1):
             match = None if line.lstrip().startswith("#") else IN_SHELL.search(line)
             if match:
                 yield _sentence(file.path, number, match[0])

@@ -25,12 +25,19 @@ ADVICE = {
 }
 BOLD = re.compile(r"(?:[-*]\s+)?(?:\*\*|__)([A-Za-z][A-Za-z ]{1,40}):?(?:\*\*|__):?\s*(.*)")
 LABEL = re.compile(r"(?:[-*]\s+)?([A-Za-z][A-Za-z ]{1,40}):\s*(.*)")
+README_BYTES = 1024 * 1024
+LINE_LENGTH = 500
+"""What is looked at of a line: the time of a pattern may grow with its square."""
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @check("readme", title="The README tells what a reviewer needs")
 def check_readme(subject: Subject) -> Finding:
     content = subject.bundle.read(README) or b""
+    if len(content) > README_BYTES:
+        return Finding(
+            Level.BLOCK, f"{README} is larger than {README_BYTES // 1024} KiB. Shorten it."
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,12 +65,11 @@ def _told(text: str) -> tuple[set[str], list[str]]:
     told: dict[str, bool] = {}
     current: list[str] = []
     fenced = False
-    lines = text.splitlines()
-    for number, raw in enumerate(lines):
-        line = raw.strip()
+    lines = [line.strip()[:LINE_LENGTH] for line in text.splitlines()]
+    for number, line in enumerate(lines):
         if line.startswith(("```", "~~~")):
             fenced = not fenced
-        following = lines[number + 1].strip() if number + 1 < len(lines) else ""
+        following = lines[number + 1] if number + 1 < len(lines) else ""
         heading = None if fenced else _heading(line, following)
         if heading is not None:
             level, words, rest = heading
@@ -81,8 +87,8 @@ def _told(text: str) -> tuple[set[str], list[str]]:
 
 def _heading(line: str, following: str) -> tuple[int, str, str] | None:
     """Return (level, words, what follows on the same line) of a heading or a "Name: …" line."""
-    if match := re.fullmatch(r"(#{1,6})\s+(.+?)\s*#*", line):
-        return len(match[1]), match[2], ""
+    if match := re.fullmatch(r"(#{1,6})\s+(.+)", line):
+        return len(match[1]), match[2].rstrip("#").rstrip(), ""
     if line and re.fullmatch(r"={3,}|-{3,}", following) and len(line) < 80:
         return 1 if following[0] == "=" else 2, line, ""
     for pattern in (BOLD, LABEL):

@@ -146,6 +146,9 @@ def _in_python(subject: Subject) -> Iterator[tuple[str, str]]:
 
 def _in_shell(subject: Subject) -> Iterator[tuple[str, str]]:
     for file, text in shell_files(subject.bundle):
+        if text is None:
+            yield "unreadable", f"{file.path}: not readable, looked at by nobody"
+            continue
         for number, line in enumerate(text.splitlines(), start=1):
             code = re.sub(r"(^|\s)#.*$", "", line)
             for name, kind in KINDS.items():

@@ -25,18 +25,20 @@ TOKENS = {
     r"|hooks\.slack\.com/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{20,}",
     "a Stripe key": r"\b[sr]k_live_[0-9A-Za-z]{20,}",
     "a Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
-    "an API key of a model service": r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_]{32,}",
+    "an API key of a model service": r"\bsk-(?:[a-z]+-){0,8}[A-Za-z0-9_]{32,}",
     "a package index token": r"\b(?:npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,})",
     "a signed token (JWT)": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     "an Azure storage key": r"AccountKey=[A-Za-z0-9+/]{60,}={0,2}",
 }
 KNOWN = {what: re.compile(pattern) for what, pattern in TOKENS.items()}
-IN_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@\"'<>{}]+:([^\s:/@\"'<>]{3,})@")
+IN_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{0,40}://[^\s:/@\"'<>{}]+:([^\s:/@\"'<>]{3,})@")
 ASSIGNED = re.compile(
-    r"(?i)\b([a-z_.-]*(?:passw(?:or)?d|passphrase|passwd|secret|api_?key|access_?key|auth_?token"
+    r"(?i)((?:passw(?:or)?d|passphrase|passwd|secret|api_?key|access_?key|auth_?token"
     r"|access_?token|client_?secret|credential)s?)[\"']?\s*(?::\s*\w+\s*)?[:=]\s*"
     r"[\"']([^\"'\n]{6,200})[\"']"
 )
+NAME_START = re.compile(r"(?i)[a-z_.-]{0,40}\Z")
+"""What comes before it in the name. As part of ASSIGNED it would be tried at every character."""
 ASSIGNED_BARE = re.compile(
     r"(?i)^\s*(?:export\s+)?(\w*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?KEY|TOKEN))="
     r"([^\s\"'$`(]{6,200})\s*$"
@@ -97,7 +99,8 @@ def _in_text(file: BundleFile, text: str) -> Iterator[tuple[int, str, bool]]:
 def _in_code(number: int, line: str) -> Iterator[tuple[int, str, bool]]:
     match = ASSIGNED.search(line) or ASSIGNED_BARE.search(line)
     if match:
-        name, value = match[1], match[2]
+        before = NAME_START.search(line[max(0, match.start(1) - 40) : match.start(1)])
+        name, value = (before[0] if before else "") + match[1], match[2]
         if " " not in value.strip() and not PLACEHOLDER.search(value):
             is_sure = bool(re.search(r"[^a-zA-Z_.-]", value)) and not value.isdigit()
             yield number, f"{name} has a value written down", is_sure

@@ -23,17 +23,22 @@ def text_of(file: BundleFile) -> str | None:
 
 def python_files(bundle: Bundle) -> Iterator[BundleFile]:
     for file in bundle.files:
-        if file.path.endswith((".py", ".pyw")) or file.content[:64].startswith(
-            (b"#!/usr/bin/env python", b"#!/usr/bin/python")
-        ):
+        if file.path.endswith((".py", ".pyw")) or b"python" in _first_line(file):
             yield file
 
 
-def shell_files(bundle: Bundle) -> Iterator[tuple[BundleFile, str]]:
+def shell_files(bundle: Bundle) -> Iterator[tuple[BundleFile, str | None]]:
+    """Yield the shell scripts and their texts; None for one whose text cannot be read."""
     for file in bundle.files:
-        is_shell = file.path.endswith(SHELL_ENDINGS) or file.content[:2] == b"#!"
-        if is_shell and (text := text_of(file)) is not None and "python" not in text[:64]:
-            yield file, text
+        line = _first_line(file)
+        # By its ending it is one whatever it begins with: a shell that is given a file runs it.
+        if file.path.endswith(SHELL_ENDINGS) or (line and b"python" not in line):
+            yield file, text_of(file)
+
+
+def _first_line(file: BundleFile) -> bytes:
+    """Return the line that names the interpreter; empty when there is none."""
+    return file.content[:256].partition(b"\n")[0] if file.content.startswith(b"#!") else b""
 
 
 def parsed(file: BundleFile) -> ast.Module:

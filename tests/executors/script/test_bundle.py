@@ -319,3 +319,25 @@ def test_a_bundle_is_removed_only_when_no_run_uses_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(BundleError, match="cannot be used"), hold_bundle(folder):
         pass
+
+
+def test_a_name_of_megabytes_is_refused_in_no_time() -> None:
+    with pytest.raises(BundleError, match="is too long"):
+        check_path("./" * 4_000_000)
+
+
+@pytest.mark.parametrize("lie", ["entries", "directory", "zip64"])
+def test_a_zip_with_a_large_table_of_contents_is_refused_before_it_is_read(
+    lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(zipped(BASE).getvalue())
+    if lie == "entries":
+        data[-12:-10] = (2001).to_bytes(2, "little")
+    elif lie == "directory":
+        data[-10:-6] = (9 << 20).to_bytes(4, "little")
+    else:
+        data[-22:-22] = b"PK\x06\x07" + bytes(16)
+    monkeypatch.setattr(bundles.zipfile, "ZipFile", None)
+
+    with pytest.raises(BundleError, match="more than 2000 files and folders"):
+        read_archive(io.BytesIO(data))

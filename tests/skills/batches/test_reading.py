@@ -157,3 +157,28 @@ def test_a_cell_far_to_the_right_costs_nothing():
 
     columns, _rows = rows_of("a.xlsx", far)
     assert columns == ["name"]
+
+
+def test_a_workbook_with_a_large_table_of_contents_is_refused_before_it_is_read(monkeypatch):
+    data = bytearray(workbook(["name"], ["Ada"]))
+    data[-10:-6] = (9 << 20).to_bytes(4, "little")
+    monkeypatch.setattr(reading.zipfile, "ZipFile", None)
+
+    with pytest.raises(UnreadableTable, match="The workbook is too large"):
+        rows_of("a.xlsx", bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("gap", "why"), [(10_000, "more than 10000 empty rows"), (10**9, "more than 50000 rows")]
+)
+def test_a_row_number_of_a_workbook_is_not_believed(monkeypatch, gap, why):
+    monkeypatch.setattr(reading, "XLSX_GAP", gap)
+    monkeypatch.setattr(reading, "XLSX_ROWS", 50_000)
+    made, changed = io.BytesIO(workbook(["name"], ["Ada"])), io.BytesIO()
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(changed, "w") as target:
+        for part in source.namelist():
+            content = source.read(part).replace(b'r="2"', b'r="2000000000"')
+            target.writestr(part, content.replace(b'r="A2"', b'r="A2000000000"'))
+
+    with pytest.raises(UnreadableTable, match=why):
+        rows_of("a.xlsx", changed.getvalue())

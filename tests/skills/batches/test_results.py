@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import pytest
@@ -104,3 +105,16 @@ def test_an_output_that_is_no_object_has_a_column_too(greet, draft, oscar, work)
 
     assert (rows[0]["result"], rows[0]["greeting"]) == ("[1, 2]", "")
     assert rows[1]["greeting"] == "Hello, Bob!"
+
+
+def test_of_the_names_scripts_make_up_not_all_become_columns(done):
+    run = Execution.objects.filter(batch_row__batch=done).first()
+    made_up = {f"n{number:03}": number for number in range(250)}
+    Execution.objects.filter(pk=run.pk).update(output={"greeting": "Hi", **made_up})
+
+    rows = read_csv(b"".join(as_csv(ResultTable(done))))
+    (row,) = [row for row in rows if row["n000"]]
+
+    assert len(row) == 5 + 2 + 200 + 1
+    assert (row["greeting"], row["n198"]) == ("Hi", "198")
+    assert json.loads(row["output"]) == {f"n{number}": number for number in range(199, 250)}

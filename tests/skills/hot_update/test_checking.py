@@ -14,7 +14,7 @@ from execfabric.core.storage import delete_file, store_file
 from executors.script.environment import EnvironmentBuildError
 from executors.script.environment.installer import OFFLINE_MESSAGE
 from skills.catalogue.models import Script, Skill
-from skills.hot_update import checking, tasks
+from skills.hot_update import checking, tasks, trial
 from skills.hot_update.checks import requirements
 from skills.hot_update.models import Submission
 from skills.hot_update.public import public_domain
@@ -259,3 +259,19 @@ def test_what_no_worker_took_is_sent_again(
 
     assert sent == [("hot_update.check_revision", {"revision_id": str(latest(submission).pk)})]
     assert fresh.status == SubmissionStatus.CHECKING
+
+
+def test_the_trial_gets_no_more_memory_than_a_manifest_nobody_looked_at_may_ask(dana, monkeypatch):
+    given = []
+    script = trial.EXECUTORS.get("script")
+    execute = type(script).execute
+
+    def noted(self, request, *args, **kwargs):
+        given.append(request.limits.memory_bytes)
+        return execute(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(type(script), "execute", noted)
+
+    checked(submit(dana, {"skill.toml": MANIFEST.replace("[skill]", "[skill]\nmemory_mb = 4096")}))
+
+    assert given == [1 << 30]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,57 @@ def test_an_index_that_cannot_be_reached_is_told_from_a_package_that_is_not_ther
     said, unreachable
 ):
     assert is_of_the_platform(said) == unreachable
+
+
+def test_a_readme_that_is_too_long_blocks(subject):
+    finding = check_readme(subject({"README.md": GREET["README.md"] + "x" * (1 << 20)}))
+
+    assert finding.level == Level.BLOCK
+    assert "larger than 1024 KiB" in finding.details
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# " + " " * 500_000 + "x", "a-" * 500_000],
+    ids=["blanks", "hyphens"],
+)
+def test_endless_lines_are_checked_in_no_time(subject, text):
+    checked = subject({"README.md": text, "other.py": "\n".join([text[:2000]] * 500)})
+    started = time.monotonic()
+
+    check_readme(checked)
+    check_secrets(checked)
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_secret_with_a_long_name_is_found(subject):
+    name = "of_a_service_with_a_name_longer_than_forty_characters_password"
+    finding = check_secrets(subject({"other.py": f'{name} = "hunter2-x9"\n'}))
+
+    assert finding.level == Level.BLOCK
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"curl http://x\n#\0", b"curl http://x\n#\xff", b"curl http://x\n" + b"#" * (1 << 20)],
+    ids=["nul", "latin-1", "too large"],
+)
+def test_a_shell_script_that_cannot_be_read_asks_for_high_risk(subject, content):
+    finding = check_risky_calls(subject({"lib/more.sh": content}))
+
+    assert (finding.level, finding.facts["demanded"]) == (Level.WARN, "high")
+    assert "lib/more.sh: not readable, looked at by nobody" in finding.details
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.sh", "# no python here\ncurl http://x\n"),
+        ("a.sh", "#!/usr/bin/python\ncurl http://x\n"),
+        ("tool", "#!/bin/sh\n# no python here\ncurl http://x\n"),
+        ("tool", "#!/usr/local/bin/python3\nimport socket\n"),
+    ],
+)
+def test_the_word_python_hides_no_script(subject, name, content):
+    assert "network" in check_risky_calls(subject({name: content})).facts["kinds"]
