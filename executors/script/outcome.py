@@ -15,9 +15,10 @@ from executors.inputs import INPUT_DEPTH
 from executors.masking import Masker
 from executors.script.artifacts import Collector, TooLarge, read_small_file
 from executors.script.harness import BAD_RESULT_NAME
-from executors.script.log import RunLog, clean
+from executors.script.log import RunLog
 from executors.script.process import Ending
 from executors.script.run_folder import RESULT_NAME
+from executors.text import clean
 
 SUMMARY_CHARS = 200
 RESULT_DEPTH = 5 * INPUT_DEPTH
