@@ -326,7 +326,7 @@ class ScriptExecutor(Executor):
         )
         output = Output()
         if folder.room.report is not None:
-            output = read_output(folder.room.report, request.limits.result_bytes)
+            output = read_output(folder.room.report, request.limits.result_bytes, masker)
         if folder.room.output is not None and (
             ending.stop_reason is not StopReason.COULD_NOT_START
         ):
