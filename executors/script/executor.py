@@ -36,7 +36,7 @@ from executors.script.identity import (
     check_user_ids,
     folder_of_locks,
 )
-from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
+from executors.script.interpreter import NoInterpreter, can_start, find_interpreter, is_reachable
 from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
@@ -336,14 +336,7 @@ class ScriptExecutor(Executor):
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
-            # What an environment holds came with packages. Where runs are in a sandbox, it is
-            # started there and nowhere else.
-            usable = (
-                os.access(python, os.X_OK)
-                if self.level.hides_machine
-                else can_start(Path(python), self._uid)
-            )
-            if not usable:
+            if not self._is_usable(Path(python)):
                 raise NoInterpreter(
                     f"The user of a run cannot start {python}. Build environments where every "
                     "user may enter, on an interpreter that every user may start."
@@ -352,6 +345,14 @@ class ScriptExecutor(Executor):
         if self._bare_python is None or not self._bare_python.exists():
             self._bare_python = self._find_bare_python()
         return self._bare_python
+
+    def _is_usable(self, python: Path) -> bool:
+        # What an environment holds came with packages. Where runs are in a sandbox, it is started
+        # there and nowhere else.
+        if not self.level.is_sandbox:
+            return can_start(python, self._uid)
+        needs_reach = self._uid is not None and not self.level.hides_machine
+        return os.access(python, os.X_OK) and (not needs_reach or is_reachable(python))
 
     def _find_bare_python(self) -> Path:
         cache = self._state / "python"
