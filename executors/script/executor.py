@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -95,6 +96,7 @@ class ScriptExecutor(Executor):
         self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
+        self._sweep_lock = threading.Lock()
         self._has_state = False
         self._bare_python: Path | None = None
         self._pythons = tuple(pythons)
@@ -387,8 +389,10 @@ class ScriptExecutor(Executor):
         self._has_state = True
 
     def _sweep(self) -> None:
-        now = time.monotonic()
-        if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
+        with self._sweep_lock:
+            now = time.monotonic()
+            if self._swept_at and now - self._swept_at <= SWEEP_EVERY_S:
+                return
             self._swept_at = now
-            remove_stale(self._state / "runs")
-            self._identities.release_dead()
+        remove_stale(self._state / "runs")
+        self._identities.release_dead()
