@@ -11,6 +11,8 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue
 
+from executors.text import clean
+
 MASK = "***"
 SHORTEST_SECRET = 4
 """Shorter values are not masked: they would blank out half of an ordinary log."""
@@ -22,7 +24,8 @@ class Masker:
     def __init__(self, secrets: Iterable[str]) -> None:
         variants: set[str] = set()
         for secret in secrets:
-            variants |= _spellings(secret)
+            for form in _forms(secret):
+                variants |= _spellings(form)
         # Longest first, so that a secret that begins with another one goes as a whole.
         self._variants = sorted(variants, key=lambda text: (-len(text), text))
         joined = "|".join(re.escape(variant) for variant in self._variants)
@@ -144,10 +147,15 @@ class FileMasker:
         return b"*" * len(found)
 
 
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it is, with the lines of Unix, and both as a log shows them."""
+    forms = {secret, secret.replace("\r\n", "\n").replace("\r", "\n")}
+    return forms | {clean(form) for form in forms}
+
+
 def _spellings(secret: str) -> set[str]:
     if len(secret) < SHORTEST_SECRET:
         return set()
-    secret = secret.replace("\r\n", "\n")
     data = secret.encode("utf-8", "surrogatepass")
     spellings = {
         secret,

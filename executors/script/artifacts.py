@@ -63,11 +63,11 @@ class Collector:
             try:
                 self._collect_entry(folder, name, prefix, depth)
             except OSError as error:
-                self._skip(f"{_shown(prefix + name)} could not be read: {error.strerror}.")
+                self._skip(f"{self._shown(prefix + name)} could not be read: {error.strerror}.")
 
     def _collect_entry(self, folder: int, name: str, prefix: str, depth: int) -> None:
         kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        shown = _shown(prefix + name)
+        shown = self._shown(prefix + name)
         if stat.S_ISDIR(kind):
             if depth >= MAX_DEPTH:
                 self._skip(f"{shown} lies more than {MAX_DEPTH} folders deep.")
@@ -118,6 +118,10 @@ class Collector:
         self._paths.add(path)
         self.files.append(OutputFile(name=path, path=target, size_bytes=size, sha256=digest))
 
+    def _shown(self, name: str) -> str:
+        name = self._masker.mask(name)  # Before it is cut: a part of a secret is not found.
+        return ascii(name)[:120] if not name.isprintable() else f"'{name[:120]}'"
+
     def _skip(self, sentence: str) -> None:
         if len(self.skipped) < MAX_SKIPPED:
             self.skipped.append(sentence)
@@ -162,7 +166,3 @@ def read_small_file(folder: int, name: str, max_bytes: int) -> bytes | None:
     if len(data) > max_bytes:
         raise TooLarge
     return data
-
-
-def _shown(name: str) -> str:
-    return ascii(name)[:120] if not name.isprintable() else f"'{name[:120]}'"

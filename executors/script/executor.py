@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -36,7 +37,7 @@ from executors.script.identity import (
     check_user_ids,
     folder_of_locks,
 )
-from executors.script.interpreter import NoInterpreter, can_start, find_interpreter
+from executors.script.interpreter import NoInterpreter, can_start, find_interpreter, is_reachable
 from executors.script.interpreters import Interpreter, find_interpreters
 from executors.script.level import Job, MachineProblem
 from executors.script.levels import level_named
@@ -95,6 +96,7 @@ class ScriptExecutor(Executor):
         self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
+        self._sweep_lock = threading.Lock()
         self._has_state = False
         self._bare_python: Path | None = None
         self._pythons = tuple(pythons)
@@ -326,7 +328,7 @@ class ScriptExecutor(Executor):
         )
         output = Output()
         if folder.room.report is not None:
-            output = read_output(folder.room.report, request.limits.result_bytes)
+            output = read_output(folder.room.report, request.limits.result_bytes, masker)
         if folder.room.output is not None and (
             ending.stop_reason is not StopReason.COULD_NOT_START
         ):
@@ -336,14 +338,7 @@ class ScriptExecutor(Executor):
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""
         if python is not None:
-            # What an environment holds came with packages. Where runs are in a sandbox, it is
-            # started there and nowhere else.
-            usable = (
-                os.access(python, os.X_OK)
-                if self.level.hides_machine
-                else can_start(Path(python), self._uid)
-            )
-            if not usable:
+            if not self._is_usable(Path(python)):
                 raise NoInterpreter(
                     f"The user of a run cannot start {python}. Build environments where every "
                     "user may enter, on an interpreter that every user may start."
@@ -352,6 +347,14 @@ class ScriptExecutor(Executor):
         if self._bare_python is None or not self._bare_python.exists():
             self._bare_python = self._find_bare_python()
         return self._bare_python
+
+    def _is_usable(self, python: Path) -> bool:
+        # What an environment holds came with packages. Where runs are in a sandbox, it is started
+        # there and nowhere else.
+        if not self.level.is_sandbox:
+            return can_start(python, self._uid)
+        needs_reach = self._uid is not None and not self.level.hides_machine
+        return os.access(python, os.X_OK) and (not needs_reach or is_reachable(python))
 
     def _find_bare_python(self) -> Path:
         cache = self._state / "python"
@@ -386,8 +389,10 @@ class ScriptExecutor(Executor):
         self._has_state = True
 
     def _sweep(self) -> None:
-        now = time.monotonic()
-        if not self._swept_at or now - self._swept_at > SWEEP_EVERY_S:
+        with self._sweep_lock:
+            now = time.monotonic()
+            if self._swept_at and now - self._swept_at <= SWEEP_EVERY_S:
+                return
             self._swept_at = now
-            remove_stale(self._state / "runs")
-            self._identities.release_dead()
+        remove_stale(self._state / "runs")
+        self._identities.release_dead()

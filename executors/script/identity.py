@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -66,6 +67,8 @@ class Identities:
         self._count = count
         self._start = secrets.randbelow(count)
         self._kept: list[Identity] = []
+        self._kept_lock = threading.Lock()
+        """Two threads must not close one descriptor: it would be somebody else's by then."""
 
     @contextmanager
     def take(self) -> Iterator[Identity]:
@@ -90,16 +93,18 @@ class Identities:
 
     def keep(self, identity: Identity) -> None:
         """Let nobody have an id before its processes are dead; some could not be killed."""
-        self._kept.append(replace(identity, lock=os.dup(identity.lock)))
+        with self._kept_lock:
+            self._kept.append(replace(identity, lock=os.dup(identity.lock)))
 
     def release_dead(self) -> None:
         """Give back the ids that were kept and have no process any more."""
-        kept, self._kept = self._kept, []
-        for identity in kept:
-            if count_tasks_of(identity.uid):
-                self._kept.append(identity)
-            else:
-                os.close(identity.lock)
+        with self._kept_lock:
+            kept, self._kept = self._kept, []
+            for identity in kept:
+                if count_tasks_of(identity.uid):
+                    self._kept.append(identity)
+                else:
+                    os.close(identity.lock)
 
     def _open_lock(self, uid: int) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

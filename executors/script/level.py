@@ -67,6 +67,8 @@ class IsolationLevel(ABC):
     """Provides the trusted process that starts, bounds and ends a run."""
 
     name: str
+    is_sandbox = True
+    """Whether a run can do less than its user."""
     hides_machine = False
     """Whether a run sees no file and no process but its own."""
     can_start_warm = False
@@ -128,6 +130,7 @@ class IsolationLevel(ABC):
 
 class ProcessLevel(IsolationLevel):
     name = "process"
+    is_sandbox = False
     network = Network.OPEN
 
     def layers(self) -> list[Layer]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 from collections import deque
 from collections.abc import Callable
 
 from executors.contract import Stream
 from executors.masking import Masker, StreamMasker
+from executors.text import clean
 
 FLUSH_CHARS = 16 * 1024
 FLUSH_S = 0.05
@@ -17,13 +17,6 @@ TAIL_CHARS = 8 * 1024
 LAST_BYTES = 256 * 1024
 """Of a log that is too long the last of it is kept, too: failures stand at the end."""
 JOINED_BYTES = 4 * 1024
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""NUL breaks databases; ESC and the C1 characters drive terminals."""
-
-
-def clean(text: str) -> str:
-    """Return text with every control character but tab and newline replaced."""
-    return UNPRINTABLE.sub("�", text)
 
 
 class _Reader:

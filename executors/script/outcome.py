@@ -15,9 +15,10 @@ from executors.inputs import INPUT_DEPTH
 from executors.masking import Masker
 from executors.script.artifacts import Collector, TooLarge, read_small_file
 from executors.script.harness import BAD_RESULT_NAME
-from executors.script.log import RunLog, clean
+from executors.script.log import RunLog
 from executors.script.process import Ending
 from executors.script.run_folder import RESULT_NAME
+from executors.text import clean
 
 SUMMARY_CHARS = 200
 RESULT_DEPTH = 5 * INPUT_DEPTH
@@ -43,12 +44,13 @@ class Output:
     problem: str = ""
 
 
-def read_output(report: int, max_bytes: int) -> Output:
+def read_output(report: int, max_bytes: int, masker: Masker) -> Output:
     """Read the result file from the open report folder; never raises for what it holds."""
     try:
         complaint = read_small_file(report, BAD_RESULT_NAME, 4096)
         if complaint is not None:
-            return Output(problem=_line(clean(complaint.decode("utf-8", "replace"))))
+            said = masker.mask(clean(complaint.decode("utf-8", "replace")))
+            return Output(problem=_line(said))
         data = read_small_file(report, RESULT_NAME, max_bytes)
     except TooLarge:
         return Output(problem=f"The result is larger than {max_bytes} bytes.")
@@ -72,18 +74,20 @@ def build_result(
     succeeded = reason is StopReason.EXITED and ending.exit_code == 0
     if reason is StopReason.EXITED and output.problem and (succeeded or _complained(output)):
         reason, succeeded = StopReason.BAD_RESULT, False
-    error = "" if succeeded else _error(reason, ending, output, log)
+    error = "" if succeeded else masker.mask(_error(reason, ending, output, log))
+    # Masked before anything of it is cut off: a part of a secret is not found any more.
+    shown = masker.mask_json(output.value)
     if succeeded:
-        summary = summarise(output.value, len(collector.files))
+        summary = summarise(shown, len(collector.files))
     else:
         summary = _failure_summary(reason, ending, output, error)
     return ExecutionResult(
         outcome=Outcome.SUCCEEDED if succeeded else OUTCOMES.get(reason, Outcome.FAILED),
         stop_reason=reason,
         exit_code=ending.exit_code,
-        output=masker.mask_json(output.value),
+        output=shown,
         summary=masker.mask(summary)[:SUMMARY_CHARS],
-        error=masker.mask(error),
+        error=error,
         artifacts=collector.files,
         skipped_artifacts=[masker.mask(sentence) for sentence in collector.skipped],
         usage=ending.usage,

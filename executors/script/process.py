@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from executors.contract import Limits, Sink, StopReason, Stream, Usage
 from executors.script.level import MachineProblem
@@ -29,6 +29,8 @@ BEGIN_PATIENCE_S = 10
 """How long a stage that can be lost may take to build the sandbox."""
 STAGE_GRACE_S = KILL_PATIENCE_S + 20
 """How long after the time limit a stage that does not report is given up."""
+
+ROOM_LOST = "The run was stopped: its folders did not reach the worker."
 
 REASONS = {"time_limit": StopReason.TIME_LIMIT, "memory_limit": StopReason.MEMORY_LIMIT}
 
@@ -75,6 +77,8 @@ class RunProcess:
         self._open: set[int] = set()
         """Channels that have not ended."""
         self._commands = -1
+        self._has_lost_room = False
+        """Whether its folders did not arrive: what it leaves in them cannot be read."""
         self._is_lost = False
         """Whether the order was taken back: then nothing of the script ran or will."""
 
@@ -108,11 +112,14 @@ class RunProcess:
             for descriptor in (report_r, out_r, err_r):
                 os.close(descriptor)
         if self._is_lost:
-            if self._wanted is not None:
+            if self._wanted is not None and not self._has_lost_room:
                 return Ending(self._wanted)
             raise StageLost("it ended before the run began")
         self._log.finish()
-        return self._ending()
+        ending = self._ending()
+        if self._has_lost_room:
+            return replace(ending, stop_reason=StopReason.KILLED, exit_code=None, problem=ROOM_LOST)
+        return ending
 
     def _follow(self, report_r: int, streams: dict[int, Stream]) -> None:
         poll = select.poll()
@@ -168,17 +175,28 @@ class RunProcess:
         """Read of the report; folders that come with it go to the room."""
         with socket.socket(fileno=descriptor) as channel:
             try:
-                data, folders, _, _ = socket.recv_fds(
+                data, folders, flags, _ = socket.recv_fds(
                     channel, READ_BYTES, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
                 )
             finally:
                 channel.detach()
-        if folders:
+        if flags & socket.MSG_CTRUNC:
+            # Which of them came is not known.
+            for folder in folders:
+                os.close(folder)
+            self._lose_room()
+        elif folders:
             self._room.take(folders)
+            if not self._room.is_taken:
+                self._lose_room()
             if self._gate is not None and self._room.listener is not None:
                 self._gate.open(self._room.listener)
                 self._room.listener = None
         return data
+
+    def _lose_room(self) -> None:
+        self._has_lost_room = True
+        self._stop(StopReason.KILLED)
 
     def _hear_gate(self) -> None:
         for line in self._gate.read() if self._gate is not None else ():

@@ -6,8 +6,8 @@ import os
 import re
 
 from executors.masking import Masker
-from executors.script.log import clean
 from executors.script.run_folder import Room
+from executors.text import clean
 
 READ_BYTES = 16 * 1024
 MESSAGE_CHARS = 200

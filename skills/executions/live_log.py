@@ -17,7 +17,7 @@ from execfabric.core import wake
 from execfabric.core.actor import current_schema
 from execfabric.core.audit import storable
 from executors.contract import Limits, Stream
-from executors.script.log import clean
+from executors.text import clean
 
 from . import lifecycle
 from .models import Execution, LogChunk

@@ -112,6 +112,17 @@ def test_a_secret_of_several_lines_is_found_with_the_lines_of_windows() -> None:
     assert masked(b"<one line\r\nanother>", 4, "one line\nanother") == b"<***>"
 
 
+@pytest.mark.parametrize(
+    "shown", ["one\r\ntwo\x1b", "one\ntwo\x1b", "one\r\ntwo�", "one\ntwo�", r"one\r\ntwo\u001b"]
+)
+def test_a_secret_with_the_lines_of_windows_is_masked_as_it_is_and_as_a_log_has_it(
+    shown: str,
+) -> None:
+    encoded = base64.b64encode(b"one\r\ntwo\x1b").decode()
+
+    assert Masker(["one\r\ntwo\x1b"]).mask(f"<{shown}> {encoded}") == "<***> ***"
+
+
 def test_of_two_secrets_in_a_file_the_longer_one_goes_as_a_whole() -> None:
     for size in (1, 3, 50):
         assert masked(b"abcdefgh abcd abcde", size, "abcd", "abcdefgh") == b"*** *** ***e"

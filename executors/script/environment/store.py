@@ -24,7 +24,7 @@ from executors.script.confined import compile_confined
 from executors.script.environment.archive import unpack_environment
 from executors.script.environment.errors import EnvironmentBuildError
 from executors.script.environment.installer import BUILD_TIMEOUT_S, Installer
-from executors.script.environment.lock import Lock
+from executors.script.environment.lock import Lock, parse_lock
 from executors.script.interpreter import is_reachable, library_environment
 from executors.script.interpreters import Interpreter
 from executors.script.level import LevelUnavailable
@@ -149,9 +149,14 @@ class Environments:
     def _install(self, folder: Path, lock: Lock) -> None:
         if not lock.text:
             return
+        # Of what was stored only entries reach the installer: an option in it would be obeyed.
+        lines = [
+            " ".join([f"{name}=={version}", *(f"--hash={value}" for value in hashes)])
+            for name, version, hashes in parse_lock(lock.text)
+        ]
         python = folder / "bin" / "python"
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
-            listed.write(lock.text)
+            listed.write("\n".join(lines) + "\n")
             listed.flush()
             self.installer.run(
                 ["pip", "install", "--quiet", "--require-hashes", "--no-deps",

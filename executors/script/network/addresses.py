@@ -12,7 +12,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 CLOSED = {
     "a loopback address": "127.0.0.0/8 ::1/128",
     "no address of a host": "0.0.0.0/8 240.0.0.0/4 ::/128",
-    "a link-local or metadata address": "169.254.0.0/16 168.63.129.16/32 fe80::/10 fec0::/10",
+    "a link-local or metadata address": (
+        "169.254.0.0/16 168.63.129.16/32 100.100.100.200/32 192.0.0.192/32 fe80::/10 fec0::/10 "
+        "fd00:ec2::254/128 fd20:ce::254/128"
+    ),
     "a multicast address": "224.0.0.0/4 ff00::/8",
     "a private address": "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7",
     "an address for documentation and tests": (
@@ -23,7 +26,7 @@ CLOSED = {
         "192.88.99.0/24 2001::/23 2002::/16 64:ff9b::/96 64:ff9b:1::/48"
     ),
 }
-"""Reason -> networks."""
+"""Reason -> networks; the first one that holds an address is its reason."""
 NEVER_BY_NAME = (
     "a loopback address",
     "no address of a host",

@@ -7,6 +7,7 @@ with ``:port`` behind it if only one port is meant: ``api.example.com``, ``*.exa
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import re
 import socket
@@ -79,8 +80,9 @@ def is_own_address(address: Address) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         try:
             trial.bind((str(address), 0))
-        except OSError:
-            return False
+        except OSError as error:
+            # Any other failure, such as no memory for it, does not say whose it is.
+            return error.errno != errno.EADDRNOTAVAIL
     return True
 
 

@@ -141,6 +141,21 @@ OF_OWNERS = {
     "utimes": (235, NONE),
 }
 """What the owner of a file may do to it wherever it lies: mode, owner, times, attributes."""
+OF_ONE_PROCESS = {
+    # As above. The first argument is a process, 0 the caller.
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+}
+OF_PROCESSES = {
+    # As above. The first argument is a kind, the second one of that kind, 0 the caller's.
+    "ioprio_set": (251, 30),
+    "setpriority": (141, 140),
+}
+KIND_PROCESS = {"ioprio_set": 1, "setpriority": 0}
+"""What a process may do to others of its user: a limit set for one can end it."""
 NEWEST_REVIEWED = 462
 """mseal. What comes later answers ENOSYS; so does the x32 table, whose numbers are higher."""
 
@@ -173,7 +188,7 @@ NUMBER_AT, MACHINE_AT, FIRST_AT, SECOND_AT, THIRD_AT = 0, 4, 16, 24, 32
 FILTER_MODE = 2
 
 
-_built: dict[tuple[tuple[int, ...], bool], bytes] = {}
+_built: dict[tuple[tuple[int, ...], bool, bool], bytes] = {}
 
 
 class _Program:
@@ -196,20 +211,26 @@ class _Program:
 
 
 def build_filter(
-    *, families: tuple[int, ...] = FAMILIES, keeps_files_as_they_are: bool = False
+    *,
+    families: tuple[int, ...] = FAMILIES,
+    keeps_files_as_they_are: bool = False,
+    sees_others: bool = False,
 ) -> bytes:
     """Return the filter for this machine, built once. Raises UnknownMachine.
 
     families: of the sockets that can be made, pairs aside. keeps_files_as_they_are: changes of
-    mode, owner and times seem to succeed and do nothing.
+    mode, owner and times seem to succeed and do nothing. sees_others: without a process namespace,
+    limits and priorities can be set for the calling process only.
     """
-    asked = families, keeps_files_as_they_are
+    asked = families, keeps_files_as_they_are, sees_others
     if asked not in _built:
         _built[asked] = _build_filter(*asked)
     return _built[asked]
 
 
-def _build_filter(families: tuple[int, ...], keeps_files_as_they_are: bool) -> bytes:
+def _build_filter(
+    families: tuple[int, ...], keeps_files_as_they_are: bool, sees_others: bool
+) -> bytes:
     which = column()
     program = _Program()
     program.add(LOAD, MACHINE_AT)
@@ -230,6 +251,12 @@ def _build_filter(families: tuple[int, ...], keeps_files_as_they_are: bool) -> b
     program.for_call(SOCKET[which], _only_families(*families))
     program.for_call(SOCKETPAIR[which], _only_families(UNIX))
     program.for_call(SETSOCKOPT[which], _keep_buffers())
+    if sees_others:
+        for numbers in OF_ONE_PROCESS.values():
+            program.for_call(numbers[which], _only((FIRST_AT, 0)))
+        for name, numbers in OF_PROCESSES.items():
+            kind = KIND_PROCESS[name]
+            program.for_call(numbers[which], _only((FIRST_AT, kind), (SECOND_AT, 0)))
     program.add(ANSWER, ALLOW)
     return b"".join(program.parts)
 
@@ -240,6 +267,17 @@ def _deny(where: int, code: int, values: tuple[int, ...]) -> _Program:
     body.add(LOAD, where)
     for value in values:
         body.answer_if(code, value, FAIL | errno.EPERM)
+    body.add(ANSWER, ALLOW)
+    return body
+
+
+def _only(*wanted: tuple[int, int]) -> _Program:
+    """Allow the call where each argument, given by where it lies, has its value."""
+    body = _Program()
+    for where, value in wanted:
+        body.add(LOAD, where)
+        body.add(EQUAL, value, 1, 0)
+        body.add(ANSWER, FAIL | errno.EPERM)
     body.add(ANSWER, ALLOW)
     return body
 

@@ -52,4 +52,6 @@ class UnsharedStage(Stage):
 
     def filter(self) -> bytes:
         """Return the filter of system calls. Whoever stays the worker's user owns its files."""
-        return seccomp.build_filter(families=(), keeps_files_as_they_are=self.order["uid"] is None)
+        return seccomp.build_filter(
+            families=(), keeps_files_as_they_are=self.order["uid"] is None, sees_others=True
+        )

@@ -119,3 +119,20 @@ def test_secrets_are_masked_in_what_comes_back_and_in_its_names(run: Runner) -> 
             len(files[file.name]),
             hashlib.sha256(files[file.name]).hexdigest(),
         )
+
+
+def test_a_secret_is_masked_before_a_summary_or_a_name_is_cut(run: Runner) -> None:
+    secret, lines = "k" * 150, "first line\nsecond line"
+    code = (
+        OUT
+        + f"os.mkfifo(out / ('x' * 60 + {secret!r}))\n"
+        + "def main():\n    return {'value': %r}\n"
+    )
+    long = run(code % secret, secrets={"key": secret})
+    several = run(code % lines, secrets={"key": lines})
+    own = run(f"def main():\n    return {{'summary': {lines!r}}}\n", secrets={"key": lines})
+
+    assert long.summary == "value: ***"
+    assert long.skipped_artifacts == [f"'{'x' * 60}***' is a link or another special file."]
+    assert several.summary == "value: ***"
+    assert own.summary == "***"

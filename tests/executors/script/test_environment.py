@@ -273,6 +273,22 @@ def test_an_environment_out_of_reach_could_not_start(run: Runner, make_folder: M
     assert result.summary == "This worker cannot run scripts. Its log says why."
 
 
+def test_only_a_sandbox_starts_the_interpreter_of_an_environment(
+    run: Runner, make_folder: MakeFolder, open_folder: Path
+) -> None:
+    spy = open_folder / f"spy-{run.executor.level.name}-{run.executor.starts_warm}"
+    told = spy / "told"
+    spy.mkdir(mode=0o755)
+    spy.chmod(0o777)
+    python = spy / "python"
+    python.write_text(f"#!/bin/sh\ntouch {told}\n")
+    python.chmod(0o755)
+
+    run.folder(make_folder(main__py="print(1)\n"), python=python)
+
+    assert told.exists() is (run.executor.level.name == "process")
+
+
 def test_an_environment_in_a_closed_folder_is_refused_as_root(
     make_folder: MakeFolder, wheels: Path, python: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from executors.contract import ExecutorError, Outcome, StopReason
+from executors.script import identity as identity_module
 from executors.script.executor import ScriptExecutor
 from executors.script.identity import Identities, NoFreeIdentity, folder_of_locks
 from executors.script.level import LevelUnavailable
@@ -239,6 +240,38 @@ def test_user_ids_that_a_container_does_not_have_are_refused(
 
     with pytest.raises(ExecutorError, match="as an ordinary user"):
         executor.check()
+
+
+def test_threads_that_keep_and_release_ids_at_once_close_each_lock_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identities = Identities(tmp_path, 1_879_300_000, count=1)
+    failed: list[OSError] = []
+
+    def count_slowly(_uid: int) -> int:
+        time.sleep(0.001)
+        return 0
+
+    monkeypatch.setattr(identity_module, "count_tasks_of", count_slowly)
+
+    def keep_and_release() -> None:
+        try:
+            for _ in range(20):
+                identities.keep(identity)
+                identities.release_dead()
+        except OSError as error:
+            failed.append(error)
+
+    with identities.take() as identity:
+        threads = [threading.Thread(target=keep_and_release) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert failed == []
+    with identities.take():
+        pass
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")

@@ -170,3 +170,14 @@ def test_a_damaged_archive_leaves_nothing_and_the_next_one_is_taken(
 
     environments.restore(digest, python, lambda: io.BytesIO(whole))
     assert environments.find(digest)
+
+
+def test_a_stored_lock_with_an_option_in_it_is_not_installed(
+    environments: Environments, python: Interpreter
+) -> None:
+    lock = Lock(python.version_text, python.tag, "--index-url http://127.0.0.1:9/simple\n")
+
+    with pytest.raises(EnvironmentBuildError, match="no package with its hashes"):
+        environments.build(lock, python)
+
+    assert environments.find(lock.digest) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -170,6 +171,30 @@ def test_the_platforms_own_public_address_is_closed(ask: Ask) -> None:
     answer = ask("CONNECT example.com:5432 HTTP/1.1\r\n\r\n", own=("93.184.215.14",))
 
     assert "403 Refused: 93.184.215.14 is an address of the platform" in answer
+
+
+def test_an_address_that_cannot_be_tried_counts_as_the_platforms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    monkeypatch.setattr(socket.socket, "bind", fail)
+
+    assert is_own_address(parse_address("192.0.2.1"))
+
+
+@pytest.mark.parametrize(
+    "address", ["fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192"]
+)
+def test_metadata_addresses_are_never_opened_by_name(ask: Ask, address: str) -> None:
+    answer = ask(
+        "CONNECT meta.intra:80 HTTP/1.1\r\n\r\n",
+        hosts=("meta.intra",), allowed=("meta.intra",), resolve=lambda *_: [address],
+    )  # fmt: skip
+
+    assert f"403 Refused: {address} is a link-local or metadata address" in answer
+    assert ask.connected == []
 
 
 def test_own_addresses_are_found() -> None:

@@ -35,6 +35,18 @@ def signal_everybody(lab):
     return []  # The host looks whether its own are still there.
 
 
+def set_limits_of_others(lab):
+    others = (lab["victim_pid"], lab["platform_pid"])
+    calls = {
+        "limit": lambda pid: resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0)),
+        "processors": lambda pid: os.sched_setaffinity(pid, os.sched_getaffinity(0)),
+        "scheduler": lambda pid: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0)),
+        "priority": lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19),
+    }
+    return that_work({f"{name} {pid}": lambda pid=pid, call=call: call(pid)
+                      for name, call in calls.items() for pid in others})  # fmt: skip
+
+
 def trace_others(lab):
     done = []
     for pid in {1, os.getppid(), lab["victim_pid"], lab["platform_pid"]}:
