@@ -131,7 +131,7 @@ def linked():
         (encrypted, "encrypted"),
         (lambda: b"Rar!\x1a\x07\x01\x00" + b"x" * 100, "neither a zip nor a tar.gz"),
         (lambda: b"PK\x03\x04nonsense", "damaged"),
-        (many_files, "more than 500 files"),
+        (many_files, "more than 2000 files and folders"),
         (bomb, "larger than 50 MiB"),
         (linked, "is a link or a device"),
         (lambda: archive({"/etc/x": "x"}).read(), "is an absolute path"),
