@@ -28,6 +28,7 @@ LEASE_S = ENVIRONMENT.lease_s
 PACKAGE_INDEX_URL = ENVIRONMENT.package_index_url
 PYTHONS = ENVIRONMENT.pythons
 ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days
+MEMORY_GROUPS = ENVIRONMENT.memory_groups
 WARM_STARTS = ENVIRONMENT.warm_starts
 REDIS_URL = ENVIRONMENT.redis_url
 WAITERS = 16  # Of the 32 threads of a web process; the others must be free for everybody.

@@ -85,10 +85,11 @@ class ScriptExecutor(Executor):
         recycling: Recycling | None = None,
         pythons: Sequence[str | Path] = (),
         network_allowed: tuple[str, ...] = (),
+        memory_groups: bool = True,
     ) -> None:
         """warm: whether runs may start from zygotes where the level allows it. pythons: where to
         look for interpreters beside the usual places, see ``find_interpreters``. network_allowed:
-        what runs may reach beyond public addresses, see ``network/policy.py``."""
+        what runs may reach beyond public addresses. memory_groups: see ``memory_group.py``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -105,6 +106,7 @@ class ScriptExecutor(Executor):
         self._compiled = self._state / "compiled"
         self._zygotes = Zygotes(recycling, compiled=self._compiled)
         self._network_allowed = network_allowed
+        self._memory_groups = memory_groups
 
     def zygotes(self) -> list[int]:
         """Return the process ids of the zygotes that take runs."""
@@ -189,7 +191,7 @@ class ScriptExecutor(Executor):
                     ids = self._identities if self._uid is not None else None
                     with (
                         gate_for(request, self.level, self._network_allowed, ids) as gate,
-                        make_memory_group(request.limits) as group,
+                        make_memory_group(request.limits, wanted=self._memory_groups) as group,
                     ):
                         return self._execute_in(
                             folder,

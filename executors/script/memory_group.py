@@ -74,9 +74,9 @@ class MemoryGroup:
 
 
 @contextmanager
-def make_memory_group(limits: Limits) -> Iterator[MemoryGroup | None]:
-    """Yield a group for one run; None where the machine gives none."""
-    parent = find_parent()
+def make_memory_group(limits: Limits, *, wanted: bool = True) -> Iterator[MemoryGroup | None]:
+    """Yield a group for one run; None where it is not wanted, or the machine gives none."""
+    parent = find_parent() if wanted else None
     group = None
     if parent is not None:
         try:

@@ -25,6 +25,7 @@ class CatalogueConfig(AppConfig):
             level=settings.SANDBOX,
             network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
             warm=settings.WARM_STARTS,
+            memory_groups=settings.MEMORY_GROUPS,
             pythons=settings.PYTHONS,
         )
         register_page(
