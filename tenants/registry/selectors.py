@@ -8,7 +8,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import PLATFORM, SYSTEM
 
-from .models import OPEN_STATUSES, Tenant, TenantKind
+from .models import Tenant, TenantKind
 
 permissions.grant("registry.tenant.read", title="See the tenants", roles=PLATFORM | SYSTEM)
 
@@ -32,9 +32,3 @@ def customer_schemas() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nspname FROM pg_namespace ORDER BY nspname")
         return [name for (name,) in cursor.fetchall() if name in names]
-
-
-def open_schemas() -> list[str]:
-    """Return the schemas that take work now, the platform's own included."""
-    names = Tenant.objects.filter(status__in=OPEN_STATUSES).order_by("schema_name")
-    return list(names.values_list("schema_name", flat=True))
