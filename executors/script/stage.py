@@ -115,19 +115,18 @@ class Stage:
         """What the forked child does. Never returns."""
         self.become_script(problem_fd)
 
-    def join_memory_group(self, *others: int) -> None:
-        """Move the calling process and others into the run's group. Raises OSError.
+    def join_memory_group(self, pid: int) -> None:
+        """Move a process into the run's group. Raises OSError.
 
-        While it sees the machine's /sys and has its rights. See ``memory_group.py``.
+        While the caller sees the machine's /sys and has its rights. See ``memory_group.py``.
         """
         group = self.order["sandbox"].get("memory_group")
         if group is not None:
-            for pid in (os.getpid(), *others):
-                descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(descriptor, str(pid).encode())
-                finally:
-                    os.close(descriptor)
+            descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(descriptor, str(pid).encode())
+            finally:
+                os.close(descriptor)
 
     def become_script(self, problem_fd: int) -> None:
         """Give up everything the script must not have, then turn into it. Never returns."""
