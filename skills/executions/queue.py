@@ -7,11 +7,13 @@ scan sends again what was lost, and the rest claims nothing.
 For each worker queue (a label that skills name and workers serve) there is a list of ids for each
 tenant, and a ring of the tenants that have any. Tenants take turns, one execution each; who comes
 back to the ring goes before those who have been waiting in it for less than ``HEAD_START_S``.
+Labels of one worker take turns, too, whatever waits under each of them.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ end
 return id
 """
 """Takes the oldest id of a tenant and lets it queue up again; all or nothing."""
+_looks = itertools.count()
+"""Numbers the looks for a turn, so that each of a worker's labels comes first in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ def _say_not_reached(error: redis.RedisError, execution_ids: Sequence[str]) -> N
 
 def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
     """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
-    found = client().bzpopmin([_ring(queue) for queue in queues], timeout_s)
+    first = next(_looks) % len(queues)
+    # Of several rings that are not empty the first one named is served.
+    rings = [_ring(queue) for queue in (*queues[first:], *queues[:first])]
+    found = client().bzpopmin(rings, timeout_s)
     if not found:
         return None
     ring, schema, _ = cast("tuple[str, str, float]", found)

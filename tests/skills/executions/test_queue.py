@@ -87,6 +87,18 @@ class TestTurns:
         assert queue.take(["elsewhere-entirely"], timeout_s=0.01) is None
         assert queue.take(["elsewhere-entirely", label], timeout_s=1) is not None
 
+    def test_a_full_label_keeps_no_other_label_of_the_worker_waiting(
+        self, acme, label, django_capture_on_commit_callbacks
+    ):
+        labels = [f"{label}-{name}" for name in ("full", "small", "empty")]
+        with django_capture_on_commit_callbacks(execute=True):
+            queue.send([f"a{n}" for n in range(20)], queue=labels[0])
+            queue.send(["b"], queue=labels[1])
+
+        turns = [queue.take(labels, timeout_s=1) for _ in labels]
+
+        assert "b" in [turn.execution_id for turn in turns]
+
     def test_nothing_is_sent_when_the_transaction_is_undone(self, acme, label):
         queue.send(["1"], queue=label)  # The test's transaction never commits.
 
