@@ -43,6 +43,11 @@ end
 return id
 """
 """Takes the oldest id of a tenant and lets it queue up again; all or nothing."""
+_GIVE_BACK = """
+redis.call('LPUSH', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], 'LT', ARGV[1], ARGV[2])
+"""
+"""Undoes that: the id is the oldest of its tenant again, and that is next."""
 _looks = itertools.count()
 """Numbers the looks for a turn, so that each of a worker's labels comes first in its turn."""
 
@@ -53,6 +58,7 @@ class Turn:
 
     schema: str
     execution_id: str
+    queue: str
 
 
 def send(execution_ids: Sequence[str], *, queue: str) -> None:
@@ -98,10 +104,19 @@ def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
         return None
     ring, schema, _ = cast("tuple[str, str, float]", found)
     queue = ring.rpartition(":")[2]
-    execution_id = _script()(
+    execution_id = _script(_TAKE)(
         keys=[_list(queue, schema), ring], args=[time.time(), schema], client=client()
     )
-    return Turn(schema, cast(str, execution_id)) if execution_id else None
+    return Turn(schema, cast(str, execution_id), queue) if execution_id else None
+
+
+def give_back(turn: Turn) -> None:
+    """Let another worker have a turn that was taken and not used. Raises redis.RedisError."""
+    _script(_GIVE_BACK)(
+        keys=[_list(turn.queue, turn.schema), _ring(turn.queue)],
+        args=[time.time() - HEAD_START_S, turn.schema, turn.execution_id],
+        client=client(),
+    )
 
 
 def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
@@ -122,8 +137,8 @@ def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
 
 
 @functools.cache
-def _script() -> redis.commands.core.Script:
-    return client().register_script(_TAKE)
+def _script(text: str) -> redis.commands.core.Script:
+    return client().register_script(text)
 
 
 def _ring(queue: str) -> str:

@@ -83,7 +83,11 @@ class Worker:
     def _serve_one(self) -> None:
         try:
             turn = queue.take(self.queues, timeout_s=LONGEST_TAKE_S)
-            if turn is not None:
+            if turn is None:
+                return
+            if self._stopping.is_set():  # It came while this slot waited.
+                queue.give_back(turn)
+            else:
                 self._run(turn)
         except (redis.RedisError, AnyDatabaseError) as error:
             logger.warning("worker.not_reached", error=str(error))

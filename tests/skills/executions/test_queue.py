@@ -55,7 +55,7 @@ class TestTurns:
     def test_a_turn_names_its_tenant(self, send, acme, label):
         send(acme, "1")
 
-        assert queue.take([label], timeout_s=1) == queue.Turn(acme.schema_name, "1")
+        assert queue.take([label], timeout_s=1) == queue.Turn(acme.schema_name, "1", label)
 
     def test_a_tenant_that_comes_after_many_is_next(self, send, acme, globex, label):
         send(acme, *(f"a{n}" for n in range(5000)))
@@ -86,6 +86,22 @@ class TestTurns:
 
         assert queue.take(["elsewhere-entirely"], timeout_s=0.01) is None
         assert queue.take(["elsewhere-entirely", label], timeout_s=1) is not None
+
+    def test_a_turn_that_is_given_back_is_the_next_again(self, send, acme, label):
+        send(acme, "1", "2")
+        turn = queue.take([label], timeout_s=1)
+
+        queue.give_back(turn)
+
+        assert taken(label, 3) == ["1", "2", None]
+
+    def test_a_tenant_with_nothing_else_to_do_comes_back_with_it(self, send, acme, label):
+        send(acme, "1")
+        turn = queue.take([label], timeout_s=1)
+
+        queue.give_back(turn)
+
+        assert taken(label, 2) == ["1", None]
 
     def test_a_full_label_keeps_no_other_label_of_the_worker_waiting(
         self, acme, label, django_capture_on_commit_callbacks
