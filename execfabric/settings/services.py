@@ -17,8 +17,8 @@ from execfabric.embedded.binaries import POSTGRES
 from .environment import Environment
 
 GIVE_UP_AFTER = {"connect_timeout": "10", "tcp_user_timeout": "15000"}
-"""Seconds and milliseconds without an answer, unless the URL says otherwise: a network that swallows
-what is sent must look like a database that is away."""
+"""Seconds and milliseconds without an answer, unless the URL says otherwise: a network that
+swallows what is sent must look like a database that is away."""
 
 
 def with_embedded(environment: Environment) -> Environment:

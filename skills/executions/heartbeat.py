@@ -29,7 +29,7 @@ TICK_S = 0.2
 """Between two turns of what is done beside the beats: the log becomes visible that often."""
 HELD_S = (lifecycle.LEASE - lifecycle.RENEW_EVERY).total_seconds() - BEAT_S
 """So long after a renewal, at least, nobody can take the run, and there is time left to end it."""
-LAST_BEAT_S = 2.0
+LAST_BEAT_S = 1.0
 """How long the end of the worker waits for a beat in progress; no run is kept any more then."""
 Renew = Callable[[Execution], bool]
 

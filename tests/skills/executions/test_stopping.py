@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import pytest
@@ -55,3 +56,30 @@ def test_a_turn_that_comes_while_the_worker_stops_is_left_to_another(
 
     assert started == []
     assert take([label], timeout_s=1).execution_id == waiting
+
+
+def test_a_run_that_cannot_be_ended_does_not_keep_the_worker(label, waiting, monkeypatch):
+    began, over = threading.Event(), threading.Event()
+
+    def hang(_execution_id, _heartbeat):
+        began.set()
+        over.wait(30)
+
+    monkeypatch.setattr(running, "run_execution", hang)
+    monkeypatch.setattr("skills.executions.worker.END_S", 0.1)
+    worker = Worker([label], slots=1, drain_s=0.1)
+    worker.heartbeat.start()
+    for slot in worker._slots:
+        slot.start()
+    assert began.wait(5)
+
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    stopping.join(5)
+
+    was_over = not stopping.is_alive()
+    over.set()
+    stopping.join(5)
+    for slot in worker._slots:
+        slot.join(5)
+    assert was_over
