@@ -11,6 +11,8 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, current_schema
+from execfabric.core.errors import InvalidTransition
+from execfabric.core.models import AuditEvent
 from skills.executions import lifecycle, queue, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
@@ -309,9 +311,18 @@ class TestLimits:
 
         assert sent == [str(held.pk)]
 
-    def test_holding_a_run_is_no_refusal(self, ask, worker):
-        from execfabric.core.models import AuditEvent
+    def test_a_refusal_in_turn_leaves_its_event(self, ask, worker):
+        """Which the transaction of the claim would undo."""
+        execution = ask(make_skill(manifest="concurrency = 2"))
+        self.claim(worker, execution)
 
+        with pytest.raises(InvalidTransition):  # Another worker was faster.
+            lifecycle.claim_in_turn(worker, execution.pk)
+
+        refused = AuditEvent.objects.get(outcome="refused")
+        assert refused.code == "executions.execution.claim"
+
+    def test_holding_a_run_is_no_refusal(self, ask, worker):
         skill = make_skill(manifest="concurrency = 1")
         self.claim(worker, ask(skill))
         self.claim(worker, ask(skill))
