@@ -61,15 +61,17 @@ class Turn:
     queue: str
 
 
-def send(execution_ids: Sequence[str], *, queue: str) -> None:
+def send(execution_ids: Sequence[str], *, queue: str, tries_again: bool = True) -> None:
     """Hand queued executions of this schema to the workers, once the transaction has committed.
 
-    A broker that cannot be reached is logged and no error: the scan sends them later.
+    A broker that cannot be reached is logged and no error: the scan sends them later. The scan
+    itself need not wait for it (tries_again).
     """
     schema = current_schema()
+    pauses_s = PAUSES_S if tries_again else ()
 
     def push() -> None:
-        for pause_s in (*PAUSES_S, None):
+        for pause_s in (*pauses_s, None):
             try:
                 with client().pipeline(transaction=False) as commands:
                     commands.rpush(_list(queue, schema), *execution_ids)
@@ -117,6 +119,15 @@ def give_back(turn: Turn) -> None:
         args=[time.time() - HEAD_START_S, turn.schema, turn.execution_id],
         client=client(),
     )
+
+
+def answers() -> bool:
+    """Return whether the queue can be reached now."""
+    try:
+        return bool(client().ping())
+    except redis.RedisError as error:
+        _say_not_reached(error, ())
+        return False
 
 
 def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:

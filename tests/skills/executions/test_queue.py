@@ -13,7 +13,7 @@ from django_tenants.utils import schema_context
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import InvalidTransition
 from execfabric.core.models import AuditEvent
-from skills.executions import lifecycle, queue, running, scanning, services
+from skills.executions import lifecycle, moves, queue, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tenants.registry.models import Tenant
@@ -192,7 +192,7 @@ def ask(acme, person):
 def sent(monkeypatch):
     """What is handed to the workers, as it happens."""
     ids = []
-    monkeypatch.setattr(queue, "send", lambda some, queue: ids.extend(some))
+    monkeypatch.setattr(queue, "send", lambda some, queue, **_how: ids.extend(some))
     return ids
 
 
@@ -227,6 +227,41 @@ class TestForgotten:
         scanning.scan_executions(timezone.now())
 
         assert sent == []
+
+    def test_what_waits_under_one_label_hides_nothing_of_another(self, ask, sent, monkeypatch):
+        monkeypatch.setattr(moves, "MOST_RESENT", 2)
+        unserved = make_skill("unserved", manifest='queue = "nobody"')
+        for _ in range(3):
+            self.age(ask(unserved), by=OLD)
+        forgotten = ask(make_skill())
+        self.age(forgotten, by=OLD)
+        sent.clear()
+        monkeypatch.setattr(
+            queue, "missing", lambda ids, queue: [] if queue == "nobody" else list(ids)
+        )
+
+        scanning.scan_executions(timezone.now())
+
+        assert sent == [str(forgotten.pk)]
+
+    def test_many_are_sent_together_and_a_queue_that_is_away_is_not_waited_for(
+        self, ask, monkeypatch, django_assert_num_queries, django_capture_on_commit_callbacks
+    ):
+        skill = make_skill()
+        for _ in range(20):
+            self.age(ask(skill), by=OLD)
+        attempts = []
+
+        def away():
+            attempts.append(1)
+            raise redis.ConnectionError("nobody there")
+
+        monkeypatch.setattr(queue, "missing", lambda ids, queue: list(ids))
+        monkeypatch.setattr(queue, "client", away)
+        with django_assert_num_queries(4), django_capture_on_commit_callbacks(execute=True):
+            moves.resend_forgotten(timezone.now())
+
+        assert len(attempts) == 1
 
     def test_while_nobody_knows_nothing_is_sent(self, ask, sent, monkeypatch):
         self.age(ask(make_skill()), by=OLD)
