@@ -146,8 +146,8 @@ class Environment(BaseSettings):
     environments_keep_days: int = Field(
         default=30,
         ge=2,
-        description="Installed packages that no run used for so many days are removed from a "
-        "worker's disk; they are fetched from storage when they are needed again.",
+        description="Installed packages and unpacked scripts that no run used for so many days are "
+        "removed from a worker's disk; they are fetched from storage when they are needed again.",
     )
     memory_groups: bool = Field(
         default=False,
