@@ -407,7 +407,7 @@ def _inserted_once(batch: Batch) -> Batch | None:
             earlier = same.get()
         else:
             return None
-    same = (earlier.skill_id, earlier.asked_digest or batch.asked_digest)
-    if same != (batch.skill_id, batch.asked_digest):
+    asked = (earlier.skill_id, earlier.asked_digest or batch.asked_digest)
+    if asked != (batch.skill_id, batch.asked_digest):
         raise Conflict("This idempotency key was used for another request. Choose a new one.")
     return earlier
