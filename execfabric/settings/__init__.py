@@ -182,6 +182,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "sweep-bundles": {
+        "task": "hot_update.sweep_bundles",
+        "schedule": 6 * 3_600.0,
+        "options": {"expires": 3_600},
+    },
 }
 
 # --- security -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import structlog
 from django.conf import settings
 
 from execfabric.core.actor import current_schema
-from execfabric.core.storage import delete_file, open_file, store_file
+from execfabric.core.storage import open_file, store_anew
 from executors.contract import ExecutorError
 from executors.script.bundle import Bundle, BundleError, unpack
 from executors.script.bundle_use import remove_bundle
@@ -33,6 +33,8 @@ from .models import ScriptVersion
 logger = structlog.get_logger(__name__)
 
 
+BUNDLES = "bundles"
+"""Their folder in the storage of each schema."""
 FETCHES = 2
 """A copy that was damaged on its way is asked for once more."""
 SWEEP_EVERY_S = 3600.0
@@ -61,16 +63,9 @@ def bundle_folder(digest: str) -> Path:
 def store_bundle(bundle: Bundle) -> str:
     """Store bundle in this schema by its digest; return its storage name.
 
-    What is stored under that name but is not the bundle is replaced.
+    What lies there is replaced: it may be damaged, or about to be swept as old.
     """
-    name = f"{bundle.digest}.tar.gz"
-    stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
-    with open_file(stored_as) as stored:
-        is_whole = stored.read() == bundle.pack()
-    if not is_whole:
-        delete_file(stored_as)
-        stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
-    return stored_as
+    return store_anew(BUNDLES, f"{bundle.digest}.tar.gz", io.BytesIO(bundle.pack()))
 
 
 def sync_bundle(digest: str, stored_as: str) -> Path:
