@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from execfabric.core import audit, wake
@@ -92,7 +91,7 @@ def create_batch(
         created_at=now,
         asked_at=now,
     )
-    if (earlier := _inserted_once(batch)) is not None:
+    if (earlier := lifecycle.insert_once(batch)) is not None:
         return earlier
     _fill(actor, batch, mapping=mapping or {}, files=files)
     return batch
@@ -387,27 +386,3 @@ def _check_fresh(batch: Batch) -> None:
 def _require(batch: Batch, status: BatchStatus, otherwise: str) -> None:
     if batch.status != status:
         raise Conflict(otherwise)
-
-
-def _inserted_once(batch: Batch) -> Batch | None:
-    """Insert batch; return the one that was asked for with the same key before, if any."""
-    if batch.idempotency_key is None:
-        batch.save(force_insert=True)
-        return None
-    same = Batch.objects.filter(
-        requested_by_id=batch.requested_by_id, idempotency_key=batch.idempotency_key
-    )
-    earlier = same.first()
-    if earlier is None:
-        try:
-            with transaction.atomic():
-                batch.save(force_insert=True)
-        except IntegrityError:
-            # Another request with the same key was first.
-            earlier = same.get()
-        else:
-            return None
-    asked = (earlier.skill_id, earlier.asked_digest or batch.asked_digest)
-    if asked != (batch.skill_id, batch.asked_digest):
-        raise Conflict("This idempotency key was used for another request. Choose a new one.")
-    return earlier
