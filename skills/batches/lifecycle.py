@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from execfabric.core import audit, wake
@@ -49,6 +49,30 @@ def locked(batch_id: UUID) -> Batch:
     """Return the batch under a row lock, which whoever moves it or its rows takes first."""
     batches = Batch.objects.select_for_update(of=("self",))
     return batches.select_related("skill__version", "version", "requested_by").get(pk=batch_id)
+
+
+def insert_once(batch: Batch) -> Batch | None:
+    """Insert batch; return the one that was asked for with the same key before, if any."""
+    if batch.idempotency_key is None:
+        batch.save(force_insert=True)
+        return None
+    same = Batch.objects.filter(
+        requested_by_id=batch.requested_by_id, idempotency_key=batch.idempotency_key
+    )
+    earlier = same.first()
+    if earlier is None:
+        try:
+            with transaction.atomic():
+                batch.save(force_insert=True)
+        except IntegrityError:
+            # Another request with the same key was first.
+            earlier = same.get()
+        else:
+            return None
+    asked = (earlier.skill_id, earlier.asked_digest or batch.asked_digest)
+    if asked != (batch.skill_id, batch.asked_digest):
+        raise Conflict("This idempotency key was used for another request. Choose a new one.")
+    return earlier
 
 
 def move_batch(batch: Batch, *, to: BatchStatus, **fields: Any) -> Batch:

@@ -31,6 +31,9 @@ class Batch(models.Model):
     door = models.CharField(max_length=10)
     request_id = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=100, null=True)
+    asked_digest = models.CharField(max_length=64, blank=True, db_default="")
+    """sha256 of files, mapping and inputs as they were asked for; empty in those of earlier
+    releases, where the key alone counts."""
     name = models.CharField(max_length=255)
     """Of the file the rows came from, or how many files."""
     kind = models.CharField(max_length=5, choices=BatchKind)

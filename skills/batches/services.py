@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from execfabric.core import audit, wake
@@ -20,6 +19,7 @@ from skills.catalogue.selectors import not_withdrawn
 from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
 from skills.executions.contents import open_content
+from skills.executions.inputs import digest_of
 from skills.executions.lifecycle import CANCEL, CONFIRM_WITHIN
 from skills.executions.models import Execution, StoredFile
 from skills.executions.services import LONGEST_KEY
@@ -72,6 +72,14 @@ def create_batch(
         door=actor.door,
         request_id=current_request_id(),
         idempotency_key=idempotency_key or None,
+        asked_digest=digest_of(
+            {
+                "source": source and str(source.pk),
+                "files": [str(file.pk) for file in files],
+                "mapping": mapping or {},
+                "inputs": inputs or {},
+            }
+        ),
         name=source.name if source else f"{len(files)} files",
         kind=BatchKind.ROWS if source else BatchKind.FILES,
         source=source,
@@ -83,7 +91,7 @@ def create_batch(
         created_at=now,
         asked_at=now,
     )
-    if (earlier := _inserted_once(batch)) is not None:
+    if (earlier := lifecycle.insert_once(batch)) is not None:
         return earlier
     _fill(actor, batch, mapping=mapping or {}, files=files)
     return batch
@@ -134,6 +142,7 @@ def confirm_batch(*, actor: Actor, batch: Batch) -> Batch:
         BatchStatus.AWAITING_CONFIRMATION,
         "This batch does not wait for a confirmation.",
     )
+    _check_version(fresh)
     _check_fresh(fresh)
     decision = policy.decide(fresh.version, rules_in_force())
     decision.require_allowed()
@@ -151,6 +160,7 @@ def approve_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a whole batch that awaits approval go on; never by who asked for it."""
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.AWAITING_APPROVAL, "This batch does not wait for an approval.")
+    _check_version(fresh)
     _check_fresh(fresh)
     return _moved_on(fresh, to=BatchStatus.RUNNING, approved_by_id=actor.user_id)
 
@@ -186,6 +196,7 @@ def resume_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a paused batch go on. Raises Conflict."""
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.PAUSED, "This batch is not paused.")
+    _check_version(fresh)
     return _moved_on(fresh, to=BatchStatus.RUNNING, held_because="", released_at=None)
 
 
@@ -375,26 +386,3 @@ def _check_fresh(batch: Batch) -> None:
 def _require(batch: Batch, status: BatchStatus, otherwise: str) -> None:
     if batch.status != status:
         raise Conflict(otherwise)
-
-
-def _inserted_once(batch: Batch) -> Batch | None:
-    """Insert batch; return the one that was asked for with the same key before, if any."""
-    if batch.idempotency_key is None:
-        batch.save(force_insert=True)
-        return None
-    same = Batch.objects.filter(
-        requested_by_id=batch.requested_by_id, idempotency_key=batch.idempotency_key
-    )
-    earlier = same.first()
-    if earlier is None:
-        try:
-            with transaction.atomic():
-                batch.save(force_insert=True)
-        except IntegrityError:
-            # Another request with the same key was first.
-            earlier = same.get()
-        else:
-            return None
-    if (earlier.skill_id, earlier.source_id) != (batch.skill_id, batch.source_id):
-        raise Conflict("This idempotency key was used for another request. Choose a new one.")
-    return earlier
