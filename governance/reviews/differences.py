@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_tenants.utils import schema_context
 from execfabric.core.errors import DomainError, NotFound
 from execfabric.core.storage import open_file
 from executors.script.bundle import Bundle, BundleError, read_archive
+from skills.catalogue.described import words_of
 from skills.catalogue.models import Skill, SkillVersion
 from skills.hot_update.models import Revision
 from skills.hot_update.reviewing.rules import Rules, manifest_of
@@ -44,6 +46,7 @@ class Live:
     bundle: Bundle | None
     """None where its files are not stored any more."""
     lock: str
+    """Its Python and packages, in the lines of changed_packages; empty for the platform's own."""
 
 
 def live_version(revision: Revision) -> Live | None:
@@ -56,7 +59,7 @@ def live_version(revision: Revision) -> Live | None:
             return None
         script = version.script_version
         environment = script.environment if script else None
-        lock = environment.lock if environment else ""
+        lock = _packages(environment.python, environment.lock) if environment else ""
         try:
             if script is None:
                 return Live(version, None, lock)
@@ -64,6 +67,10 @@ def live_version(revision: Revision) -> Live | None:
                 return Live(version, read_archive(io.BytesIO(stored.read())), lock)
         except (BundleError, NotFound):
             return Live(version, None, lock)
+
+
+BEGUN = ("runtime", "entry")
+"""Keys of a manifest that a script version keeps."""
 
 
 def changed_files(old: Bundle, new: Bundle) -> list[Change]:
@@ -93,44 +100,47 @@ def changed_description(live: Live, revision: Revision, rules: Rules) -> Change 
         manifest = manifest_of(revision, rules)
     except DomainError:
         return None
-    skill = manifest.skill
-    new: dict[str, Any] = {
-        **{key: getattr(skill, key) for key in _SAME_NAMES},
-        "memory_mb": skill.memory_mb,
-        "inputs": manifest.input_schema()["properties"],
-        "outputs": manifest.output_schema().get("properties", {}),
-    }
     version = live.version
-    old: dict[str, Any] = {
-        **{key: getattr(version, key) for key in _SAME_NAMES},
-        "memory_mb": version.memory_bytes // (1024 * 1024),
-        "inputs": version.input_schema.get("properties", {}),
-        "outputs": version.output_schema.get("properties", {}),
-    }
+    words = words_of(revision.submission.skill_name, manifest, "")
+    script = version.script_version
+    old = {name: getattr(version, name) for name in words}
+    begun = {name: getattr(manifest.skill, name) for name in BEGUN}
+    was_begun = {name: getattr(script, name, "") for name in BEGUN}
+    for known in (old, words):
+        known["inputs"] = known.pop("input_schema")
+        known["outputs"] = known.pop("output_schema")
+        del known["readme"]  # It is one of the files.
+    old, new = {**was_begun, **old}, {**begun, **words}
     before, after = _written(old), _written(new)
     return _compare("skill.toml", "changed", before, after) if before != after else None
 
 
 def changed_packages(live: Live | None, lock: dict[str, Any] | None) -> Change | None:
     before = live.lock if live else ""
-    after = str((lock or {}).get("text", ""))
+    after = _packages(lock["python"], lock["text"]) if lock and "text" in lock else ""
     return _compare("requirements", "changed", before, after) if before != after else None
 
 
-_SAME_NAMES = (
-    *("title", "description", "risk", "confirm", "approval", "ai_callable", "manual", "network"),
-    *("network_hosts", "timeout_s", "queue", "concurrency", "tags", "examples"),
-)
+def _packages(python: str, lock: str) -> str:
+    return f"Python {python}\n{lock}"
 
 
 def _written(values: dict[str, Any]) -> str:
     lines: list[str] = []
     for key, value in values.items():
         if isinstance(value, dict):
-            lines.extend(f"{key}.{name}: {_words(words)}" for name, words in value.items())
+            lines.extend(_fields(key, value))
         else:
             lines.append(f"{key} = {value!r}")
     return "\n".join(lines)
+
+
+def _fields(key: str, schema: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each input or output, and one for whatever else the schema says."""
+    for name, words in schema.get("properties", {}).items():
+        yield f"{key}.{name}: {_words(words)}"
+    if rest := {word: said for word, said in schema.items() if word != "properties"}:
+        yield f"{key}: {_words(rest)}"
 
 
 def _words(words: dict[str, Any]) -> str:

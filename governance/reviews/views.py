@@ -271,18 +271,16 @@ def _entry_of(revision: Revision, bundle: Bundle | None) -> Any:
 
 def _differences(revision: Revision, bundle: Bundle | None, rules: Rules | None) -> dict[str, Any]:
     live = live_version(revision)
-    if live is not None and live.version.script_version is not None:
-        is_this = live.version.script_version.digest == revision.digest
-    else:
-        is_this = False
+    script = live.version.script_version if live else None
+    description = changed_description(live, revision, rules) if live and rules is not None else None
+    packages = changed_packages(live, shown_lock(revision))
+    same_files = script is not None and script.digest == revision.digest
     return {
         "live": live.version if live else None,
-        "live_is_this": is_this,
+        "live_is_this": same_files and not description and not packages,
         "file_changes": changed_files(live.bundle, bundle)
         if live and live.bundle and bundle
         else [],
-        "description_change": changed_description(live, revision, rules)
-        if live and rules is not None
-        else None,
-        "package_change": changed_packages(live, shown_lock(revision)),
+        "description_change": description,
+        "package_change": packages,
     }
