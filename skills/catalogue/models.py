@@ -276,7 +276,7 @@ class SkillBinding(models.Model):
     bound_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["-pk"]
+        ordering = ["-bound_at", "-pk"]
         triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:
