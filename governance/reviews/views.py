@@ -22,7 +22,7 @@ from skills.hot_update.publishing.registered import registered_version
 from skills.hot_update.recalling.services import RECALL, recall_version
 from skills.hot_update.reviewing import selectors, services
 from skills.hot_update.reviewing.bundles import FilesChanged, bundle_of
-from skills.hot_update.reviewing.locks import shown_lock
+from skills.hot_update.reviewing.locks import packages_digest, shown_lock
 from skills.hot_update.reviewing.rules import Rules, manifest_of, needs_second, rules_in_force
 from skills.hot_update.states import SubmissionStatus, Verdict
 
@@ -72,13 +72,16 @@ class ReviewDetail(ReviewView):
         revision = selectors.latest_revision(submission)
         rules, problem = _rules_of(revision)
         bundle, changed = _bundle_of(revision)
+        lock = shown_lock(revision)
         if rules is not None and form is None:
-            form = VerdictForm(
-                rules=rules, initial={"revision": revision.pk, "digest": revision.digest}
-            )
+            shown = {
+                "revision": revision.pk,
+                "digest": revision.digest,
+                "packages": packages_digest(lock),
+            }
+            form = VerdictForm(rules=rules, initial=shown)
         is_open = submission.status == SubmissionStatus.IN_REVIEW
         approved = [each for each in revision.reviews.all() if each.verdict == Verdict.APPROVED]
-        lock = shown_lock(revision)
         return self.render(
             status=status,
             submission=submission,
@@ -125,6 +128,7 @@ class ReviewApprove(ReviewDetail):
                 submission=submission,
                 revision_id=wanted["revision"],
                 digest=wanted["digest"],
+                packages=wanted["packages"],
                 rules=form.rules(),
                 reason=wanted["reason"],
             )
