@@ -17,6 +17,7 @@ from execfabric.core.permissions import can
 from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from executors.script.bundle import Bundle
+from executors.script.differences import changed_files
 from skills.hot_update.models import Revision
 from skills.hot_update.publishing.registered import registered_version
 from skills.hot_update.recalling.services import RECALL, recall_version
@@ -27,7 +28,7 @@ from skills.hot_update.reviewing.rules import Rules, manifest_of, needs_second, 
 from skills.hot_update.states import SubmissionStatus, Verdict
 
 from ..views import PlatformView
-from .differences import changed_description, changed_files, changed_packages, live_version
+from .differences import changed_description, changed_packages, live_version
 from .filters import SubmissionFilter
 from .forms import ReasonForm, RemarkForm, ShownForm, VerdictForm
 from .sources import source_of, tree_of
