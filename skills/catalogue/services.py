@@ -20,7 +20,7 @@ from executors.script.environment.lock import Lock
 
 from .described import asset_of, readme_of, words_of
 from .environments import build_and_store, lock_of
-from .errors import VersionWithdrawn
+from .errors import NotVerified, VersionWithdrawn
 from .models import (
     Maintainer,
     Right,
@@ -45,12 +45,6 @@ DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.APPROVE: frozenset({Role.OWNER, Role.ADMIN, Role.APPROVER}),
 }
 """Who may do what with a skill that nobody has granted otherwise."""
-
-
-class NotVerified(Conflict):
-    """The version does not work here; what was in use still is."""
-
-    code = "not_verified"
 
 
 def onboard_script(
@@ -259,7 +253,8 @@ def require_verified(skill: Skill, version: SkillVersion) -> Report:
     report = verify_binding(skill, version)
     if not report.passed:
         raise NotVerified(
-            f"Version {version.number} cannot be used: {report.failures} Nothing was changed."
+            f"Version {version.number} cannot be used: {report.failures} Nothing was changed.",
+            {"checks": report.as_json()},
         )
     return report
 

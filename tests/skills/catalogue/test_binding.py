@@ -12,10 +12,10 @@ from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import delete_file
 from executors.script.removal import remove_tree
+from skills.catalogue.errors import NotVerified
 from skills.catalogue.managing import services
 from skills.catalogue.models import SkillBinding, SkillGrant
 from skills.catalogue.selectors import skills_visible_to
-from skills.catalogue.services import NotVerified
 from skills.catalogue.workspace import bundle_folder
 from skills.executions import running
 from skills.executions.models import Execution

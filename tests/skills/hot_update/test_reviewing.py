@@ -92,6 +92,22 @@ def test_a_changed_byte_in_storage_is_found_at_the_approval(sam, acme_tenant):
     assert nothing_was_decided(revision)
 
 
+def test_of_two_reviewers_at_the_same_moment_the_second_is_told_that_it_is_decided(
+    sam, rita, acme_tenant
+):
+    revision = make_revision(acme_tenant)
+    seen_by_rita = type(revision).objects.select_related("submission__tenant").get(pk=revision.pk)
+    approve(sam.actor, revision)
+
+    with pytest.raises(Conflict, match="Nothing was decided: this submission is"):
+        approve(rita.actor, seen_by_rita)
+    with pytest.raises(Conflict, match="Nothing was decided: this submission is"):
+        reject(rita.actor, seen_by_rita)
+
+    assert [review.reviewer for review in revision.reviews.all()] == ["sam"]
+    assert revision.steps.count() == 4
+
+
 def test_what_the_tenant_withdrew_cannot_be_approved(sam, acme_tenant):
     revision = make_revision(acme_tenant)
     move(
