@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
-from django.utils import timezone
-
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict
 from skills.executions import policy
@@ -14,33 +11,21 @@ from skills.executions.approvals.authority import authorities_of
 
 from .models import Batch, BatchApproval
 
+SAID = "You, or those for whom you act, have approved this already."
+
 
 def authorities_over(actor: Actor, batch: Batch, *, now: datetime) -> list[int]:
     """Return the accounts by whose right actor may approve a batch, the own first."""
     return authorities_of(actor, batch.skill, requester_id=batch.requested_by_id, now=now)
 
 
-def record_approval(actor: Actor, batch: Batch) -> BatchApproval:
-    """Store actor's approval. Raises Conflict where it, or the right behind it, was used before."""
-    now = timezone.now()
+def unused_right(actor: Actor, batch: Batch, *, now: datetime) -> int:
+    """Return by whose right actor approves. Raises Conflict when all of them were used."""
     used = set(approvals_of(batch).values())
     unused = [one for one in authorities_over(actor, batch, now=now) if one not in used]
-    said = "You, or those for whom you act, have approved this already."
     if not unused:
-        raise Conflict(said)
-    try:
-        with transaction.atomic():
-            return BatchApproval.objects.create(
-                batch=batch,
-                asked_at=batch.asked_at,
-                requester_id=batch.requested_by_id,
-                account_id=actor.require_account(),
-                authority_id=unused[0],
-                door=actor.door,
-                at=now,
-            )
-    except IntegrityError:
-        raise Conflict(said) from None
+        raise Conflict(SAID)
+    return unused[0]
 
 
 def approvals_of(batch: Batch) -> dict[int, int]:

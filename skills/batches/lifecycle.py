@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from execfabric.core import audit, wake
@@ -33,8 +33,8 @@ from skills.executions.states import Status
 from tenants.accounts.actors import actor_for_account
 
 from . import dispatch
-from .approving import approvals_of, check_cleared
-from .models import Batch, BatchRow
+from .approving import SAID, approvals_of, check_cleared, unused_right
+from .models import Batch, BatchApproval, BatchRow
 from .states import BATCH_TRANSITIONS, FINAL, WAITING, BatchStatus, RowStatus
 
 logger = structlog.get_logger(__name__)
@@ -75,6 +75,25 @@ def go_on(batch_id: UUID) -> None:
         # Where the files of all rows left have expired, nothing was sent.
         if not batch.sent_rows and _has_ended(batch):
             finish_batch(actor=system, batch=batch, finished_at=timezone.now())
+
+
+def record_approval(actor: Actor, batch: Batch) -> BatchApproval:
+    """Store actor's approval. Raises Conflict where it, or the right behind it, was used before."""
+    now = timezone.now()
+    authority = unused_right(actor, batch, now=now)
+    try:
+        with transaction.atomic():
+            return BatchApproval.objects.create(
+                batch=batch,
+                asked_at=batch.asked_at,
+                requester_id=batch.requested_by_id,
+                account_id=actor.require_account(),
+                authority_id=authority,
+                door=actor.door,
+                at=now,
+            )
+    except IntegrityError:
+        raise Conflict(SAID) from None
 
 
 @action("batches.batch.release", title="Hand over rows of a batch", roles=SYSTEM, target="batch")

@@ -26,7 +26,7 @@ from skills.executions.services import APPROVED, LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
 
 from . import lifecycle, rules  # noqa: F401  # the rules of who may act on which batch
-from .approving import approvals_of, record_approval
+from .approving import approvals_of
 from .checking import CheckedRow, check_rows
 from .lifecycle import locked, move_batch
 from .mapping import checked_mapping, file_input_of, file_value, inputs_of
@@ -130,13 +130,8 @@ def start_batch(*, actor: Actor, batch: Batch, skip_invalid: bool = False) -> Ba
 def confirm_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a whole batch that awaits confirmation go on. Raises Conflict."""
     fresh = locked(batch.pk)
-    _require(
-        fresh,
-        BatchStatus.AWAITING_CONFIRMATION,
-        "This batch does not wait for a confirmation.",
-    )
-    decision = _decided(fresh)
-    to = NEXT[decision.status_after_confirmation]
+    _require(fresh, BatchStatus.AWAITING_CONFIRMATION, "It does not wait for a confirmation.")
+    to = NEXT[_decided(fresh).status_after_confirmation]
     return _moved_on(fresh, to=to, confirmed_by_id=actor.user_id)
 
 
@@ -151,7 +146,7 @@ def approve_batch(*, actor: Actor, batch: Batch) -> Batch:
     demand = _decided(fresh).demand
     if demand.confirm and fresh.confirmed_by_id is None:
         raise Conflict("By the rules now in force it must be confirmed first. Ask for it again.")
-    record_approval(actor, fresh)
+    lifecycle.record_approval(actor, fresh)
     if len(approvals_of(fresh)) < demand.approvals:
         wake.announce(fresh.topic, APPROVED)
         return fresh
