@@ -89,7 +89,9 @@ def is_own_address(address: Address) -> bool:
 @dataclass(frozen=True)
 class Policy:
     """hosts: what the skill asks for and was approved for; none means everything public.
-    allowed: what the operator opens beyond the public addresses, to skills that name it."""
+    allowed: what the operator opens beyond the public addresses, to skills that name it. An address
+    that is open is reached by a name only where the operator opens that name, too, or the skill
+    names the address as well."""
 
     hosts: tuple[Rule, ...] = ()
     allowed: tuple[Rule, ...] = ()
@@ -110,13 +112,19 @@ class Policy:
             return ""
         problem = f"{address} is {reason}"
         by_address = any(rule.has_address(address, port) for rule in self.allowed)
-        by_name = reason not in NEVER_BY_NAME and any(
-            rule.has_name(host, port) for rule in self.allowed
-        )
+        is_opened = any(rule.has_name(host, port) for rule in self.allowed)
+        by_name = reason not in NEVER_BY_NAME and is_opened
         if not (by_address or by_name):
             return problem
         if not self._is_named(host, port):
             return f"{problem}; the skill must name it in network_hosts"
+        # Where a name leads, its owner decides, who may be anybody.
+        is_meant = any(rule.has_address(address, port) for rule in self.hosts)
+        if not (is_opened or is_meant):
+            return (
+                f"{problem}; the skill must name the address, too, or the operator must open the "
+                "name and not only the address"
+            )
         return ""
 
     def _is_named(self, host: str, port: int) -> bool:

@@ -166,12 +166,11 @@ class WarmRun(SandboxStage):
         except BaseException as error:
             self.fail(error)
         if interpreter is None:
-            self.become_script(self.problem_writer)  # Never returns.
+            self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         os.close(problem_fd)
-        assert interpreter is not None
         return interpreter.become_script(self.order)
 
     def fail(self, error: BaseException) -> None:
