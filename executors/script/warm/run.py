@@ -141,14 +141,12 @@ class WarmRun(SandboxStage):
     def be_script(
         self, door: socket.socket
     ) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
-        """Get ready, wait for the order, build the view, then give up all rights.
+        """Wait for the order, build the view, then give up all rights.
 
         Returns what ``ScriptProcess.become_script`` does. A program takes over the process at once.
         """
         interpreter = self.interpreter
         try:
-            if interpreter is not None:
-                interpreter.get_ready()
             order_file, self.report_fd, self.out_fd, self.err_fd, *trees = receive(door)
             door.close()
             self.order = read_order(order_file)

@@ -236,6 +236,8 @@ def main(control_fd: int) -> None:
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
     os.close(null)
+    if interpreter is not None:
+        interpreter.get_ready()
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
