@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
 from executors.script.levels import LEVELS
-from executors.script.network.policy import parse_rules
+from executors.network.policy import parse_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
