@@ -290,3 +290,15 @@ class HttpGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} for {self.tenant_id}"
+
+    @property
+    def dialog_id(self) -> str:
+        return f"revoke-{self.pk}"
+
+    @property
+    def boundary(self) -> list[tuple[str, str]]:
+        """Return each write with how it is confirmed, in words."""
+        return [
+            (f"{one['method']} {one['path']}", str(Confirmation(one["confirmation"]).label))
+            for one in self.write_boundary
+        ]

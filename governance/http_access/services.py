@@ -29,6 +29,8 @@ from .models import (
 )
 
 LONGEST_TEXT = 2000
+RESERVED = frozenset({"new", "import", "operations"})
+"""Words that stand where a name does in addresses."""
 GIVEN_ELSEWHERE = ("authentication", "writes", "open_addresses", "traced")
 """Words of a spec that never stand in a version."""
 
@@ -157,8 +159,9 @@ def allow_write(
     try:
         Write.model_validate({"method": method, "path": path, "limits": dict(limits)})
     except ValueError as error:
-        wrong = _first_problem(error)
-        raise InvalidInput("This cannot be put on the whitelist.", fields=wrong) from None
+        raise InvalidInput(
+            "This cannot be put on the whitelist.", fields=_first_problem(error)
+        ) from None
     write = HttpWrite.objects.create(
         resource=resource,
         method=method,
@@ -192,7 +195,7 @@ def revoke_write(*, actor: Actor, write: HttpWrite) -> HttpWrite:
 
 def checked_name(name: str) -> str:
     """Return name. Raises InvalidInput."""
-    if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH:
+    if not SLUG.fullmatch(name) or len(name) > SLUG_LENGTH or name in RESERVED:
         rule = f"Use a-z, 0-9 and single hyphens between them, at most {SLUG_LENGTH} characters."
         raise InvalidInput(f"The name {name[:80]!r} is not possible.", fields={"name": rule})
     return name
