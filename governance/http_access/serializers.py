@@ -109,7 +109,7 @@ class WriteIn(ReasonIn):
 class GrantIn(serializers.Serializer):
     tenant = serializers.SlugField(max_length=60)
     level = serializers.ChoiceField(choices=Level.choices)
-    skill_name = serializers.SlugField(max_length=60, default="", allow_blank=True)
+    skill_name = serializers.CharField(max_length=60, default="", allow_blank=True)
     ai_callable = serializers.BooleanField(default=False)
 
 
@@ -151,7 +151,10 @@ class TrialOut(serializers.Serializer):
 class DocumentIn(serializers.Serializer):
     document = serializers.CharField(max_length=2_000_000, help_text="OpenAPI 3, JSON or YAML.")
     operation = serializers.CharField(
-        max_length=2000, default="", help_text="Such as GET /customers/{id}; empty: list them."
+        max_length=2000,
+        default="",
+        allow_blank=True,
+        help_text="Such as GET /customers/{id}; empty: list them.",
     )
 
 

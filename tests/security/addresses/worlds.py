@@ -161,15 +161,16 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
 
 def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
     """Show a resource to tenant; return the ids of what belongs to it in the public domain."""
+    own = f"no-{_long_number(mark)}"  # On the admin host names of tenants mean something else.
     with tenant_context(tenant_named("admin")):
         sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
         credential = create_credential(
-            actor=sam, name=f"{mark}-key", title="", style="bearer", settings={},
+            actor=sam, name=f"key-{own}", title="", style="bearer", settings={},
             secrets={"token": f"{mark}-secret"},
         )  # fmt: skip
         spec = {"base_url": "http://api.example.com"}
         described = Description(title, spec, credential=credential)
-        resource = create_resource(actor=sam, name=f"{mark}-http", description=described)
+        resource = create_resource(actor=sam, name=f"http-{own}", description=described)
         write = allow_write(
             actor=sam, resource=resource, method="POST", path="/", limits={},
             confirmation="confirm", reason="Agreed.",
