@@ -76,6 +76,11 @@ def with_masks(how: Authentication, request: Request) -> Request:
     )
 
 
+def made_of(how: Authentication, secrets: Mapping[str, str]) -> list[str]:
+    """Return further texts that tell the secrets to whoever sees them."""
+    return [_basic(secrets["username"], secrets["password"])] if how.style == "basic" else []
+
+
 def _proofs(
     how: Authentication, request: Request, secrets: Mapping[str, str], token: str, now: float
 ) -> list[Proof]:

@@ -107,7 +107,9 @@ class Caller(AbstractContextManager["Caller"]):
                     name.decode("latin-1").lower(): text.decode("latin-1")
                     for name, text in response.headers
                 }
-                body = b"".join(_decoded(response.iter_stream(), known, most_bytes))
+                pieces = response.iter_stream() if request.method != "HEAD" else iter(())
+                announced = {} if request.method == "HEAD" else known
+                body = b"".join(_decoded(pieces, announced, most_bytes))
                 return Answer(response.status, known, body, request.url)
         except httpcore.TimeoutException as error:
             raise NotReached(f"{request.url.host} does not answer.", detail=str(error)) from error

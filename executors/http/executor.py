@@ -23,7 +23,7 @@ from executors.contract import (
     Usage,
 )
 from executors.http import guard
-from executors.http.authentication import Tokens, authenticate, with_masks
+from executors.http.authentication import Tokens, authenticate, made_of, with_masks
 from executors.http.calling import (
     TRANSIENT,
     Answer,
@@ -157,6 +157,7 @@ class _Call:
         self._is_traced = resource.traced
         if missing := [n for n in resource.secret_names() if not self._secrets.get(n)]:
             raise Refused(f"The credential of this resource lacks {', '.join(missing)}.")
+        self._hide(made_of(resource.authentication, self._secrets))
         rendered = render(resource, self._request.inputs)
         check_write(resource, rendered, self._request.inputs)
         seconds = min(resource.timeout_s, self._request.limits.timeout_s)
@@ -219,7 +220,7 @@ class _Call:
                 return caller.exchange(request, most_bytes=most_bytes, is_own=False)
 
             token = self._executor.tokens.get(how, self._secrets, exchange)
-            self._masker = Masker([*self._request.secrets.values(), token])
+            self._hide([token])
         request = authenticate(how, rendered, self._secrets, token=token, now=time.time())
         self._trace_request(with_masks(how, rendered))
         began = time.monotonic()
@@ -284,6 +285,9 @@ class _Call:
         for name, value in answer.headers.items():
             # What a server sets may be as good as a key.
             self._trace(f"< {name}: {MASK if KEY_LIKE.search(name) else value}")
+
+    def _hide(self, more: list[str]) -> None:
+        self._masker = Masker([*self._secrets.values(), *more])
 
     def _trace(self, line: str) -> None:
         if self._is_traced:

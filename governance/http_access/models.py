@@ -177,8 +177,15 @@ class HttpResourceVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.resource} v{self.number}"
 
-    def full_spec(self, *, traced: bool = False) -> dict[str, Any]:
-        """Return the spec as the executor takes it now: with writes and addresses in force."""
+    def full_spec(self, *, traced: bool = False, approved: bool = True) -> dict[str, Any]:
+        """Return the spec as the executor takes it now: with writes and addresses in force.
+
+        approved: whether somebody else approves its runs; without it writes that demand this are
+        left out.
+        """
+        writes = self.resource.writes_in_force()
+        if not approved:
+            writes = writes.exclude(confirmation=Confirmation.FOUR_EYES)
         authentication = {"style": "none"}
         if self.credential is not None:
             authentication = {"style": self.credential.style, **self.credential.settings}
@@ -190,7 +197,7 @@ class HttpResourceVersion(models.Model):
             "authentication": authentication,
             "tls": tls,
             "open_addresses": self.resource.open_addresses,
-            "writes": [one.as_rule() for one in self.resource.writes_in_force()],
+            "writes": [one.as_rule() for one in writes],
             "traced": traced,
         }
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.errors import DomainError
 from executors.contract import ExecutorError
-from skills.catalogue.models import SkillVersion
+from skills.catalogue.models import Approval, SkillVersion
 from skills.catalogue.resources import Resolved
 
 from .models import HttpGrant, HttpResourceVersion, Level
@@ -58,7 +58,11 @@ class HttpResources:
         schema = current_schema()
         found = _find(dict(version.resource), schema)
         with public_domain():
-            spec = found.full_spec(traced=schema == get_public_schema_name())
+            is_trial = schema == get_public_schema_name()
+            # A run that nobody else approved writes nothing that demands it: the entry may be newer
+            # than the version that the tenant was granted.
+            is_approved = is_trial or version.approval == Approval.FOUR_EYES
+            spec = found.full_spec(traced=is_trial, approved=is_approved)
             return Resolved(spec, _secrets_of(found, purpose=purpose, schema=schema))
 
 

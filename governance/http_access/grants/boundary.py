@@ -37,7 +37,7 @@ def ledger_words(version: HttpResourceVersion) -> dict[str, Any]:
 def rules_of(version: HttpResourceVersion, writes: list[HttpWrite]) -> dict[str, Any]:
     """Return the words of ``[skill]`` about risk and people. A write is always of high risk."""
     if version.parsed().is_safe:
-        return {"risk": Risk.LOW.value}
+        return {"risk": Risk.LOW.value, "idempotent": True}
     strict = any(one.confirmation == Confirmation.FOUR_EYES for one in writes)
     approval = Approval.FOUR_EYES if strict else Approval.NONE
     return {"risk": Risk.HIGH.value, "confirm": True, "approval": approval.value}

@@ -115,7 +115,9 @@ class ResourceDetail(ResourceView):
     def page(self, resource: HttpResource, *, status: int = 200, **bound: Any) -> HttpResponse:
         version = selectors.latest_version(resource)
         spec = version.parsed()
-        reads = ("query", "headers", "body", "outputs", "tls", "allowed_hosts")
+        reads = ["query", "headers", "outputs", "tls", "allowed_hosts"]
+        if spec.body.kind != "none":
+            reads.insert(2, "body")
         return self.render(
             status=status,
             resource=resource,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +98,6 @@ class TrialDetail(ResourceView):
             took_s=presentation.took_s(execution),
             log_lines=presentation.log_lines(chunks, left_out),
             output="" if output is None else pretty(output)[: presentation.LONGEST_RAW],
-            inputs=json.dumps(execution.inputs, ensure_ascii=False, indent=2),
+            inputs=pretty(presentation.masked(execution.version, execution.inputs)),
             artifacts=execution.artifacts.all(),
         )

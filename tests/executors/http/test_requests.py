@@ -213,6 +213,27 @@ def test_secrets_reach_neither_log_nor_result(call: Call, api: Api) -> None:
     assert "hidden-token" not in call.log + result.model_dump_json() + failure.model_dump_json()
 
 
+def test_what_basic_authentication_makes_of_a_password_is_masked_too(call: Call, api: Api) -> None:
+    api.reply = lambda handler, asked: answer(handler, {"echo": asked.headers["authorization"]})
+
+    result = call(
+        {"authentication": {"style": "basic"}}, secrets={"username": "user", "password": "pass1"}
+    )
+
+    assert result.output == {"echo": "Basic ***"}
+
+
+def test_what_head_announces_is_not_read(call: Call, api: Api) -> None:
+    def announce(handler: Any, asked: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000000")
+        handler.end_headers()
+
+    api.reply = announce
+
+    assert call({"method": "HEAD"}).outcome is Outcome.SUCCEEDED
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -156,6 +156,26 @@ def test_a_write_is_confirmed_and_approved_as_its_entry_says(
     assert [each.method for each in world.asked] == ["POST"]
 
 
+def test_a_write_that_demands_an_approval_by_now_is_denied_to_runs_without_one(
+    world: Api, make_resource: Make, person: Any, at_acme: Any
+) -> None:
+    sam = person("sam").actor
+    resource = make_resource("add-note", WRITING)
+    loose = allow_notes(sam, resource)
+    grant_resource(actor=sam, resource=resource, tenant=tenant_named("acme"), level="run")
+    services.revoke_write(actor=sam, write=loose)
+    allow_notes(sam, resource, "four_eyes")
+    oscar = at_acme("oscar").actor
+
+    execution = run(oscar, "add-note", customer=7, text="hello")
+    confirm_execution(actor=oscar, execution=execution)
+    run_execution(execution.pk)
+
+    execution.refresh_from_db()
+    assert "whitelist" in execution.error
+    assert world.asked == []
+
+
 def test_what_is_revoked_runs_nowhere_from_then_on(
     world: Api, make_resource: Make, person: Any, at_acme: Any
 ) -> None:
