@@ -108,6 +108,9 @@ def _shown(pattern: URLPattern) -> str:
         ("<uuid:artifact_id>", "<id>"),
         ("<uuid:batch_id>", "<id>"),
         ("<uuid:submission_id>", "<id>"),
+        ("<uuid:grant_id>", "<id>"),
+        ("<uuid:trial_id>", "<id>"),
+        ("<uuid:write_id>", "<id>"),
         ("<slug:name>", "<name>"),
     ):
         path = path.replace(converter, shown)
