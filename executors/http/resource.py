@@ -180,7 +180,7 @@ class HttpResource(Model):
         for name, expression in self.outputs.items():
             try:
                 jmespath.compile(expression)
-            except JMESPathError as error:
+            except (JMESPathError, RecursionError) as error:
                 first = str(error).partition("\n")[0]
                 raise ValueError(f"output {name}: this is no JMESPath: {first}") from None
         check_schema(self.output_schema)

@@ -17,6 +17,7 @@ from executors.contract import ExecutorError
 from executors.http.resource import Write, parse_resource
 from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
 from executors.network.policy import parse_rules
+from executors.results import unstorable
 
 from .grants.boundary import refresh_ledger
 from .models import (
@@ -156,6 +157,7 @@ def allow_write(
     if confirmation not in Confirmation.values:
         wrong = f"One of: {', '.join(Confirmation.values)}."
         raise InvalidInput("Choose a confirmation.", fields={"confirmation": wrong})
+    checked_json("limits", limits)
     try:
         Write.model_validate({"method": method, "path": path, "limits": dict(limits)})
     except ValueError as error:
@@ -210,6 +212,13 @@ def checked_reason(reason: str) -> str:
     return reason
 
 
+def checked_json(name: str, value: Mapping[str, Any]) -> None:
+    """Raise InvalidInput where the database could not hold a value."""
+    if problem := unstorable(dict(value)):
+        wrong = problem.replace("The result", "It")
+        raise InvalidInput(f"{name} cannot be stored.", fields={name: wrong})
+
+
 def manifest_for(
     name: str,
     description: Description | HttpResourceVersion,
@@ -237,7 +246,14 @@ def manifest_for(
 
 
 def _add_version(actor: Actor, resource: HttpResource, wanted: Description) -> HttpResourceVersion:
-    spec = {name: part for name, part in wanted.spec.items() if name not in GIVEN_ELSEWHERE}
+    spec = dict(wanted.spec)
+    if misplaced := sorted(spec.keys() & set(GIVEN_ELSEWHERE)):
+        wrong = f"{misplaced[0]} does not stand in the spec: it is set for itself."
+        raise InvalidInput(wrong, fields={"spec": wrong})
+    for name, value in (
+        ("spec", spec), ("inputs", wanted.inputs), ("outputs", wanted.output_fields),
+    ):  # fmt: skip
+        checked_json(name, value)
     _check_credentials(wanted)
     try:
         manifest = manifest_for(resource.name, wanted)

@@ -18,7 +18,7 @@ from executors.http.resource import CLIENT_CERTIFICATE, SECRETS, Authentication
 
 from .. import vault
 from ..models import HttpCredential, HttpCredentialVersion, Style
-from ..services import checked_name, checked_reason
+from ..services import checked_json, checked_name, checked_reason
 
 LONGEST_SECRET = 100_000
 
@@ -48,6 +48,7 @@ def create_credential(
     if style not in Style.values:
         wrong = f"One of: {', '.join(Style.values)}."
         raise InvalidInput("Choose a style.", fields={"style": wrong})
+    checked_json("settings", settings)
     _check_settings(style, settings)
     if HttpCredential.objects.filter(name=name).exists():
         wrong = "There is a credential of this name. Choose another one, or replace its secret."
