@@ -128,7 +128,7 @@ def _register(
 def _readme(version: HttpResourceVersion, summary: str) -> str:
     return (
         f"{version.description}\n\nCalls `{summary}`. The platform proves itself by: "
-        f"{version.authentication_title.lower()}.\n"
+        f"{version.authentication_title}.\n"
     )
 
 
