@@ -89,7 +89,7 @@ class Client:
             return self._get(f"{path}/grants")
 
     def manage(self, name: str, act: str, body: Json) -> Json:
-        """Do one of: bind, rollback, enable, disable, grants (a change of them)."""
+        """Do one of: bind, rollback, edit, enable, disable, grants (a change of them)."""
         with _managed(name) as path:
             return self._post(f"{path}/{act}", body)
 

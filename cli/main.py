@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 
 from cli import exit_codes
-from cli.commands import account, batches, executions, inbox, managing, run, skills, submissions
+from cli.commands import (
+    account,
+    batches,
+    editing,
+    executions,
+    inbox,
+    managing,
+    run,
+    skills,
+    submissions,
+)
 from cli.errors import CliError
 from cli.exit_codes import ExitCode
 from cli.output import Screen
@@ -82,6 +92,7 @@ app.command("versions")(managing.versions)
 app.command("changes")(managing.changes)
 app.command("use")(managing.use)
 app.command("rollback")(managing.rollback)
+app.command("edit")(editing.edit)
 app.command("enable")(managing.enable)
 app.command("disable")(managing.disable)
 app.command("grants")(managing.list_grants)

@@ -73,24 +73,24 @@ def use(
 ) -> None:
     """Put a version of a skill in use."""
     body = {"version": version, "pin": keep, "reason": reason}
-    _act(session_of(context), skill, "bind", _with(body, expected))
+    act_on(session_of(context), skill, "bind", body, expected)
 
 
 def rollback(
     context: typer.Context, skill: SkillName, reason: Reason, expected: Expected = None
 ) -> None:
     """Put the version that was in use before in use again."""
-    _act(session_of(context), skill, "rollback", _with({"reason": reason}, expected))
+    act_on(session_of(context), skill, "rollback", {"reason": reason}, expected)
 
 
 def enable(context: typer.Context, skill: SkillName, reason: Reason) -> None:
     """Give a disabled skill back to those it is granted to."""
-    _act(session_of(context), skill, "enable", {"reason": reason})
+    act_on(session_of(context), skill, "enable", {"reason": reason})
 
 
 def disable(context: typer.Context, skill: SkillName, reason: Reason) -> None:
     """Take a skill away from everybody. What is queued does not start."""
-    _act(session_of(context), skill, "disable", {"reason": reason})
+    act_on(session_of(context), skill, "disable", {"reason": reason})
 
 
 def list_grants(context: typer.Context, skill: SkillName) -> None:
@@ -125,12 +125,10 @@ def revoke(
     _change(session_of(context), skill, "take", _entitlements(rights, role, group, user), reason)
 
 
-def _with(body: Json, expected: int | None) -> Json:
-    return body if expected is None else {**body, "expected": expected}
-
-
-def _act(session: Session, skill: str, act: str, body: Json) -> None:
-    found = session.client().manage(skill, act, body)
+def act_on(session: Session, skill: str, act: str, body: Json, expected: int | None = None) -> None:
+    """Do an act on a skill and say how it stands; expected: the version that must be in use."""
+    given = body if expected is None else {**body, "expected": expected}
+    found = session.client().manage(skill, act, given)
     state = "enabled" if found.get("enabled") else "disabled"
     kept = ", kept" if found.get("pinned") else ""
     line = f"{clean_line(skill)}: version {clean_line(found.get('version'))}{kept}, {state}."

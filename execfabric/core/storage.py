@@ -57,6 +57,11 @@ def store_file(folder: str, name: str, content: IO[bytes]) -> str:
     return default_storage.save(stored, file)
 
 
+def store_anew(folder: str, name: str, content: IO[bytes]) -> str:
+    """Store content as ``store_file`` does, in place of whatever has that name: its time is new."""
+    return default_storage.save(_own(f"{current_schema()}/{folder}/{name}"), File(content))
+
+
 def open_file(stored: str) -> File[bytes]:
     """Open a stored file of the current schema for reading. Raises NotFound for any other."""
     try:

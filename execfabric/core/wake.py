@@ -27,6 +27,9 @@ LONGEST_SILENCE_S = 10.0
 
 CONFIRMED_WITHIN_S = 5.0
 
+SILENT_S = 5.0
+"""So long nothing is announced once Redis did not answer: each attempt would take its timeout."""
+
 
 class _Seats:
     """How many threads of this process wait, and for whom.
@@ -59,6 +62,7 @@ class _Seats:
 
 
 _seats = _Seats()
+_silent_until = 0.0
 
 
 def announce(topic: str, news: str) -> None:
@@ -69,11 +73,16 @@ def announce(topic: str, news: str) -> None:
     channel = _channel(topic)
 
     def publish() -> None:
+        global _silent_until
+        if time.monotonic() < _silent_until:
+            return
         try:
             client().publish(channel, news)
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
             logger.warning("wake.publish_failed", channel=channel, error=str(error))
+            if isinstance(error, redis.TimeoutError):  # One that refuses does so at once.
+                _silent_until = time.monotonic() + SILENT_S
 
     transaction.on_commit(publish)
 

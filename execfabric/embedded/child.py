@@ -26,6 +26,7 @@ class ChildPlan:
 
     ready_file is removed before each start, so that an old one does not count. One that
     starts_last is started once all others are ready. withheld names variables it must not have.
+    stop_timeout_s is how long it may take to end once it was asked to.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ChildPlan:
     ready_file: Path | None = None
     starts_last: bool = False
     withheld: frozenset[str] = frozenset()
+    stop_timeout_s: float = STOP_TIMEOUT_S
 
 
 class Child:
@@ -90,14 +92,15 @@ class Child:
         return self.process is not None and self.process.poll() is None and self.plan.ready()
 
     def stop(self, say: Callable[[str], None] = lambda text: None) -> None:
-        """Ask it to end; after 10 seconds kill its whole tree. say is told when that takes long."""
+        """Ask it to end; if it takes too long, kill its whole tree. say is told of a long stop."""
         self._start_again = 0.0
         if self.process is None:
             return
+        timeout_s = self.plan.stop_timeout_s
         self.process.terminate()
         if not self._ends_within(SILENT_STOP_S):
-            say(f"Waiting for {self.plan.name} to finish (at most {STOP_TIMEOUT_S:.0f} s)")
-            if not self._ends_within(STOP_TIMEOUT_S - SILENT_STOP_S):
+            say(f"Waiting for {self.plan.name} to finish (at most {timeout_s:.0f} s)")
+            if not self._ends_within(timeout_s - SILENT_STOP_S):
                 self.kill()
         self._forget()
 

@@ -2,12 +2,13 @@
 
 import http.client
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from execfabric.embedded.child import ChildPlan
+from execfabric.embedded.child import STOP_TIMEOUT_S, ChildPlan
 from execfabric.embedded.data_dir import DataFolder, choose_data_dir
 from execfabric.embedded.errors import EmbeddedError
 from execfabric.embedded.ports import is_taken
@@ -21,6 +22,8 @@ HEALTH_TIMEOUT_S = 5.0
 WEB_WORKERS = 2
 WEB_THREADS = 32
 WORKER_SLOTS = 4
+# That of the settings, which are not read here.
+DEFAULT_DRAIN_S = 5.0
 # Saves the second in which a worker listens for others.
 WORKERS_ARE_FEW = ("--without-mingle", "--without-gossip")
 # Web opens tenants; what runs scripts and scans has no business with it.
@@ -75,6 +78,18 @@ def read_port(environ: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise EmbeddedError(f"EXECFABRIC_PORT is {text!r}. It must be a number from 1 to 65535.")
     return int(text)
+
+
+def read_drain(environ: Mapping[str, str]) -> float:
+    """Return EXECFABRIC_DRAIN_S, how long runs may go on when all is stopped, in seconds.
+
+    What is no such number the worker refuses itself, and says why.
+    """
+    try:
+        drain_s = float(environ.get("EXECFABRIC_DRAIN_S", ""))
+    except ValueError:
+        return DEFAULT_DRAIN_S
+    return drain_s if 0 <= drain_s < math.inf else DEFAULT_DRAIN_S
 
 
 def require_free(port: int, data_dir: Path) -> None:
@@ -156,6 +171,7 @@ def plan_children(
             ready_file.exists,
             ready_file,
             withheld=OWNER_ONLY,
+            stop_timeout_s=read_drain(environ) + STOP_TIMEOUT_S,
         ),
     )
 

@@ -20,11 +20,14 @@ from executors.contract import ExecutorError
 from executors.script.bundle import read_bundle
 from skills.catalogue.models import ScriptVersion
 from skills.catalogue.services import onboard_script
+from tenants.accounts.actors import actor_for_account
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account
 from tenants.registry.addresses import url_for_host
 from tenants.registry.models import Tenant, TenantKind
 from tenants.registry.services import OwnerRequest, open_free_edition, open_tenant
+
+from .demo_submissions import People, seed_submissions
 
 Progress = Callable[[str], None]
 EXAMPLES = Path(settings.BASE_DIR) / "examples"
@@ -54,6 +57,8 @@ CAST: dict[str, tuple[Person, ...]] = {
 }
 """By name of the host; Oscar is two people, one in each tenant."""
 
+SUBMITTING = "acme"
+"""Whose skills came by submissions; the others got theirs from the operator's command line."""
 TITLES = {"acme": "Acme Trading", "globex": "Globex Logistics"}
 
 
@@ -64,7 +69,11 @@ def seed_demo(progress: Progress) -> dict[str, Any]:
     for name, tenant in tenants.items():
         with schema_context(tenant.schema_name):
             _create_accounts(name, passwords)
-            if not tenant.is_platform:
+    people = _people_of_submissions(tenants[SUBMITTING])
+    seed_submissions(people, EXAMPLES, progress)
+    for name, tenant in tenants.items():
+        if not tenant.is_platform:
+            with schema_context(tenant.schema_name):
                 _onboard_examples(name, progress)
     return _document(tenants, passwords)
 
@@ -130,6 +139,15 @@ def _create_accounts(host: str, passwords: _Passwords) -> None:
             password=passwords.of(host, person.username),
             is_platform_admin=is_admin,
         )
+
+
+def _people_of_submissions(tenant: Tenant) -> People:
+    """Return who submits in tenant and who decides: the demo's developer and super-admin."""
+    with schema_context(tenant.schema_name):
+        developer = actor_for_account(Account.objects.get(username="dana"), door=Door.COMMAND)
+    with schema_context(get_public_schema_name()):
+        reviewer = actor_for_account(Account.objects.get(username="sam"), door=Door.COMMAND)
+    return People(tenant, developer, reviewer)
 
 
 def _onboard_examples(tenant: str, progress: Progress) -> None:

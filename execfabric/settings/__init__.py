@@ -25,6 +25,7 @@ FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
 SANDBOX = ENVIRONMENT.sandbox
 NETWORK_ALLOW = ENVIRONMENT.network_allow
 LEASE_S = ENVIRONMENT.lease_s
+DRAIN_S = ENVIRONMENT.drain_s
 PACKAGE_INDEX_URL = ENVIRONMENT.package_index_url
 PYTHONS = ENVIRONMENT.pythons
 ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days
@@ -187,6 +188,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "executions.sweep_files_of_all_tenants",
         "schedule": 300.0,
         "options": {"expires": 300},
+    },
+    "sweep-bundles": {
+        "task": "hot_update.sweep_bundles",
+        "schedule": 6 * 3_600.0,
+        "options": {"expires": 3_600},
     },
 }
 

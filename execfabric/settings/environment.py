@@ -126,6 +126,14 @@ class Environment(BaseSettings):
         description="Seconds after which a run is lost whose worker says nothing; the same for all "
         "processes. A machine that is frozen for as long loses its runs.",
     )
+    drain_s: float = Field(
+        default=5,
+        ge=0,
+        le=3_600,
+        description="Seconds that runs may go on after their worker was asked to stop. What still "
+        "goes on then is ended and fails, with that reason. Whatever stops the worker must wait 10 "
+        "seconds longer before it kills it.",
+    )
     network_allow: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Hosts that are not public and yet open to skills that name them in "
@@ -146,8 +154,8 @@ class Environment(BaseSettings):
     environments_keep_days: int = Field(
         default=30,
         ge=2,
-        description="Installed packages that no run used for so many days are removed from a "
-        "worker's disk; they are fetched from storage when they are needed again.",
+        description="Installed packages and unpacked scripts that no run used for so many days are "
+        "removed from a worker's disk; they are fetched from storage when they are needed again.",
     )
     memory_groups: bool = Field(
         default=False,

@@ -16,6 +16,10 @@ from execfabric.embedded.binaries import POSTGRES
 
 from .environment import Environment
 
+GIVE_UP_AFTER = {"connect_timeout": "10", "tcp_user_timeout": "15000"}
+"""Seconds and milliseconds without an answer, unless the URL says otherwise: a network that
+swallows what is sent must look like a database that is away."""
+
 
 def with_embedded(environment: Environment) -> Environment:
     """Return environment with the URLs and port of the running instance where none were given."""
@@ -93,7 +97,7 @@ def _database(url: str, setting: str) -> dict[str, Any]:
     database: dict[str, Any] = {name: parts.pop(key, "") for name, key in known.items()}
     if not database["NAME"]:
         raise ImproperlyConfigured(f"{setting} names no database.")
-    return {**database, "OPTIONS": parts}
+    return {**database, "OPTIONS": {**GIVE_UP_AFTER, **parts}}
 
 
 def broker_url(redis_url: str) -> str:

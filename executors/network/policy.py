@@ -89,8 +89,9 @@ def is_own_address(address: Address) -> bool:
 @dataclass(frozen=True)
 class Policy:
     """hosts: what the asset asks for and was approved for; none means everything public.
-    allowed: what is opened beyond the public addresses, to assets that name it.
-    named_in: what people call the place where an asset names its hosts."""
+    allowed: what is opened beyond the public addresses, to assets that name it. An address that is
+    open is reached by a name only where that name is opened, too, or the asset names the address
+    as well. named_in: what people call the place where an asset names its hosts."""
 
     hosts: tuple[Rule, ...] = ()
     allowed: tuple[Rule, ...] = ()
@@ -112,13 +113,19 @@ class Policy:
             return ""
         problem = f"{address} is {reason}"
         by_address = any(rule.has_address(address, port) for rule in self.allowed)
-        by_name = reason not in NEVER_BY_NAME and any(
-            rule.has_name(host, port) for rule in self.allowed
-        )
+        is_opened = any(rule.has_name(host, port) for rule in self.allowed)
+        by_name = reason not in NEVER_BY_NAME and is_opened
         if not (by_address or by_name):
             return problem
         if not self._is_named(host, port):
             return f"{problem}; it must stand among the {self.named_in}"
+        # Where a name leads, its owner decides, who may be anybody.
+        is_meant = any(rule.has_address(address, port) for rule in self.hosts)
+        if not (is_opened or is_meant):
+            return (
+                f"{problem}; the address must stand among the {self.named_in}, too, or the name "
+                "must be opened and not only the address"
+            )
         return ""
 
     def _is_named(self, host: str, port: int) -> bool:

@@ -68,7 +68,7 @@ def run_confined(
     """Run a command of ours in a sandbox to its end; yield what came of it.
 
     level: one that hides the machine. python: an interpreter that the sandbox is to have. shown: a
-    folder it sees as ``/job/shown``, read-only. It has no network and nothing else of the machine.
+    folder it sees as ``/job/script``, read-only. It has no network and nothing else of the machine.
     Raises ExecutorError when it could not be started, OSError.
     """
     lines: list[str] = []
@@ -83,7 +83,7 @@ def run_confined(
             make_memory_group(limits) as group,
         ):
             uid, gid = (who.uid, who.gid) if who else (None, None)
-            plan = level.plan(Job({}, [(shown, "shown")]), state, python, limits, uid)
+            plan = level.plan(Job({}, [(shown, "script")]), state, python, limits, uid)
             if plan is not None and group is not None:
                 plan["memory_group"] = str(group.path)
             launch = Launch(
@@ -113,7 +113,7 @@ def compile_confined(library: Path, *, level: IsolationLevel, python: Path) -> i
     command = [str(python), "-I", "-S", "-X", f"pycache_prefix={ROOM}/output",
                "-m", "compileall", "-q", "-q",
                # Nothing there changes any more, and times are not kept when it is stored.
-               "--invalidation-mode", "unchecked-hash", f"{JOB}/shown"]  # fmt: skip
+               "--invalidation-mode", "unchecked-hash", f"{JOB}/script"]  # fmt: skip
     with run_confined(
         command, level=level, python=python, shown=library, limits=COMPILE_LIMITS
     ) as done:
@@ -123,7 +123,7 @@ def compile_confined(library: Path, *, level: IsolationLevel, python: Path) -> i
 def take_compiled(output: int, library: Path) -> int:
     """Copy what a sandbox compiled to where Python looks for it; return how many files."""
     taken = 0
-    top = f".{JOB}/shown"
+    top = f".{JOB}/script"
     for place, _, names, folder in os.fwalk(top, dir_fd=output, follow_symlinks=False):
         target = library / os.path.relpath(place, top)
         for name in names:

@@ -58,7 +58,7 @@ from executors.script.run_folder import (
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
 from executors.script.warm.fitness import base_of, shadows_library
-from executors.script.warm.pool import NoZygote, Recycling, WarmStart, Zygotes
+from executors.script.warm.pool import NoZygote, Recycling, Wanted, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 
 SWEEP_EVERY_S = 600
@@ -82,14 +82,18 @@ class ScriptExecutor(Executor):
         first_uid: int = FIRST_UID,
         uid_count: int = UID_COUNT,
         warm: bool = True,
+        zygotes: bool = True,
         recycling: Recycling | None = None,
         pythons: Sequence[str | Path] = (),
         network_allowed: tuple[str, ...] = (),
         memory_groups: bool = True,
     ) -> None:
-        """warm: whether runs may start from zygotes where the level allows it. pythons: where to
-        look for interpreters beside the usual places, see ``find_interpreters``. network_allowed:
-        what runs may reach beyond public addresses. memory_groups: see ``memory_group.py``."""
+        """warm: whether an interpreter may be forked for a run; else each starts afresh. zygotes:
+        whether there are any where the level allows it; else each run has a stage.
+
+        pythons: where to look for interpreters beside the usual places, see ``find_interpreters``.
+        network_allowed: what runs may reach beyond public addresses. memory_groups: see
+        ``memory_group.py``."""
         self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
@@ -102,7 +106,8 @@ class ScriptExecutor(Executor):
         self._bare_python: Path | None = None
         self._pythons = tuple(pythons)
         self._interpreters: list[Interpreter] | None = None
-        self.starts_warm = warm
+        self._forks = warm
+        self.has_zygotes = zygotes and self.level.can_start_warm
         self._compiled = self._state / "compiled"
         self._zygotes = Zygotes(recycling, compiled=self._compiled)
         self._network_allowed = network_allowed
@@ -282,37 +287,35 @@ class ScriptExecutor(Executor):
         request: ExecutionRequest,
         follow: Callable[[Starter], Ending],
     ) -> Ending:
-        """Start the run warm if that can be, else cold, and follow it to its end."""
-        try:
-            base = self._base_of_zygote(resource, python)
-            preloaded = PLAIN if resource.python is None else FOR_PACKAGES
-            if base is not None:
-                with self._zygotes.use(request.tenant, base, preloaded, launch.frame()) as zygote:
+        """Let a zygote make the run if that can be, else a stage, and follow it to its end."""
+        if self.has_zygotes:
+            try:
+                wanted = self._zygote_for(resource, python, request.tenant)
+                forked = python if wanted.preloaded is not None else None
+                with self._zygotes.use(wanted, launch.frame()) as zygote:
                     return follow(
                         WarmStart(
-                            launch, self._zygotes, zygote, python,
+                            launch, self._zygotes, zygote, forked,
                             has_environment=resource.python is not None,
                         )
                     )  # fmt: skip
-        except (NoZygote, StageLost, NoInterpreter) as error:
-            logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
+            except (NoZygote, StageLost, NoInterpreter) as error:
+                logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
         command = self.level.stage_command(self._compiled)
         return follow(ColdStart(launch, command))
 
-    def _base_of_zygote(self, resource: ScriptResource, python: Path | None) -> Path | None:
-        """Return the interpreter whose zygote the run may come from; None when it must not."""
-        if not (self.starts_warm and self.level.can_start_warm):
-            return None
-        if python is None:
-            return self._interpreter(None)  # It only starts the shell.
+    def _zygote_for(self, resource: ScriptResource, python: Path | None, tenant: str) -> Wanted:
+        """Return the zygote to fork the run from, or one that starts its program afresh."""
         own = self._interpreter(None)
-        base = python if resource.python is None else base_of(python, own, self.interpreters)
-        if base is None or shadows_library(Path(resource.folder)):
-            return None
-        # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
-        if self._uid is None and base.resolve().stat().st_uid == os.geteuid():
-            return None
-        return base
+        if python is not None and self._forks:
+            is_bare = resource.python is None
+            base = python if is_bare else base_of(python, own, self.interpreters)
+            # A run keeps a way to the zygote's program, past its read-only view (/proc/self/exe).
+            is_ours = self._uid is None and base and base.resolve().stat().st_uid == os.geteuid()
+            if base and not is_ours and not shadows_library(Path(resource.folder)):
+                preloaded = PLAIN if is_bare else FOR_PACKAGES
+                return Wanted(tenant, base, python, preloaded)
+        return Wanted("", own, python, None)
 
     def _gather(
         self,

@@ -34,7 +34,7 @@ from executors.script.tree import count_tasks_of, descendants, stop_then_kill
 TYPE_CHECKING = False  # As in typing, which like signal imports much that no run needs.
 if TYPE_CHECKING:
     import signal
-    from typing import Any
+    from typing import Any, NoReturn
 else:
     import _signal as signal
 
@@ -115,21 +115,20 @@ class Stage:
         """What the forked child does. Never returns."""
         self.become_script(problem_fd)
 
-    def join_memory_group(self, *others: int) -> None:
-        """Move the calling process and others into the run's group. Raises OSError.
+    def join_memory_group(self, pid: int) -> None:
+        """Move a process into the run's group. Raises OSError.
 
-        While it sees the machine's /sys and has its rights. See ``memory_group.py``.
+        While the caller sees the machine's /sys and has its rights. See ``memory_group.py``.
         """
         group = self.order["sandbox"].get("memory_group")
         if group is not None:
-            for pid in (os.getpid(), *others):
-                descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(descriptor, str(pid).encode())
-                finally:
-                    os.close(descriptor)
+            descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(descriptor, str(pid).encode())
+            finally:
+                os.close(descriptor)
 
-    def become_script(self, problem_fd: int) -> None:
+    def become_script(self, problem_fd: int) -> NoReturn:
         """Give up everything the script must not have, then turn into it. Never returns."""
         problem_fd = self.give_up_all(problem_fd)
         try:

@@ -40,8 +40,7 @@ def descendants(root: int) -> list[int]:
         pid = todo.pop()
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/children", "rb") as stream:
-                    children = [int(word) for word in stream.read().split()]
+                children = children_of(pid, int(task))
                 found += children
                 todo += children
         except FileNotFoundError:
@@ -50,6 +49,15 @@ def descendants(root: int) -> list[int]:
         except OSError:
             pass
     return found
+
+
+def children_of(pid: int, task: int | None = None) -> list[int]:
+    """Return the ids of the children of one thread, the first one unless told otherwise.
+
+    Raises FileNotFoundError also for a kernel built without the children files.
+    """
+    with open(f"/proc/{pid}/task/{task or pid}/children", "rb") as stream:
+        return [int(word) for word in stream.read().split()]
 
 
 def descendants_by_parent(root: int) -> list[int]:

@@ -286,7 +286,9 @@ class WriteForm(forms.Form):
 class AddressesForm(forms.Form):
     addresses = forms.CharField(
         label=gettext_lazy("Hosts, addresses, ranges"), required=False, max_length=5000,
-        help_text=gettext_lazy("One a line, such as 10.1.0.0/16 or crm.intra:443. Empty: none."),
+        help_text=gettext_lazy(
+            "One a line, such as crm.intra:443, or 10.1.2.3 where the base URL has it."
+        ),
         widget=area(2),
     )  # fmt: skip
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=2000)

@@ -122,8 +122,8 @@ def open_addresses(
 ) -> HttpResource:
     """Let it reach these hosts, addresses or ranges although they are not public; replaces others.
 
-    An empty list closes all. A name never leads to loopback, link-local or metadata addresses:
-    those take an address. Raises InvalidInput.
+    An empty list closes all. An API that is called by name takes that name; with loopback,
+    link-local and metadata addresses the address as well. Raises InvalidInput.
     """
     reason = checked_reason(reason)
     try:

@@ -32,8 +32,8 @@ class SubmissionTable(tables.Table):
 
     def render_skill_name(self, value: str, record: Any) -> Any:
         return format_html(
-            '<a class="fw-medium text-reset text-break" href="{}">{}</a>'
-            ' <span class="text-secondary">r{}</span>',
+            '<span><a class="fw-medium text-reset text-break" href="{}">{}</a>'
+            ' <span class="text-secondary">r{}</span></span>',
             page_of(record),
             value,
             record.revision_number,

@@ -1,12 +1,16 @@
 """The managed workspace: registered bundles on this host's disk.
 
 A bundle lies in ``workspace/<schema>/<digest>/``; nothing from outside enters that path. A host
-that lacks a bundle fetches it from storage.
+that lacks a bundle fetches it from storage, and removes it when nobody used it for long. Beside it
+lies a lock file, whose time says when it was last used.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +18,14 @@ import structlog
 from django.conf import settings
 
 from execfabric.core.actor import current_schema
-from execfabric.core.storage import delete_file, open_file, store_file
+from execfabric.core.storage import open_file, store_anew
 from executors.contract import ExecutorError
 from executors.script.bundle import Bundle, BundleError, unpack
+from executors.script.bundle_use import remove_bundle
 from executors.script.environment import EnvironmentBuildError, read_requirements
-from executors.script.environment.store import lock_file
+from executors.script.environment.store import DIGEST, MARK_EVERY_S, SHORTEST_KEEP_S, lock_file
 from executors.script.interpreters import NoFittingInterpreter
+from executors.script.removal import remove_tree
 
 from .environments import present_environment
 from .models import ScriptVersion
@@ -27,8 +33,15 @@ from .models import ScriptVersion
 logger = structlog.get_logger(__name__)
 
 
+BUNDLES = "bundles"
+"""Their folder in the storage of each schema."""
 FETCHES = 2
 """A copy that was damaged on its way is asked for once more."""
+SWEEP_EVERY_S = 3600.0
+_swept_at = -SWEEP_EVERY_S
+"""On the monotonic clock; of this process."""
+_marked_at: dict[Path, float] = {}
+"""When this process last noted the use of a bundle, on the same clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +57,15 @@ _checked: set[Path] = set()
 
 
 def bundle_folder(digest: str) -> Path:
-    return Path(settings.DATA_DIR) / "workspace" / current_schema() / digest
+    return _root() / current_schema() / digest
 
 
 def store_bundle(bundle: Bundle) -> str:
     """Store bundle in this schema by its digest; return its storage name.
 
-    What is stored under that name but is not the bundle is replaced.
+    What lies there is replaced: it may be damaged, or about to be swept as old.
     """
-    name = f"{bundle.digest}.tar.gz"
-    stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
-    with open_file(stored_as) as stored:
-        is_whole = stored.read() == bundle.pack()
-    if not is_whole:
-        delete_file(stored_as)
-        stored_as = store_file("bundles", name, io.BytesIO(bundle.pack()))
-    return stored_as
+    return store_anew(BUNDLES, f"{bundle.digest}.tar.gz", io.BytesIO(bundle.pack()))
 
 
 def sync_bundle(digest: str, stored_as: str) -> Path:
@@ -69,23 +75,71 @@ def sync_bundle(digest: str, stored_as: str) -> Path:
     was registered.
     """
     folder = bundle_folder(digest)
-    if folder.is_dir():
+    now = time.monotonic()
+    if now - _marked_at.get(folder, -MARK_EVERY_S) < MARK_EVERY_S and folder.is_dir():
         return folder
-    _close_to_others(Path(settings.DATA_DIR) / "workspace")
+    _close_to_others(_root())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file(folder.with_name(f".{digest}.lock")):
-        for attempt in range(1, FETCHES + 1):
-            if folder.is_dir():
-                break
-            with open_file(stored_as) as stored:
-                data = stored.read()
-            try:
-                unpack(data, folder, digest=digest)
-            except BundleError as error:
-                logger.error("bundle.damaged", digest=digest, error=str(error))
-                if attempt == FETCHES:
-                    raise
+    # A sweep may be about to remove it: under the lock it has either done so or will not.
+    with lock_file(_lock_path(folder)) as lock:
+        if not folder.is_dir():
+            _fetch(digest, stored_as, folder)
+        os.utime(lock)
+    _marked_at[folder] = now
+    _sweep_now_and_then(now)
     return folder
+
+
+def _fetch(digest: str, stored_as: str, folder: Path) -> None:
+    for attempt in range(1, FETCHES + 1):
+        with open_file(stored_as) as stored:
+            data = stored.read()
+        try:
+            unpack(data, folder, digest=digest)
+        except BundleError as error:
+            logger.error("bundle.damaged", digest=digest, error=str(error))
+            if attempt == FETCHES:
+                raise
+        else:
+            return
+
+
+def sweep_workspace(keep_s: float) -> None:
+    """Remove from this host, in all schemas, what nobody used for keep_s, 2 days at least.
+
+    A bundle that a run uses stays. So does every stored one: it is fetched when it is needed again.
+    """
+    oldest = time.time() - max(keep_s, SHORTEST_KEEP_S)
+    for entry in _root().glob("*/*"):
+        with suppress(OSError):  # Being fetched just now, or gone.
+            # Left by a process that was killed.
+            is_left = entry.name.startswith((".removed-", ".unpack-"))
+            if DIGEST.fullmatch(entry.name):
+                _sweep_one(entry, oldest)
+            elif is_left and entry.stat().st_mtime < oldest:
+                remove_tree(entry)
+
+
+def _sweep_one(folder: Path, oldest: float) -> None:
+    with lock_file(_lock_path(folder), wait=False) as lock:
+        if os.fstat(lock).st_mtime < oldest and remove_bundle(folder):
+            _lock_path(folder).unlink()
+            logger.info("bundle.swept", digest=folder.name)
+
+
+def _sweep_now_and_then(now: float) -> None:
+    global _swept_at
+    if now - _swept_at > SWEEP_EVERY_S:
+        _swept_at = now
+        sweep_workspace(settings.ENVIRONMENTS_KEEP_DAYS * 86_400)
+
+
+def _root() -> Path:
+    return Path(settings.DATA_DIR) / "workspace"
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def _close_to_others(folder: Path) -> None:

@@ -1,4 +1,8 @@
-"""Keeps the leases of all runs of a worker, in a thread of its own, whatever the runs are at."""
+"""Keeps the leases of all runs of a worker, in a thread of its own, whatever the runs are at.
+
+What runs tell meanwhile is stored by a second thread: a slow Redis, or a log that is slow to store,
+delays no lease.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,10 @@ BEAT_S = 1.0
 """How soon the worker hears of a cancel. The lease itself is written more rarely."""
 TICK_S = 0.2
 """Between two turns of what is done beside the beats: the log becomes visible that often."""
-LAST_BEAT_S = 10.0
-"""How long the end of the worker waits for a beat in progress."""
+HELD_S = (lifecycle.LEASE - lifecycle.RENEW_EVERY).total_seconds() - BEAT_S
+"""So long after a renewal, at least, nobody can take the run, and there is time left to end it."""
+LAST_BEAT_S = 1.0
+"""How long the end of the worker waits for a beat in progress; no run is kept any more then."""
 Renew = Callable[[Execution], bool]
 
 
@@ -36,13 +42,22 @@ class Pulse:
         self.schema = current_schema()
         self.is_held = True
         self.goes_on = True
+        """Set to False only, and by several threads."""
         self.was_stopped = False
         """Whether it ends because the worker does."""
+        self.was_cut_off = False
+        """Whether it ends because its lease could not be renewed."""
+        self.held_until = time.monotonic() + HELD_S
         self.beside: Callable[[], None] = lambda: None
-        """Called every TICK_S in the heartbeat's thread; never raises, and never takes long."""
+        """Called every TICK_S in a thread of all runs; never raises, and never takes long."""
 
     def alive(self) -> bool:
-        """Return whether the run should go on: nobody asked to end it, and the lease is held."""
+        """Return whether the run should go on: nobody asked to end it, and the lease is held.
+
+        Looks at the clock itself: a renewal may hang.
+        """
+        if self.goes_on and time.monotonic() > self.held_until:
+            self.was_cut_off, self.goes_on = True, False
         return self.goes_on
 
 
@@ -50,28 +65,36 @@ class Heartbeat:
     """Calls renew for each kept run every every_s seconds, once it was started.
 
     renew returns whether the run should go on and raises StaleLease when the lease is lost, as
-    ``lifecycle.renew_lease`` does. Anything else it raises is logged and tried again: while the
-    database cannot be reached nobody else can take the run either.
+    ``lifecycle.renew_lease`` does. Anything else it raises is logged and tried again, until the
+    lease has run out: a database that this worker does not reach may be there for others.
     """
 
     def __init__(self, renew: Renew = lifecycle.renew_lease, *, every_s: float = BEAT_S) -> None:
         self._renew = renew
-        self._every_s = every_s
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._pulses: set[Pulse] = set()
         self._ends_all = False
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        loops = {
+            "heartbeat": (every_s, self._renew_one),
+            "news": (min(every_s, TICK_S), lambda pulse: pulse.beside()),
+        }
+        self._threads = [
+            threading.Thread(target=self._visit, args=loop, name=name, daemon=True)
+            for name, loop in loops.items()
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         self._over.set()
-        self._thread.join(LAST_BEAT_S)
+        for thread in self._threads:
+            thread.join(LAST_BEAT_S)
 
     def end_all(self) -> None:
         """Ask every run that is kept now to end, since the worker does."""
@@ -97,26 +120,25 @@ class Heartbeat:
         with self._lock:
             return list(self._pulses)
 
-    def _beat(self) -> None:
+    def _visit(self, every_s: float, visit: Callable[[Pulse], None]) -> None:
+        """Visit each kept run every every_s seconds."""
         try:
-            beat_at = time.monotonic() + self._every_s
-            while not self._over.wait(min(self._every_s, TICK_S)):
-                is_beat = time.monotonic() >= beat_at
-                if is_beat:
-                    beat_at = time.monotonic() + self._every_s
+            while not self._over.wait(every_s):
                 for pulse in self._kept():
-                    if is_beat and pulse.is_held:
-                        self._renew_one(pulse)
-                    pulse.beside()
+                    visit(pulse)
         finally:
             connections.close_all()
 
     def _renew_one(self, pulse: Pulse) -> None:
-        execution = pulse.execution
-        with request_id_scope(execution.request_id):
+        if not pulse.is_held:
+            return
+        began_at = time.monotonic()
+        with request_id_scope(pulse.execution.request_id):
             try:
                 with schema_context(pulse.schema):
-                    pulse.goes_on = self._renew(execution) and pulse.goes_on
+                    if not self._renew(pulse.execution):
+                        pulse.goes_on = False
+                pulse.held_until = began_at + HELD_S
             except lifecycle.StaleLease:
                 pulse.goes_on = pulse.is_held = False
             except Exception:  # Whatever it was, the run needs its next beat.

@@ -148,19 +148,14 @@ def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
     """
     now = timezone.now()
     try:
-        with transaction.atomic():
-            is_limited = limits.apply_to(execution_id)
-            if is_limited:
-                limits.lock()
-                if limits.hold_if_reached(execution_id):
-                    return None
-            version = clear_to_start(execution_id, now=now)
-            return claim_execution(
-                actor=actor,
-                execution_id=execution_id,
-                limits_are_kept=is_limited,
-                cleared_under=version,
-            )
+        try:
+            return _claimed_in_turn(actor, execution_id, now)
+        except NotCleared:
+            raise
+        except Conflict:
+            # The record of this refusal was undone with the rest. Asked again, outside of that
+            # transaction, it is refused for the same reason, and that stays.
+            return claim_execution(actor=actor, execution_id=execution_id)
     except Postponed:
         return None
     except NotCleared as refusal:
@@ -172,6 +167,22 @@ def claim_in_turn(actor: Actor, execution_id: UUID) -> Execution | None:
             refused_at=now,
         )
         raise
+
+
+def _claimed_in_turn(actor: Actor, execution_id: UUID, now: datetime) -> Execution | None:
+    with transaction.atomic():
+        is_limited = limits.apply_to(execution_id)
+        if is_limited:
+            limits.lock()
+            if limits.hold_if_reached(execution_id):
+                return None
+        version = clear_to_start(execution_id, now=now)
+        return claim_execution(
+            actor=actor,
+            execution_id=execution_id,
+            limits_are_kept=is_limited,
+            cleared_under=version,
+        )
 
 
 @action(

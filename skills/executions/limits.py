@@ -16,7 +16,7 @@ from execfabric.core.actor import current_schema
 from tenants.registry.models import OPEN_STATUSES, Tenant
 
 from .models import Execution
-from .moves import send_execution
+from .moves import send_executions
 from .states import Status
 
 
@@ -66,9 +66,9 @@ def let_next_go(ended: Execution) -> None:
     """
     with transaction.atomic():
         lock()
-        held = _queued().filter(sent_at=None).order_by("skill_id", "id").distinct("skill_id")
-        for execution in sorted(held, key=lambda one: one.skill_id != ended.skill_id):
-            send_execution(execution)
+        held = list(_queued().filter(sent_at=None).order_by("skill_id", "id").distinct("skill_id"))
+        if held:
+            send_executions(sorted(held, key=lambda one: one.skill_id != ended.skill_id))
 
 
 def _queued() -> QuerySet[Execution]:

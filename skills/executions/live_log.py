@@ -87,28 +87,27 @@ class LiveSink:
 
     def store(self) -> None:
         """Store what has gathered and wake those who wait for it. Never raises."""
-        if self._is_closed or time.monotonic() < self._not_before:
-            return
-        with self._lock:
-            self._make_chunks()
-            progress, self._progress = self._progress, None
-            if not (self._chunks or progress):
-                return
         with self._storing:
+            if self._is_closed or time.monotonic() < self._not_before:
+                return
+            with self._lock:
+                self._make_chunks()
+                # It stays until it is stored: the end of the run may be faster, and takes it.
+                progress = self._progress
+                if not (self._chunks or progress):
+                    return
             try:
                 with schema_context(self._schema):
                     self._send(progress)
             except lifecycle.StaleLease:
                 # The heartbeat hears of it, too, and ends the run. Whoever ends it has the rest.
                 self._is_closed = True
-                self._keep(progress)
             except AnyDatabaseError as error:
                 logger.warning(
                     "execution.news_wait", execution=str(self.execution.pk), error=str(error)
                 )
                 connections.close_all()
                 self._not_before = time.monotonic() + RETRY_S
-                self._keep(progress)
 
     def rest(self) -> UnstoredNews:
         """Return what is not stored. Call once, at the end; ``store`` does nothing any more."""
@@ -128,6 +127,9 @@ class LiveSink:
     def _send(self, progress: tuple[float, str] | None) -> None:
         if progress is not None:
             lifecycle.note_progress(self.execution, fraction=progress[0], message=progress[1])
+            with self._lock:
+                if self._progress is progress:
+                    self._progress = None
         has_log = bool(self._chunks)
         for _ in range(min(len(self._chunks), MOST_AT_ONCE)):
             if self._is_closed:
@@ -139,10 +141,6 @@ class LiveSink:
             with self._lock:
                 self._chunks.popleft()
         wake.announce(self.execution.live_topic, lifecycle.LOG if has_log else lifecycle.PROGRESS)
-
-    def _keep(self, progress: tuple[float, str] | None) -> None:
-        with self._lock:
-            self._progress = self._progress or progress
 
     def _make_chunks(self) -> None:
         gathered, self._gathered = self._gathered, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,8 +40,21 @@ def move_execution(execution: Execution, *, to: Status, **fields: Any) -> Execut
 
 def send_execution(execution: Execution) -> None:
     """Hand a queued execution to the workers, once the transaction at hand has committed."""
-    Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now())
-    enqueue_execution(execution)
+    send_executions([execution])
+
+
+def send_executions(executions: Sequence[Execution], *, tries_again: bool = True) -> None:
+    """Hand queued executions over together: one statement, and one message for each label.
+
+    tries_again: whether it is worth waiting for a broker that is not there at once.
+    """
+    ids = [execution.pk for execution in executions]
+    Execution.objects.filter(pk__in=ids).update(sent_at=timezone.now())
+    labelled: dict[str, list[str]] = defaultdict(list)
+    for execution in executions:
+        labelled[known_version(execution.version_id).queue].append(str(execution.pk))
+    for label, some in labelled.items():
+        queue.send(some, queue=label, tries_again=tries_again)
 
 
 def enqueue_execution(execution: Execution) -> None:
@@ -59,18 +73,17 @@ def resend_forgotten(now: datetime) -> None:
     queued = Execution.objects.filter(status=Status.QUEUED).order_by("id")
     # Of each skill one: those behind it follow when it ends.
     held = list(queued.filter(sent_at=None).order_by("skill_id", "id").distinct("skill_id"))
-    sent: dict[str, dict[str, Execution]] = defaultdict(dict)
-    forgotten = Q(sent_at__lt=now - FORGOTTEN_AFTER) | Q(sent_at__gt=now + LONGEST_PAUSE)
-    for execution in queued.filter(forgotten)[:MOST_RESENT]:
-        sent[known_version(execution.version_id).queue][str(execution.pk)] = execution
+    old = queued.filter(Q(sent_at__lt=now - FORGOTTEN_AFTER) | Q(sent_at__gt=now + LONGEST_PAUSE))
+    # Of each label some: what waits under one that no worker serves hides nothing of another.
+    labels = old.order_by().values_list("version__queue", flat=True).distinct()
+    lost: list[Execution] = []
     try:
-        lost = [
-            executions[missing]
-            for name, executions in sent.items()
-            for missing in queue.missing(executions, queue=name)
-        ]
+        for label in labels:
+            oldest = old.filter(version__queue=label)[:MOST_RESENT]
+            unsure = {str(execution.pk): execution for execution in oldest}
+            lost += [unsure[missing] for missing in queue.missing(unsure, queue=label)]
     except redis.RedisError as error:
         logger.warning("queue.not_reached", error=str(error))
         return
-    for execution in [*held, *lost]:
-        send_execution(execution)
+    if held or lost:
+        send_executions([*held, *lost], tries_again=False)

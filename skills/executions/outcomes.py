@@ -28,7 +28,21 @@ def not_started_any_more() -> ExecutionResult:
 
 def stopped_with_worker(result: ExecutionResult) -> ExecutionResult:
     """Return how a run ended that was ended because its worker was stopped."""
-    why = "The worker was stopped while this ran. It may have run in part."
+    return _ended_by_platform(
+        result, "The worker was stopped while this ran. It may have run in part."
+    )
+
+
+def cut_off(result: ExecutionResult) -> ExecutionResult:
+    """Return how a run ended that was ended because its lease could not be renewed."""
+    return _ended_by_platform(
+        result,
+        "The worker did not reach the database for too long, and stopped this. "
+        "It may have run in part.",
+    )
+
+
+def _ended_by_platform(result: ExecutionResult, why: str) -> ExecutionResult:
     return result.model_copy(
         update={
             "outcome": Outcome.FAILED,

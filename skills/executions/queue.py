@@ -7,11 +7,13 @@ scan sends again what was lost, and the rest claims nothing.
 For each worker queue (a label that skills name and workers serve) there is a list of ids for each
 tenant, and a ring of the tenants that have any. Tenants take turns, one execution each; who comes
 back to the ring goes before those who have been waiting in it for less than ``HEAD_START_S``.
+Labels of one worker take turns, too, whatever waits under each of them.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,13 @@ end
 return id
 """
 """Takes the oldest id of a tenant and lets it queue up again; all or nothing."""
+_GIVE_BACK = """
+redis.call('LPUSH', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], 'LT', ARGV[1], ARGV[2])
+"""
+"""Undoes that: the id is the oldest of its tenant again, and that is next."""
+_looks = itertools.count()
+"""Numbers the looks for a turn, so that each of a worker's labels comes first in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +58,20 @@ class Turn:
 
     schema: str
     execution_id: str
+    queue: str
 
 
-def send(execution_ids: Sequence[str], *, queue: str) -> None:
+def send(execution_ids: Sequence[str], *, queue: str, tries_again: bool = True) -> None:
     """Hand queued executions of this schema to the workers, once the transaction has committed.
 
-    A broker that cannot be reached is logged and no error: the scan sends them later.
+    A broker that cannot be reached is logged and no error: the scan sends them later. The scan
+    itself need not wait for it (tries_again).
     """
     schema = current_schema()
+    pauses_s = PAUSES_S if tries_again else ()
 
     def push() -> None:
-        for pause_s in (*PAUSES_S, None):
+        for pause_s in (*pauses_s, None):
             try:
                 with client().pipeline(transaction=False) as commands:
                     commands.rpush(_list(queue, schema), *execution_ids)
@@ -86,15 +98,36 @@ def _say_not_reached(error: redis.RedisError, execution_ids: Sequence[str]) -> N
 
 def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
     """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
-    found = client().bzpopmin([_ring(queue) for queue in queues], timeout_s)
+    first = next(_looks) % len(queues)
+    # Of several rings that are not empty the first one named is served.
+    rings = [_ring(queue) for queue in (*queues[first:], *queues[:first])]
+    found = client().bzpopmin(rings, timeout_s)
     if not found:
         return None
     ring, schema, _ = cast("tuple[str, str, float]", found)
     queue = ring.rpartition(":")[2]
-    execution_id = _script()(
+    execution_id = _script(_TAKE)(
         keys=[_list(queue, schema), ring], args=[time.time(), schema], client=client()
     )
-    return Turn(schema, cast(str, execution_id)) if execution_id else None
+    return Turn(schema, cast(str, execution_id), queue) if execution_id else None
+
+
+def give_back(turn: Turn) -> None:
+    """Let another worker have a turn that was taken and not used. Raises redis.RedisError."""
+    _script(_GIVE_BACK)(
+        keys=[_list(turn.queue, turn.schema), _ring(turn.queue)],
+        args=[time.time() - HEAD_START_S, turn.schema, turn.execution_id],
+        client=client(),
+    )
+
+
+def answers() -> bool:
+    """Return whether the queue can be reached now."""
+    try:
+        return bool(client().ping())
+    except redis.RedisError as error:
+        _say_not_reached(error, ())
+        return False
 
 
 def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
@@ -115,8 +148,8 @@ def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
 
 
 @functools.cache
-def _script() -> redis.commands.core.Script:
-    return client().register_script(_TAKE)
+def _script(text: str) -> redis.commands.core.Script:
+    return client().register_script(text)
 
 
 def _ring(queue: str) -> str:

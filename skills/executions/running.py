@@ -66,8 +66,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         sink = LiveSink(execution, pulse.alive)
         pulse.beside = sink.store
         result = _result_of(execution, sink, folders)
-        if pulse.was_stopped and result.stop_reason is StopReason.CANCEL_REQUESTED:
-            result = outcomes.stopped_with_worker(result)
+        if result.stop_reason is StopReason.CANCEL_REQUESTED:
+            if pulse.was_stopped:
+                result = outcomes.stopped_with_worker(result)
+            elif pulse.was_cut_off:
+                result = outcomes.cut_off(result)
         record_result(actor, execution, result, sink.rest())
 
 

@@ -17,7 +17,7 @@ from execfabric.core.statements import database_now
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
-from . import hooks, retention, scanning
+from . import hooks, queue, retention, scanning
 from .approvals.reminding import overdue
 from .approvals.services import remind
 from .heartbeat import BEAT_S
@@ -35,12 +35,15 @@ SWEEP_S = 5.0
 def scan_all_tenants(**_newer: object) -> None:
     """Find lost, expired and forgotten executions in every schema; one that fails stops no other.
 
-    Tenants that are not open take no work: nothing of theirs is sent again.
+    Tenants that are not open take no work: nothing of theirs is sent again. Nor is anything while
+    the queue is away: one that does not answer is asked once in a scan.
     """
     give_chance = functools.cache(lambda: time.sleep(SECOND_LOOK_S))  # Once is enough for all.
+    queue_answers = queue.answers()
 
     def scan(tenant: Tenant, now: datetime) -> None:
-        scanning.scan_executions(now, takes_work=tenant.is_open, give_chance=give_chance)
+        takes_work = tenant.is_open and queue_answers
+        scanning.scan_executions(now, takes_work=takes_work, give_chance=give_chance)
         hooks.scan_owners(now, is_open=tenant.is_open)
 
     _in_every_schema(scan, now=database_now)

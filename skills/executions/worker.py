@@ -13,6 +13,7 @@ from uuid import UUID
 
 import redis
 import structlog
+from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connections
 from django_tenants.utils import schema_context
@@ -30,20 +31,23 @@ LONGEST_TAKE_S = 1.0
 """How long a slot waits for a turn before it looks whether it should stop."""
 PAUSE_S = 1.0
 """After a database or broker that could not be reached."""
-GRACE_S = 5.0
-"""How long runs may go on once the worker was asked to stop."""
+END_S = 7.0
+"""How long runs have to end, and to be recorded, once they were told to."""
 
 
 class Worker:
     """Serves the given queues with so many slots until it is stopped."""
 
-    def __init__(self, queues: Sequence[str], *, slots: int, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self, queues: Sequence[str], *, slots: int, drain_s: float = settings.DRAIN_S
+    ) -> None:
         self.queues = list(queues)
-        self.grace_s = grace_s
+        self.drain_s = drain_s
         self.heartbeat = Heartbeat()
         self._stopping = threading.Event()
         self._slots = [
-            threading.Thread(target=self._serve, name=f"slot-{number}")
+            # A daemon, so that one that hangs does not keep the process from its end.
+            threading.Thread(target=self._serve, name=f"slot-{number}", daemon=True)
             for number in range(1, slots + 1)
         ]
 
@@ -61,17 +65,24 @@ class Worker:
         return self.heartbeat.is_alive() and all(slot.is_alive() for slot in self._slots)
 
     def stop(self) -> None:
-        """Take no more runs; end those that go on for longer than the grace, and return then."""
+        """Take no more runs, and return when none goes on, after drain_s + END_S at the latest.
+
+        Runs that go on for longer than drain_s are ended, and recorded as that. One whose end
+        cannot be recorded, because the database is away as well, ends as lost.
+        """
         self._stopping.set()
-        self._join(self.grace_s)
+        self._join(self.drain_s)
         self.heartbeat.end_all()
-        self._join(None)
+        self._join(END_S)
+        for slot in self._slots:
+            if slot.is_alive():
+                logger.error("worker.slot_left", slot=slot.name)
         self.heartbeat.stop()
 
-    def _join(self, timeout_s: float | None) -> None:
-        give_up_at = None if timeout_s is None else time.monotonic() + timeout_s
+    def _join(self, timeout_s: float) -> None:
+        give_up_at = time.monotonic() + timeout_s
         for slot in self._slots:
-            slot.join(None if give_up_at is None else max(0.0, give_up_at - time.monotonic()))
+            slot.join(max(0.0, give_up_at - time.monotonic()))
 
     def _serve(self) -> None:
         try:
@@ -83,7 +94,11 @@ class Worker:
     def _serve_one(self) -> None:
         try:
             turn = queue.take(self.queues, timeout_s=LONGEST_TAKE_S)
-            if turn is not None:
+            if turn is None:
+                return
+            if self._stopping.is_set():  # It came while this slot waited.
+                queue.give_back(turn)
+            else:
                 self._run(turn)
         except (redis.RedisError, AnyDatabaseError) as error:
             logger.warning("worker.not_reached", error=str(error))

@@ -16,7 +16,8 @@ class HotUpdateConfig(AppConfig):
         from tenants.menu.pages import FormalPage, Host, register_page
         from tenants.postgresql.exposure import keep_closed, open_to_tenants
 
-        from .publishing import services as _publishing  # noqa: F401  # declare their acts
+        from . import sweeping as _sweeping  # noqa: F401  # declare their acts
+        from .publishing import services as _publishing  # noqa: F401
         from .publishing import tasks as _tasks  # noqa: F401  # Celery looks for tasks.py only
         from .recalling import services as _recalling  # noqa: F401
         from .reviewing import services as _reviewing  # noqa: F401

@@ -8,9 +8,11 @@ from django.core.cache import cache
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask, TenantTask, enqueue
+from tenants.registry.models import Tenant
 
-from . import checking
+from . import checking, sweeping
 from .models import Revision
 from .states import SubmissionStatus
 
@@ -41,3 +43,18 @@ def scan_forgotten(**_newer: object) -> None:
         with schema_context(tenant.schema_name):
             if not cache.get(checking.claim_of(revision.pk)):
                 enqueue("hot_update.check_revision", revision_id=str(revision.pk))
+
+
+@shared_task(name="hot_update.sweep_bundles", base=PlatformTask)
+def sweep_bundles(**_newer: object) -> None:
+    """Remove stored script files that nobody submitted, in every schema."""
+    now = timezone.now()
+    for tenant in list(Tenant.objects.order_by("schema_name")):
+        submitted = Revision.objects.filter(submission__tenant=tenant)
+        try:
+            names = set(submitted.values_list("stored_as", flat=True))
+            with schema_context(tenant.schema_name):
+                sweeping.sweep_bundles(names, now)
+        except Exception:
+            logger.exception("sweep.schema_failed", swept=tenant.schema_name)
+            drop_dead_connections()

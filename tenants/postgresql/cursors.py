@@ -55,16 +55,27 @@ class FollowingCursor(CursorMixin, ClientCursor[Any]):
             self.before_each()
 
 
-class OneStatementCursor(FollowingCursor):
-    """Sends one plain statement per message."""
+class NoSideDoors:
+    """Refuses what a cursor of psycopg would send without its execute."""
 
-    def copy(self, statement: Any, *_args: Any, **_options: Any) -> Any:
+    def copy(self, *_args: Any, **_options: Any) -> Any:
         """Refuse: nothing of the platform copies in a tenant's session."""
         raise StatementRefused("COPY is not sent in a session of the application.")
 
     def stream(self, *_args: Any, **_options: Any) -> Any:
         """Refuse: a switch while rows still arrive would throw the rest of them away."""
         raise StatementRefused("Rows are not streamed in a session of the application.")
+
+    def executemany(self, *_args: Any, **_options: Any) -> Any:
+        """Refuse, where nobody needs it."""
+        raise StatementRefused("This cursor sends one statement at a time.")
+
+
+class OneStatementCursor(NoSideDoors, FollowingCursor):
+    """Sends one plain statement per message."""
+
+    def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
+        FollowingCursor.executemany(self, query, params_seq, **options)
 
     def _come_before(self, query: Any) -> None:
         _require_plain(self, query)
@@ -74,7 +85,7 @@ class OneStatementCursor(FollowingCursor):
         super()._execute_send(query, force_extended=True, **options)
 
 
-class PreparedCursor(CursorMixin, Cursor[Any]):
+class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
     """Sends a plain statement that PostgreSQL parses and plans once for each session.
 
     For the few statements that are sent all the time; values stay apart from the text.
@@ -101,7 +112,7 @@ class PreparedCursor(CursorMixin, Cursor[Any]):
         return self._query
 
 
-class PlainServerCursor(ServerSideCursor):
+class PlainServerCursor(NoSideDoors, ServerSideCursor):
     """Declares a cursor on the server, which psycopg always does in a message of its own."""
 
     before_each: Callable[[], None] | None = None

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from tests.live import Live
 
 FLAGS = [
     "--no-sandbox",  # Chromium's own needs a user other than root; pages here are our own.
@@ -44,17 +47,46 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page of a visitor of its own; the test fails when a script or the CSP complains."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(20_000)
+def new_page(browser: Any) -> Iterator[Callable[[], Any]]:
+    """Open pages, each of another visitor; the test fails when a script or the CSP complains."""
+    contexts: list[Any] = []
     complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda line: complaints.append(line.text) if "Content Security" in line.text else None,
-    )
-    yield page
-    context.close()
+
+    def open_one() -> Any:
+        size = {"width": 1280, "height": 900}
+        context = browser.new_context(viewport=size, accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda line: complaints.append(line.text) if "Content Security" in line.text else None,
+        )
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Any]) -> Any:
+    return new_page()
+
+
+@pytest.fixture
+def as_person(new_page: Callable[[], Any], live: Live) -> Callable[..., Any]:
+    """Return a page of a host on which somebody has logged in."""
+
+    def enter(username: str, host: str = "acme") -> Any:
+        page = new_page()
+        page.goto(live.url(host))
+        page.get_by_label("Username").fill(username)
+        page.get_by_label("Password").fill(live.password(host, username))
+        page.get_by_role("button", name=re.compile("log in", re.IGNORECASE)).click()
+        page.wait_for_load_state()
+        return page
+
+    return enter

@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.live import ROOT, Live
 
 INVOICES = next((ROOT / "examples" / "invoice-reminder-drafts" / "samples").glob("*.csv"))
-
-
-@pytest.fixture
-def as_person(browser, live: Live):
-    """Return a page of the workspace acme on which somebody has logged in."""
-    opened = []
-
-    def enter(username: str):
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        opened.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.goto(live.url("acme"))
-        page.get_by_label("Username").fill(username)
-        page.get_by_label("Password").fill(live.password("acme", username))
-        page.get_by_role("button", name=re.compile("log in", re.IGNORECASE)).click()
-        page.wait_for_load_state()
-        return page
-
-    yield enter
-    for context in opened:
-        context.close()
 
 
 def rule(page, risk: str):

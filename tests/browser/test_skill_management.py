@@ -76,10 +76,22 @@ def test_the_same_on_the_command_line(live, tmp_path):
     granted = cli("grant", SKILL, "see", "run", "--user", "olivia", "--reason", "To try it.")
     revoked = cli("revoke", SKILL, "see", "run", "--user", "olivia", "--reason", "Tried.")
     listed = cli("versions", SKILL)
+    edited = cli("edit", SKILL, "--title", "Checksums", "--input-text", "algorithm.title=Which",
+                 "--reason", "Shorter.")  # fmt: skip
+    refused = cli("edit", SKILL, "--input-text", "secret.title=x", "--reason", "To try it.")
+    shown = live.api("acme", "oscar").get(f"/api/v1/skills/{SKILL}").json()
+    back = cli("rollback", SKILL, "--reason", "As it was.")
     none_older = cli("use", SKILL, "99", "--reason", "There is none.")
 
     assert "olivia" in granted.stdout
     assert "account" not in revoked.stdout
     assert "in use" in listed.stdout
+    assert edited.returncode == back.returncode == 0, edited.stderr + back.stderr
+    assert (shown["title"], shown["input_schema"]["properties"]["algorithm"]["title"]) == (
+        "Checksums",
+        "Which",
+    )
+    assert refused.returncode != 0
+    assert "review" in refused.stderr
     assert none_older.returncode != 0
     assert "no version 99" in none_older.stderr

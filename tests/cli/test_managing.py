@@ -1,4 +1,4 @@
-"""versions, changes, use, rollback, enable, disable, grants against scripted answers."""
+"""versions, changes, use, rollback, edit, enable, disable, grants against scripted answers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ def run(*words: str) -> int:
             {"version": 2, "pin": True, "reason": "Good.", "expected": 3},
         ),
         (["rollback", "pay", "--reason", "Bad."], "rollback", {"reason": "Bad."}),
+        (
+            ["edit", "pay", "--title", "Pay", "--tag", "a", "--tag", "b", "--reason", "Clearer."],
+            "edit",
+            {"changes": {"title": "Pay", "tags": ["a", "b"]}, "reason": "Clearer."},
+        ),
+        (
+            ["edit", "pay", "--confirm", "--no-manual", "--reason", "Safer.", "--expected", "1"],
+            "edit",
+            {"changes": {"confirm": True, "manual": False}, "reason": "Safer.", "expected": 1},
+        ),
         (["enable", "pay", "--reason", "Mended."], "enable", {"reason": "Mended."}),
         (["disable", "pay", "--reason", "Broken."], "disable", {"reason": "Broken."}),
     ],
@@ -63,6 +73,38 @@ def test_an_act_is_sent_with_its_reason_and_says_how_it_stands(
     assert server.received[0].path == f"/api/v1/skills/pay/{path}"
     assert json.loads(server.received[0].body) == body
     assert "version 2, kept, enabled" in capsys.readouterr().out
+
+
+def test_texts_of_inputs_are_named_by_input_and_word(serve: Serve) -> None:
+    server = serve((200, {}, STATE))
+    words = ["--input-text", "who.title=Whom = to pay", "--input-text", 'who.examples=["Ada", 1]']
+
+    assert run("edit", "pay", *words, "--reason", "Clearer.", "--url", server.url()) == 0
+
+    assert json.loads(server.received[0].body)["changes"] == {
+        "inputs": {"who": {"title": "Whom = to pay", "examples": ["Ada", 1]}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Say what to change"),
+        (["--input-text", "title=x"], "INPUT.WORD=TEXT"),
+        (["--input-text", "who.type=x"], "INPUT.WORD=TEXT"),
+        (["--input-text", "who.title"], "INPUT.WORD=TEXT"),
+        (["--input-text", "who.examples=Ada"], "JSON list"),
+    ],
+)
+def test_an_edit_that_says_nothing_or_nonsense_is_not_sent(
+    serve: Serve, capsys: Capture, words: list[str], said: str
+) -> None:
+    server = serve((200, {}, STATE))
+
+    assert run("edit", "pay", *words, "--reason", "So.", "--url", server.url()) == ExitCode.USAGE
+
+    assert not server.received
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("word", "key"), [("grant", "give"), ("revoke", "take")])

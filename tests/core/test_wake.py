@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import redis
 
 from execfabric.core import wake
 
@@ -144,3 +145,25 @@ def test_who_waits_looks_again_when_nothing_is_announced(monkeypatch):
     )
 
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"), [(redis.TimeoutError("no answer"), 1), (redis.ConnectionError("no"), 3)]
+)
+def test_who_does_not_answer_is_left_alone_for_a_while(
+    db, monkeypatch, django_capture_on_commit_callbacks, error, asked
+):
+    """Each attempt would take its timeout; one that is refused takes none."""
+    calls = []
+
+    def away():
+        calls.append(1)
+        raise error
+
+    monkeypatch.setattr(wake, "client", away)
+    monkeypatch.setattr(wake, "_silent_until", 0.0)
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(3):
+            wake.announce("tests", "news")
+
+    assert len(calls) == asked

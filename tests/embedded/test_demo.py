@@ -13,6 +13,7 @@ from execfabric.embedded import EmbeddedError, Services
 from execfabric.embedded.child import Child
 from execfabric.embedded.data_dir import DataFolder
 from execfabric.embedded.demo import (
+    DEFAULT_DRAIN_S,
     child_environment,
     describe,
     plan_children,
@@ -21,6 +22,7 @@ from execfabric.embedded.demo import (
     read_secret,
 )
 from execfabric.embedded.ports import free_port, is_taken
+from execfabric.settings.environment import Environment
 from tests.embedded.process_table import ROOT
 
 
@@ -127,6 +129,19 @@ def test_the_web_stops_first_and_the_worker_last(folder: Path) -> None:
     children = plan_children(DataFolder(folder / "var"), 8000, {})
 
     assert [child.name for child in children] == ["web", "beat", "checks", "worker"]
+
+
+@pytest.mark.parametrize(
+    ("drain", "timeout_s"),
+    [({}, 15), ({"EXECFABRIC_DRAIN_S": "60"}, 70), ({"EXECFABRIC_DRAIN_S": "x"}, 15)],
+)
+def test_a_worker_is_given_the_time_its_runs_have_and_some_more(
+    folder: Path, drain: dict[str, str], timeout_s: float
+) -> None:
+    *_, worker = plan_children(DataFolder(folder / "var"), 8000, drain)
+
+    assert worker.stop_timeout_s == timeout_s
+    assert Environment.model_fields["drain_s"].default == DEFAULT_DRAIN_S
 
 
 def test_the_ready_message_lists_hosts_and_accounts(folder: Path) -> None:

@@ -86,7 +86,7 @@ def executor(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[Scri
 def executor_at(level: str, open_folder: Path, *, warm: bool, **options: Any) -> ScriptExecutor:
     """Return an executor; skip the test where the machine cannot have the level, but not in CI."""
     state = open_folder / f"state-{level}"
-    executor = ScriptExecutor(state_folder=state, level=level, warm=warm, **options)
+    executor = ScriptExecutor(state_folder=state, level=level, zygotes=warm, **options)
     try:
         executor.check()
     except LevelUnavailable as error:

@@ -1,4 +1,4 @@
-"""How-to 10, step by step, through the pages, with the API of examples/apis/crm."""
+"""How-to 11, step by step, through the pages, with the API of examples/apis/crm."""
 
 from __future__ import annotations
 

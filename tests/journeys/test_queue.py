@@ -11,6 +11,7 @@ import pytest
 
 from tests.live import ROOT, Live
 
+DRAIN_S = 2.5
 NAP = """
 import time
 
@@ -53,6 +54,13 @@ def settled(api, execution_id, *, wait_s=60):
     pytest.fail(f"not over after {wait_s} s: {seen}")
 
 
+def begun(api, execution_id, *, wait_s=60):
+    deadline = time.monotonic() + wait_s
+    while api.get(f"/api/v1/executions/{execution_id}").json()["status"] == "queued":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def most_at_once(runs):
     """Return how many of runs went on at the same moment, by their stored times."""
     moments = [(run["started_at"], 1) for run in runs] + [(run["finished_at"], -1) for run in runs]
@@ -87,7 +95,8 @@ def test_no_more_runs_of_a_skill_go_on_at_once_than_it_allows(live: Live, onboar
     assert most_at_once(runs) == 2
 
 
-def test_a_skill_that_names_a_queue_waits_for_a_worker_that_serves_it(live: Live, onboard):
+def test_a_skill_that_names_a_queue_waits_for_a_worker_and_ends_with_it(live: Live, onboard):
+    """A worker that is stopped lets runs end for a while, ends the others, and says why."""
     skill = onboard("naps-elsewhere", 'queue = "elsewhere"')
     api = live.api("acme", "oscar")
     asked = ask(api, skill, {"seconds": 0})
@@ -95,12 +104,22 @@ def test_a_skill_that_names_a_queue_waits_for_a_worker_that_serves_it(live: Live
     assert api.get(f"/api/v1/executions/{asked}").json()["status"] == "queued"
 
     worker = subprocess.Popen(
-        [sys.executable, "manage.py", "run_worker", "--queues", "elsewhere", "--slots", "1"],
+        [sys.executable, "manage.py", "run_worker", "--queues", "elsewhere", "--slots", "2"],
         cwd=ROOT,
-        env=live.environment,
+        env={**live.environment, "EXECFABRIC_DRAIN_S": str(DRAIN_S)},
     )
     try:
         assert settled(api, asked)["status"] == "succeeded"
+        endless, short = ask(api, skill, {"seconds": 120}), ask(api, skill, {"seconds": 1})
+        for run in (endless, short):
+            begun(api, run)
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        stopped_at = time.monotonic()
+        assert worker.wait(60) == 0
+
+    assert time.monotonic() - stopped_at < DRAIN_S + 10
+    assert settled(api, short, wait_s=1)["status"] == "succeeded"
+    ended = settled(api, endless, wait_s=1)
+    assert (ended["status"], ended["stop_reason"]) == ("failed", "platform_failed")
+    assert "worker was stopped" in ended["error"]

@@ -79,12 +79,28 @@ def test_the_history_says_who_when_and_what_and_compares_any_two(skill, olivia):
     source = text_of(olivia.get("/skills/greet/source/?version=1"))
 
     assert "Version 2" in history
-    assert "system:tests" in history
+    assert '<span title="system:tests">the platform</span>' in history
     assert "In use" in history
     assert "Code" in history
     assert '-    return {"greeting": f"Hello' in changes
     assert '+    return {"greeting": f"Hi' in changes
     assert 'f"Hello, {name}!"' in source
+
+
+def test_the_version_in_use_is_kept_and_let_go_by_one_button(skill, olivia):
+    act = "/skills/greet/bind/"
+    free = text_of(olivia.get("/skills/greet/versions/"))
+    keep = re.search(r"Keep in use</summary>(.*?)</form>", free, re.DOTALL)
+    olivia.post(act, {**form_of(keep[1]), "reason": "It is the good one."})
+    skill.refresh_from_db()
+    assert skill.is_pinned
+
+    kept = text_of(olivia.get("/skills/greet/versions/"))
+    let_go = re.search(r"Keep it no longer</summary>(.*?)</form>", kept, re.DOTALL)
+    olivia.post(act, {**form_of(let_go[1]), "reason": "Newer ones are good, too."})
+    skill.refresh_from_db()
+    assert not skill.is_pinned
+    assert in_use(skill) == 2
 
 
 def test_the_history_costs_the_same_however_long_it_is(olivia, django_assert_max_num_queries):

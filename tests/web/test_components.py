@@ -121,6 +121,13 @@ def test_a_door_has_one_name_everywhere(door: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("username", "name"), [("dana", "dana"), ("system:publisher", "the platform"), ("", "")]
+)
+def test_the_system_acts_for_the_platform(username: str, name: str) -> None:
+    assert shown("{{ username|person_name }}", username=username) == name
+
+
+@pytest.mark.parametrize(
     ("size", "text"),
     [
         (0, "0 B"),

@@ -11,6 +11,7 @@ from django.forms.boundfield import BoundField
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from execfabric.web import components
 
@@ -86,6 +87,12 @@ def exact_time(moment: datetime | None) -> SafeString:
 def door_name(door: str) -> str:
     """Return what people call an entry; one of another release stands for itself."""
     return str(components.DOOR_NAMES.get(door, door))
+
+
+@register.filter
+def person_name(username: str) -> str:
+    """Return who did something for a list of people; the system acts for the platform."""
+    return gettext("the platform") if username.startswith("system:") else username
 
 
 @register.filter

@@ -60,7 +60,7 @@ class BubblewrapStage(SandboxStage):
         try:
             os.close(self.lifeline_held)
             signal.set_wakeup_fd(-1)
-            self.join_memory_group()
+            self.join_memory_group(os.getpid())
             plan = self.order["sandbox"]
             code, order = (
                 write_file(pack_code()),
@@ -73,7 +73,7 @@ class BubblewrapStage(SandboxStage):
                 text = write_file(data)
                 os.set_inheritable(text, True)
                 arguments += ["--perms", "0644", "--ro-bind-data", str(text), path]
-            for source, target in plan["readonly_late"]:
+            for source, target in plan["interpreter"] + plan["given"]:
                 arguments += [*make_parents(target), "--ro-bind", source, target]
             arguments += ["--remount-ro", "/"]
             for descriptor in passed:

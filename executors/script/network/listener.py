@@ -20,13 +20,13 @@ BUFFERS = {
 """The kernel would let the buffers of one connection grow to some MiB that no limit counts."""
 
 
-def open_listener() -> int:
+def open_listener(settings: int) -> int:
     """Start the loopback of the caller's network namespace; return a socket that listens on it.
 
-    Raises OSError. Before this process gives up its rights, and while it sees the machine's /proc.
+    settings: the machine's /proc/sys, open. Call it before giving up rights. Raises OSError.
     """
     for name, text in BUFFERS.items():
-        _set(f"/proc/sys/net/ipv4/{name}", text)
+        _set(f"net/ipv4/{name}", text, settings)
     listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     fcntl.ioctl(listener.fileno(), INTERFACE_FLAGS, struct.pack("16sh22x", b"lo", UP))
     listener.bind((ADDRESS, PORT))
@@ -34,8 +34,8 @@ def open_listener() -> int:
     return listener.detach()
 
 
-def _set(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+def _set(path: str, text: str, within: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=within)
     try:
         os.write(descriptor, text.encode())
     finally:

@@ -18,12 +18,15 @@ CALLS = {
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
     "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "open_tree": (428, 428),
     "pivot_root": (155, 41),
 }
 AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Machines the numbers above are known for, as seccomp names them."""
 
 SIGCHLD = 17
+CLONE_VM, CLONE_FILES, CLONE_PARENT = 0x100, 0x400, 0x8000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
@@ -70,6 +73,22 @@ def mount(
 
 def unshare(flags: int) -> None:
     check(LIBC.unshare(flags), "unshare")
+
+
+def setns(descriptor: int, flags: int) -> None:
+    """Enter namespaces. descriptor: a namespace, or a process of which flags say what to enter."""
+    check(LIBC.setns(descriptor, flags), "setns")
+
+
+def start_idle(flags: int, stack: int) -> int:
+    """Start a process that does nothing until it is killed; return its id. Raises OSError.
+
+    flags name its new namespaces. stack: the address after the memory it may use. It is not forked,
+    which would cost a hundred times as much: it shares the caller's memory and descriptors, and all
+    it ever calls is ``pause``. So it must not be sent a signal that the caller handles.
+    """
+    words = ctypes.c_void_p(stack), flags | CLONE_VM | CLONE_FILES | SIGCHLD, None
+    return check(LIBC.clone(LIBC.pause, *words), "clone")
 
 
 def fork_into(flags: int) -> int:

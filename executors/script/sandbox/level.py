@@ -16,7 +16,7 @@ from executors.contract import Limits
 from executors.script.harness_files import harness
 from executors.script.level import IsolationLevel, Job, Network, Places
 from executors.script.sandbox import landlock, probe
-from executors.script.sandbox.view import DEVICES, JOB, ROOM, ROOM_FOLDERS
+from executors.script.sandbox.view import DEVICES, JOB, OWN, ROOM, ROOM_FOLDERS
 
 PROBE = "executors.script.sandbox.probe"
 STAGE = "executors.script.sandbox.stage:SandboxStage"
@@ -32,6 +32,8 @@ SHARED_SETTINGS = (
     "ssl/certs",
 )
 """What programs need of /etc and may be seen by everybody."""
+OWN_FOLDERS = ["/tmp", OWN, ROOM]  # noqa: S108
+"""A run has its own; an interpreter that lies there cannot be part of what is the same for all."""
 OWN_FILES = 1 + len(ROOM_FOLDERS) + 1
 """The room, its folders and the progress file count as files, too."""
 
@@ -94,20 +96,21 @@ def build_plan(
 def plan_view(root: Path, interpreter: list[Path], *, hidden: tuple[Path, ...]) -> dict[str, Any]:
     """Return what is the same in the plans of all runs with an interpreter."""
     system, links = system_folders()
-    late = [[os.path.realpath(path), str(path)] for path in interpreter]
     rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
     rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
+    parts = [[os.path.realpath(path), str(path)] for path in interpreter]
     return {
         "stage": STAGE,
         "root": str(root),
-        "folders": ["/etc", "/run", JOB, f"{JOB}/inputs"],
+        "folders": ["/etc", OWN, JOB, f"{JOB}/inputs", f"{JOB}/script"],
         "links": links,
         "fixed_texts": _fixed_texts() | {f"{JOB}/{n}": data for n, data in harness().items()},
         "readonly": [[path, path] for path in [*system, *shared_settings()]],
         "hidden": [str(path) for path in hidden if is_below(str(path), system)],
-        "readonly_late": late,
+        "interpreter": [part for part in parts if not is_below(part[1], OWN_FOLDERS)],
+        "given": [part for part in parts if is_below(part[1], OWN_FOLDERS)],
         "rules": rules,
     }
 
@@ -119,7 +122,7 @@ def fill_plan(plan: dict[str, Any], job: Job, limits: Limits, uid: int | None) -
     return {
         **plan,
         "texts": _user_texts(os.geteuid() if uid is None else uid) | texts,
-        "readonly_late": plan["readonly_late"] + given,
+        "given": plan["given"] + given,
         "network": job.network,
         "room_bytes": limits.room_bytes,
         "room_files": limits.disk_files + OWN_FILES,

@@ -9,14 +9,7 @@ from __future__ import annotations
 
 import os
 
-from executors.script.sandbox.kernel import (
-    LIBC,
-    PR_SET_DUMPABLE,
-    check,
-    fork_into,
-    prctl,
-    unshare,
-)
+from executors.script.sandbox.kernel import LIBC, check, unshare
 
 NEWNS = 0x00020000
 NEWCGROUP = 0x02000000
@@ -38,42 +31,38 @@ def prepare_namespaces() -> None:
     if os.geteuid() == 0:
         unshare(NEWPID)
         return
+    gain_user_namespace(NEWPID)
+
+
+def gain_user_namespace(others: int = 0) -> None:
+    """Enter a user namespace, where an ordinary user has the right to make others. ids stay."""
     ids = os.geteuid(), os.getegid()
-    unshare(NEWUSER | NEWPID)
-    _keep_ids(*ids)
+    unshare(NEWUSER | others)
+    keep_ids(*ids)
 
 
 def enter_namespaces() -> None:
     """Leave the machine's mounts, network, IPC objects, host name and cgroups."""
     unshare(OF_A_RUN)
+    name_host()
+
+
+def name_host() -> None:
     check(LIBC.sethostname(HOST_NAME, len(HOST_NAME)), "sethostname")
 
 
-def fork_into_namespaces() -> int:
-    """Fork process 1 of a run, with all namespaces made at once; returns as ``os.fork`` does.
+def keep_ids(uid: int, gid: int, process: str = "/proc/self", within: int | None = None) -> None:
+    """Let ids be the same in the new user namespace of a process, given as its folder of /proc.
 
-    The child is to call ``settle_namespaces``. Raises OSError.
+    within: the open folder that process lies in.
     """
-    return fork_into(OF_A_RUN | NEWPID | (NEWUSER if os.geteuid() else 0))
-
-
-def settle_namespaces(uid: int, gid: int) -> None:
-    """Give new namespaces their settings. uid and gid are those from before the fork."""
-    if uid:
-        prctl(PR_SET_DUMPABLE, 1)  # Else the files below belong to root.
-        _keep_ids(uid, gid)
-        prctl(PR_SET_DUMPABLE, 0)
-    check(LIBC.sethostname(HOST_NAME, len(HOST_NAME)), "sethostname")
-
-
-def _keep_ids(uid: int, gid: int) -> None:
-    """Let the caller's ids be the same in its new user namespace."""
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
         ("gid_map", f"{gid} {gid} 1"),
     ):
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        path = f"{process}/{name}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=within)
         try:
             os.write(descriptor, text.encode())
         finally:

@@ -16,6 +16,7 @@ import os
 import select
 import time
 
+from executors.script.network.listener import open_listener
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 from executors.script.sandbox.lockdown import lock_down
 from executors.script.sandbox.namespaces import enter_namespaces, prepare_namespaces
@@ -78,7 +79,7 @@ class SandboxStage(Stage):
             for number in (signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            self.join_memory_group()
+            self.join_memory_group(os.getpid())
             enter_namespaces()
             self.guard_script(problem_fd)
         except BaseException as error:
@@ -109,9 +110,13 @@ class SandboxStage(Stage):
     def listen_for_gate(self, plan: dict[str, Any]) -> None:
         """Open the inside end of the gate if the run has the network."""
         if plan["network"]:
-            from executors.script.network.listener import open_listener  # Few runs need it.
+            settings = self.open_settings()
+            self.listener = open_listener(settings)
+            os.close(settings)
 
-            self.listener = open_listener()
+    def open_settings(self) -> int:
+        """Return the machine's settings, open."""
+        return os.open("/proc/sys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def hand_out_room(self) -> None:
         """Send the worker the run's folders; it reads them also when nothing here is left.
@@ -124,7 +129,7 @@ class SandboxStage(Stage):
         created = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         progress = os.open(PROGRESS_NAME, created, 0o600, dir_fd=report)
         os.fchown(progress, *self.owner())
-        folders = [os.open(f"{ROOM}/output", flags), report, progress, os.pidfd_open(os.getpid())]
+        folders = [os.open(f"{ROOM}/output", flags), report, progress, self.open_guard()]
         if self.listener >= 0:
             folders.append(self.listener)
         channel = _socket.socket(fileno=self.report_fd)
@@ -134,6 +139,10 @@ class SandboxStage(Stage):
         channel.detach()
         for descriptor in folders:
             os.close(descriptor)
+
+    def open_guard(self) -> int:
+        """Return process 1 of the run as an open descriptor."""
+        return os.pidfd_open(os.getpid())
 
     def become_guard(self) -> None:
         """Keep only what waiting takes, so that a script that got here would gain nothing."""

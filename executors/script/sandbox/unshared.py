@@ -31,7 +31,7 @@ class UnsharedStage(Stage):
 
     def become_child(self, problem_fd: int) -> None:
         try:
-            self.join_memory_group()
+            self.join_memory_group(os.getpid())
         except OSError as error:
             os.write(problem_fd, f"{SANDBOX_FAILED}{error}"[:2000].encode())
             os._exit(START_FAILED)

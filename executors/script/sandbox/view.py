@@ -24,6 +24,11 @@ BIND, RECURSIVE, PRIVATE, SLAVE = 4096, 16384, 1 << 18, 1 << 19
 DETACH = 2
 AT_FDCWD = -100
 AT_RECURSIVE = 0x8000
+AT_EMPTY_PATH = 0x1000
+TREE_COPY, TREE_CLOSES = 1, 0o2000000
+"""Of ``open_tree``."""
+FROM_DESCRIPTOR = 4
+"""Of ``move_mount``."""
 CURRENT = (1 << 64) + AT_FDCWD
 
 JOB = "/job"
@@ -39,28 +44,34 @@ LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{ROOM}/shm",
 }
+OWN = "/run"
+"""Where the files lie that only one run has; each is shown at its place, read-only."""
+OWN_TEXTS = (f"{JOB}/input.json", "/etc/group", "/etc/passwd")
 SKELETON_OPTIONS = "size=256m,nr_inodes=1k,mode=755"
-"""A run cannot write to it; its inputs lie here."""
+"""A run cannot write to it; its inputs lie in one like it."""
 FIXED = READ_ONLY | NO_SUID | NO_DEVICES
-FRAME = ("root", "folders", "links", "fixed_texts", "readonly", "hidden")
-"""The parts of a plan that are the same for every run."""
+FRAME = ("root", "folders", "links", "fixed_texts", "readonly", "hidden", "interpreter")
+"""The parts of a plan that are the same for every run of an interpreter."""
 PROC_OPTIONS = "subset=pid,hidepid=invisible"
 
 
 def build_view(plan: dict[str, Any], uid: int, gid: int) -> None:
     """Build the root a run is to have. The calling process has a mount namespace of its own.
 
-    plan: that of ``build_frame`` and that of ``complete_view``. ``enter_root`` is to follow.
+    plan: that of ``build_frame`` and that of ``complete_view``, with ``given``: the folders whose
+    copies ``complete_view`` puts, as [source, target] pairs. ``enter_root`` is to follow.
     """
     build_frame(plan)
-    complete_view(plan, plan, uid, gid)
+    trees = [copy_tree(source) for source, _ in plan["given"]]
+    complete_view(plan["root"], plan, trees, uid, gid)
 
 
 def build_frame(frame: dict[str, Any]) -> None:
-    """Build what is the same for every run.
+    """Build what is the same for every run, read-only.
 
     frame: ``root`` an empty folder to build on; ``folders``, ``links`` and ``fixed_texts`` path ->
-    bytes to make; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover.
+    bytes to make; ``readonly`` [source, target] pairs, then ``hidden`` folders to cover, then
+    ``interpreter`` pairs, which may lie in those.
     """
     root = frame["root"]
     # What the machine unmounts goes here, too: one that waits for its run must not hold it.
@@ -69,39 +80,67 @@ def build_frame(frame: dict[str, Any]) -> None:
     _make_skeleton(root, frame)
     for source, target in frame["readonly"]:
         _bind(source, root + target)
-    made = [root, *(root + path for path in frame["hidden"] if os.path.isdir(root + path))]
-    for path in made[1:]:
-        mount("hidden", path, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+    for path in frame["hidden"]:
+        if os.path.isdir(root + path):
+            mount("hidden", root + path, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+    for source, target in frame["interpreter"]:
+        _bind(source, root + target)
     set_flags(root, FIXED, recursive=True)
-    for path in made:
-        set_flags(path, 0, cleared=READ_ONLY)
     for name in DEVICES:
         mount(f"/dev/{name}", f"{root}/dev/{name}", None, BIND)
     _keep_to_itself(root)
 
 
-def complete_view(frame: dict[str, Any], plan: dict[str, Any], uid: int, gid: int) -> None:
-    """Add to a frame what is the run's own. uid, gid: whom the room belongs to.
+def complete_view(root: str, plan: dict[str, Any], trees: list[int], uid: int, gid: int) -> None:
+    """Add to a frame what is the run's own. root: "" within it. uid, gid: whom the room belongs to.
 
-    plan: ``readonly_late`` [source, target] pairs, which may lie in hidden folders; ``texts`` path
-    -> bytes; ``room_bytes`` and ``room_files`` bounds of what the run may write.
+    plan: ``texts`` path -> bytes, for some of ``OWN_TEXTS``; ``given`` [anything, target] pairs for
+    trees, see ``copy_tree``; ``room_bytes`` and ``room_files`` bounds of what the run may write.
     """
-    root = frame["root"]
     _make_room(root, plan, uid, gid)
-    for path, data in plan["texts"].items():
-        _write(root + path, data)
-    for source, target in plan["readonly_late"]:
-        _bind(source, root + target)
-        set_flags(root + target, FIXED, recursive=True)
-    for path in ("", *frame["hidden"]):
-        if os.path.isdir(root + path):
-            set_flags(root + path, READ_ONLY)
-    _keep_to_itself(root)
+    own = root + OWN
+    mount("own", own, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
+    for number, data in enumerate(plan["texts"].values()):
+        _write(f"{own}/{number}", data)
+    set_flags(own, FIXED)
+    for number, path in enumerate(plan["texts"]):
+        mount(f"{own}/{number}", root + path, None, BIND)
+    for (_, target), tree in zip(plan["given"], trees, strict=True):
+        os.makedirs(root + target, 0o755, exist_ok=True)
+        put_tree(tree, root + target)
+
+
+def copy_tree(path: str) -> int:
+    """Return a folder with all that is mounted in it, read-only, as an open descriptor.
+
+    It is nowhere yet. Another mount namespace, too, can put it somewhere, once.
+    """
+    flags = TREE_COPY | TREE_CLOSES | AT_RECURSIVE
+    tree = call("open_tree", CURRENT, path.encode(), flags)
+    try:
+        _set_attributes(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, FIXED, PRIVATE)
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+def put_tree(tree: int, target: str) -> None:
+    """Show at target what ``copy_tree`` returned; closes it."""
+    try:
+        call("move_mount", tree, b"", CURRENT, target.encode(), FROM_DESCRIPTOR)
+    finally:
+        os.close(tree)
 
 
 def _keep_to_itself(root: str) -> None:
     """Let nothing appear in the view that the machine mounts later, without the view's flags."""
     mount(None, root, None, RECURSIVE | PRIVATE)
+
+
+def mount_own_processes(root: str) -> None:
+    """Show the caller's process namespace whole, to the caller's mount namespace only."""
+    mount("proc", f"{root}/proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC)
 
 
 def mount_processes(root: str) -> None:
@@ -116,7 +155,7 @@ def _make_skeleton(root: str, frame: dict[str, Any]) -> None:
         os.symlink(target, root + path)
     for name in DEVICES:
         _write(f"{root}/dev/{name}", b"")
-    for path, data in frame["fixed_texts"].items():
+    for path, data in {**dict.fromkeys(OWN_TEXTS, b""), **frame["fixed_texts"]}.items():
         _write(root + path, data)
 
 
@@ -140,10 +179,13 @@ def _bind(source: str, target: str) -> None:
     mount(source, target, None, BIND | RECURSIVE)
 
 
-def set_flags(path: str, flags: int, *, cleared: int = 0, recursive: bool = False) -> None:
-    attributes = struct.pack("=QQQQ", flags, cleared, 0, 0)
-    at = AT_RECURSIVE if recursive else 0
-    call("mount_setattr", CURRENT, path.encode(), at, attributes, len(attributes))
+def set_flags(path: str, flags: int, *, recursive: bool = False) -> None:
+    _set_attributes(CURRENT, path, AT_RECURSIVE if recursive else 0, flags, 0)
+
+
+def _set_attributes(at: int, path: str, how: int, flags: int, propagation: int) -> None:
+    attributes = struct.pack("=QQQQ", flags, 0, propagation, 0)
+    call("mount_setattr", at, path.encode(), how, attributes, len(attributes))
 
 
 def enter_root(root: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import marshal
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -30,8 +31,8 @@ from executors.script.start import (
     Channels,
     Launch,
     Starter,
-    end_process,
     ends_in_time,
+    is_over,
     last_words,
     write_all,
 )
@@ -74,11 +75,30 @@ MOST_RUNS = 500
 IDLE_S = 300
 SPARE_S = 15
 GROWTH_BYTES = 32 * 1024 * 1024
+SHARED = ("given", "memory_group")
+"""The parts of a plan that the zygote sees to. They name places of the machine, which a run's
+process does not see."""
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[str, Path, tuple[str, ...]]
-"""Tenant, interpreter, imported modules."""
+Key = tuple[str, Path, tuple[str, ...] | None, Path | None]
+"""Tenant, interpreter, imported modules, environment."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which zygote a run needs."""
+
+    tenant: str
+    python: Path
+    """The interpreter that the zygote is."""
+    environment: Path | None
+    """The script's interpreter, that of an environment or the same."""
+    preloaded: tuple[str, ...] | None
+    """Modules it has imported; None for one that only starts programs, which is nobody's own."""
+
+    def key(self) -> Key:
+        return self.tenant, self.python, self.preloaded, self.environment
 
 
 @dataclass(frozen=True)
@@ -97,11 +117,43 @@ class NoZygote(Exception):
     """There is none for this run; the message says why."""
 
 
+class ZygoteProcess:
+    """The process of a zygote, which is a child of ours."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.descriptor = os.pidfd_open(pid)
+        self.is_ours = True
+        self._has_ended = False
+        self._lock = threading.Lock()
+
+    def has_ended(self) -> bool:
+        with self._lock:
+            if self.is_ours and not self._has_ended and is_over(self.descriptor, 0):
+                with suppress(ChildProcessError):
+                    os.waitpid(self.pid, 0)
+                os.close(self.descriptor)
+                self._has_ended = True
+            return self._has_ended
+
+    def kill(self) -> None:
+        with self._lock:
+            if not self._has_ended:
+                signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
+
+    def end(self, patience_s: float) -> None:
+        """Wait for its end; kill it when it takes longer than it may."""
+        if not self.has_ended() and not is_over(self.descriptor, patience_s):
+            self.kill()
+            is_over(self.descriptor, KILL_PATIENCE_S)
+        self.has_ended()
+
+
 @dataclass(eq=False)
 class Zygote:
     """One zygote as the worker holds it."""
 
-    process: subprocess.Popen[bytes]
+    process: ZygoteProcess
     control: socket.socket
     errors: IO[bytes]
     """Its standard error."""
@@ -146,15 +198,12 @@ class Zygotes:
         _pools.add(self)
 
     @contextmanager
-    def use(
-        self, tenant: str, python: Path, preloaded: tuple[str, ...], frame: dict[str, Any]
-    ) -> Iterator[Zygote]:
-        """Yield a zygote of a tenant and an interpreter. Raises NoZygote.
+    def use(self, wanted: Wanted, frame: dict[str, Any]) -> Iterator[Zygote]:
+        """Yield a zygote. Raises NoZygote.
 
-        preloaded: names of the modules it has imported. frame: what its runs' views have in common,
-        see ``view.build_frame``.
+        frame: what its runs' views have in common, see ``view.build_frame``.
         """
-        zygote = self._get((tenant, python, preloaded), frame)
+        zygote = self._get(wanted.key(), frame)
         try:
             yield zygote
         finally:
@@ -179,7 +228,7 @@ class Zygotes:
                 self._retire(key)
             for zygote in self._leaving:
                 if not zygote.active:
-                    end_process(zygote.process, SEND_PATIENCE_S)
+                    zygote.process.end(SEND_PATIENCE_S)
             self._reap()
 
     def processes(self) -> list[int]:
@@ -189,7 +238,7 @@ class Zygotes:
     def forget(self) -> None:
         """In a process forked from the worker: let go of zygotes, which are the worker's."""
         for zygote in (*self._zygotes.values(), *self._leaving):
-            zygote.process.returncode = 0  # Not our child, so nothing to wait for.
+            zygote.process.is_ours = False
             zygote.close()
         self._lock = threading.Lock()
         self._zygotes, self._starting, self._leaving = {}, {}, []
@@ -224,7 +273,7 @@ class Zygotes:
         zygote = self._zygotes.get(key)
         if zygote is None:
             return None
-        if zygote.process.poll():
+        if zygote.process.has_ended():
             logger.warning("A zygote ended: %s.", last_words(zygote.errors))
         if not self._is_fit(zygote, identity, frame):
             self._retire(key)
@@ -247,7 +296,7 @@ class Zygotes:
     def _is_fit(self, zygote: Zygote, python: tuple[int, ...], frame: dict[str, Any]) -> bool:
         recycling = self._recycling
         return (
-            zygote.process.poll() is None
+            not zygote.process.has_ended()
             and zygote.python == python
             and zygote.frame == frame
             and zygote.served < recycling.most_runs
@@ -272,10 +321,10 @@ class Zygotes:
             zygote.close()
 
     def _reap(self) -> None:
-        self._leaving = [gone for gone in self._leaving if gone.process.poll() is None]
+        self._leaving = [gone for gone in self._leaving if not gone.process.has_ended()]
 
     def _start(self, key: Key, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote:
-        _, python, preloaded = key
+        _, python, preloaded, _ = key
         settings = {
             "code": str(CODE),
             "frame": frame,
@@ -300,7 +349,9 @@ def start_zygote(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the zygote
     with theirs:
-        process = subprocess.Popen(
+        zygote: ZygoteProcess | None = None
+        # It ends as soon as the zygote is there: no process can make itself process 1.
+        starter = subprocess.Popen(
             [str(python), "-I", "-S", "-B", "-X", "utf8", "-c", BOOT, str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             env={"LANG": "C.UTF-8", "TZ": "UTC", **library_environment(python)},
@@ -316,21 +367,29 @@ def start_zygote(
                 ours.settimeout(START_PATIENCE_S)
                 ours.send(f"{CODE}\0{compiled or ''}".encode())
                 ours.send(marshal.dumps(settings, MARSHAL_VERSION))
-                if ours.recv(READY_BYTES):
+                # One says its id, the other that it is ready; which comes first is open.
+                words = [word for word in (ours.recv(READY_BYTES), ours.recv(READY_BYTES)) if word]
+                for word in words:
+                    if word.isdigit():
+                        zygote = ZygoteProcess(int(word))
+                if zygote is not None and len(words) == 2:
                     ours.settimeout(SEND_PATIENCE_S)
-                    return Zygote(process, ours, errors, identity, settings["frame"])
-            process.wait(START_PATIENCE_S)
+                    starter.wait()
+                    return Zygote(zygote, ours, errors, identity, settings["frame"])
+            starter.wait(START_PATIENCE_S)
             raise NoZygote(last_words(errors))
         except BaseException:
             ours.close()
             errors.close()
-            process.kill()
-            process.wait()
+            starter.kill()
+            starter.wait()
+            if zygote is not None:
+                zygote.end(0)
             raise
 
 
 class WarmStart(Starter):
-    """Lets a zygote fork the run, which takes the place of the stage."""
+    """Lets a zygote make the run, which takes the place of the stage."""
 
     can_be_lost = True
 
@@ -349,20 +408,18 @@ class WarmStart(Starter):
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            # What the zygote itself may know is in the message. The rest is in a file that only
-            # its children read: process 1 the first part, the script's process the second.
+            # What the zygote itself may know is in the message. All of it is in a file that only
+            # the script's process reads.
             launch = self._launch
-            head = {"limits": launch.limits, "uid": launch.uid, "gid": launch.gid}
             plan = launch.sandbox or {}
             own = {name: part for name, part in plan.items() if name not in FRAME}
-            rules = {"rules": own.pop("rules", {})}
-            first = marshal.dumps({**head, "sandbox": own}, MARSHAL_VERSION)
-            script = launch.order(python=self._python, sandbox=rules)
+            shared = {name: own[name] for name in SHARED if name in own}
+            head = {"limits": launch.limits, "uid": launch.uid, "gid": launch.gid}
             self._order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            write_all(self._order, b"".join((len(first).to_bytes(8, "big"), first, script)))
+            write_all(self._order, launch.order(python=self._python, sandbox=own))
             socket.send_fds(
                 self._zygote.control,
-                [marshal.dumps(head, MARSHAL_VERSION)],
+                [marshal.dumps({**head, "sandbox": shared}, MARSHAL_VERSION)],
                 [self._order, *theirs.all(), *launch.held],
             )
         finally:

@@ -1,29 +1,26 @@
 """One run of a zygote. It does what a stage does at a cold start, but never waits: others run, too.
 
-As there, process 1 of the run stands between the zygote and the script and guards it. Both are
-forked before the run is ordered. They build what is the same for every run, in namespaces of their
-own, and wait. Each such pair serves one run.
+Process 1 of the run is a guard that only lives (``world.py``). The script's process is forked
+beside it before the run is ordered, does what is the same for every run, and waits. Then it builds
+its own view, gives up all rights, and becomes the script. Each such pair serves one run.
 """
 
 # Whatever goes wrong must be reported:
-# ruff: noqa: BLE001, SIM105
+# ruff: noqa: BLE001
 
 from __future__ import annotations
 
 import marshal
 import os
-import resource
 import signal
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
-from executors.script.sandbox.lockdown import lock_calls, lock_down
-from executors.script.sandbox.namespaces import fork_into_namespaces, settle_namespaces
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.lockdown import lock_down
 from executors.script.sandbox.stage import SandboxStage
-from executors.script.sandbox.view import build_frame, complete_view, enter_root, mount_processes
+from executors.script.sandbox.view import complete_view, copy_tree
 from executors.script.stage import (
     KILL_PATIENCE_S,
     SANDBOX_FAILED,
@@ -33,17 +30,17 @@ from executors.script.stage import (
 )
 from executors.script.tree import descendants
 from executors.script.warm.claim import claim
+from executors.script.warm.world import keep_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from executors.script.warm.interpreter import WarmInterpreter
+    from executors.script.warm.world import Guard, World
 
 GUARD_IN_NAMESPACE = 1
-"""Process 1 alone counts for an ordinary user's limit; the zygote is outside."""
+"""The guard counts for an ordinary user's limit; the zygote is outside."""
 TOLD_BYTES = 4096
-STATUS = struct.Struct("=i?dq")
-"""Exit code, whether nothing else is left, CPU seconds, peak memory in bytes."""
 MOST_DESCRIPTORS = 8
 
 
@@ -62,139 +59,135 @@ class ScriptProcess(BaseException):
 
 
 class WarmRun(SandboxStage):
-    """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, ``hear`` when there is
-    something to read from ``status_reader``, and ``end`` when ``guard`` has ended."""
+    """One run. ``prepare`` and ``hand_over``, then ``look`` now and then, ``hear`` when ``script``
+    has ended, and ``end`` when the guard has."""
 
-    def __init__(self, frame: dict[str, Any], interpreter: WarmInterpreter) -> None:
-        """frame: see ``build_frame``."""
+    guard: Guard
+
+    def __init__(self, world: World, interpreter: WarmInterpreter | None) -> None:
+        """interpreter: None where every run starts a program."""
         super().__init__({"limits": {}}, -1, -1, -1, -1)
         self.pid = -1
-        self.frame = frame
+        self.world = world
         self.interpreter = interpreter
         self.reason = ""
-        self.guard = -1
+        self.script = -1
+        """The script's process as a descriptor; -1 after its end."""
         self.held: list[int] = []
-        self.told: tuple[int | None, bool, float, int] = (None, False, 0.0, 0)
-        """What ``tell_status`` wrote."""
-        self.is_reported = self.is_reaped = False
+        self.cpu_s = 0.0
+        self.is_reported = False
         self.problem_reader = self.problem_writer = -1
 
     def prepare(self) -> None:
-        """Fork process 1 of the run. Raises OSError, and in the script's process ScriptProcess."""
-        ids = os.geteuid(), os.getegid()
+        """Fork the script's process. Raises OSError, and in that process ScriptProcess."""
+        self.is_bounded = os.geteuid() == 0
+        self.guard = self.world.make_guard()
         inner = None
-        self.is_bounded = ids[0] == 0
         try:
-            self.status_reader, self.status_writer = os.pipe()
             self.problem_reader, self.problem_writer = os.pipe()
-            for reader in (self.status_reader, self.problem_reader):
-                os.set_blocking(reader, False)
-            # Nobody writes to it. Its end tells process 1 that the zygote has ended.
-            self.lifeline, self.lifeline_held = os.pipe()
+            os.set_blocking(self.problem_reader, False)
             self.door, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.pid = fork_into_namespaces()
+            self.pid = self.world.fork_beside(self.guard)
             if self.pid == 0:
-                raise ScriptProcess(self, self.be_first(inner, *ids))
-            self.guard = os.pidfd_open(self.pid)
+                raise ScriptProcess(self, self.enter(inner))
+            self.script = os.pidfd_open(self.pid)
         except OSError:
+            self.guard.kill()
             self.close()
             raise
         finally:
             if self.pid:
-                close_all((self.status_writer, self.problem_writer, self.lifeline))
+                close_all((self.problem_writer,))
                 if inner is not None:
                     inner.close()
 
     def hand_over(self, head: dict[str, Any], descriptors: list[int]) -> None:
-        """Give it its run. head: the part of the order that the zygote may know.
+        """Give it its run, and take over descriptors. head: the part of the order for the zygote.
 
-        Takes over descriptors. Should process 1 have ended, the report says so.
+        Raises OSError, for instance when its process has ended; then it has taken over nothing, and
+        can only be abandoned.
         """
-        order_file, self.order_fd, self.report_fd, out, err, *self.held = descriptors
+        order_file, order_fd, report_fd, out, err, *held = descriptors
         self.order, self.limits = head, head["limits"]
+        trees: list[int] = []
+        try:
+            for source, _ in head["sandbox"]["given"]:
+                trees.append(copy_tree(source))
+            self.join_memory_group(self.pid)
+            socket.send_fds(self.door, [b"o"], [order_file, report_fd, out, err, *trees])
+        finally:
+            close_all(tuple(trees))
+        self.order_fd, self.report_fd, self.held = order_fd, report_fd, held
         self.looked = self.started = time.monotonic()
         self.deadline = self.started + self.limits["timeout_s"]
-        try:
-            socket.send_fds(self.door, [b"o"], [order_file, self.report_fd, out, err])
-        except OSError:
-            pass
         self.door.close()
         close_all((order_file, out, err))
 
-    def be_first(self, door: socket.socket, uid: int, gid: int) -> socket.socket:
-        """Be process 1 of the run. Returns in the script's process only: the door to wait at."""
+    def enter(self, door: socket.socket) -> socket.socket:
+        """Get to where the script will be; return door."""
         try:
             self.door.detach()  # The zygote's end. Its number is going to be another file's.
             # The channels of other runs are here, too, and must not stay open because of us.
-            keep_open(door.fileno(), self.lifeline, self.status_writer, self.problem_writer)
+            keep_open(
+                door.fileno(), self.problem_writer, self.guard.descriptor, self.world.settings
+            )
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            settle_namespaces(uid, gid)
             os.umask(0o022)
-            build_frame(self.frame)
-            mount_processes(self.frame["root"])
-            inner, script_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            script = os.fork()
-            if script == 0:
-                inner.detach()
-                keep_open(script_door.fileno(), self.problem_writer)
-                return script_door
-            script_door.close()
-            order_file, self.report_fd, *streams = receive(door)
-            socket.send_fds(inner, [b"o"], [order_file, *streams])
-            self.order = read_order(order_file, of_script=False)
-            self.join_memory_group(script)
-            complete_view(self.frame, self.order["sandbox"], *self.owner())
-            self.listen_for_gate(self.order["sandbox"])
-            enter_root(self.frame["root"])
-            self.hand_out_room()
-            if not claim(order_file):
-                raise OSError(0, "the worker has taken the order back")
-            inner.send(b"go")
-            self.become_guard()
-            self.wait_for(script)
-            os._exit(START_FAILED)
+            self.guard.enter()
         except BaseException as error:
-            os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
-            os._exit(START_FAILED)
+            self.fail(error)
+        return door
 
     def be_script(
         self, door: socket.socket
     ) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
-        """Get ready until the view is complete, then give up all rights.
+        """Get ready, wait for the order, build the view, then give up all rights.
 
-        Returns what ``ScriptProcess.become_script`` does. A shell takes over the process at once.
+        Returns what ``ScriptProcess.become_script`` does. A program takes over the process at once.
         """
+        interpreter = self.interpreter
         try:
-            lock_calls()
-            self.interpreter.get_ready()
-            order_file, self.out_fd, self.err_fd = receive(door)
-            self.order = read_order(order_file, of_script=True)
+            if interpreter is not None:
+                interpreter.get_ready()
+            order_file, self.report_fd, self.out_fd, self.err_fd, *trees = receive(door)
+            door.close()
+            self.order = read_order(order_file)
             self.limits = self.order["limits"]
             os.dup2(self.out_fd, 1)
             os.dup2(self.err_fd, 2)
-            if self.order["python"] is not None:
-                self.interpreter.start_afresh(self.order)
-            if not door.recv(2):
-                os._exit(START_FAILED)
-            door.detach()  # Its number is going to be another file's.
+            plan = self.order["sandbox"]
+            complete_view("", plan, trees, *self.owner())
+            self.listen_for_gate(plan)
+            self.hand_out_room()
+            if not claim(order_file):
+                raise OSError(0, "the worker has taken the order back")
+            if interpreter is not None:
+                interpreter.start_afresh(self.order)
         except BaseException as error:
-            os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
-            os._exit(START_FAILED)
-        if self.order["python"] is None:
+            self.fail(error)
+        if interpreter is None:
             self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         os.close(problem_fd)
-        return self.interpreter.become_script(self.order)
+        return interpreter.become_script(self.order)
+
+    def fail(self, error: BaseException) -> None:
+        """End the script's process. Never returns."""
+        os.write(self.problem_writer, f"{SANDBOX_FAILED}{error}"[:2000].encode())
+        os._exit(START_FAILED)
+
+    def open_guard(self) -> int:
+        return os.dup(self.guard.descriptor)
+
+    def open_settings(self) -> int:
+        # Those of the network are the caller's, whoever opened the folder.
+        return os.dup(self.world.settings)
 
     def drop_rights(self) -> None:
         order = self.order
-        lock_down(
-            order["sandbox"]["rules"], order["uid"], order["gid"],
-            calls_are_locked=True, is_bounded=self.is_bounded,
-        )  # fmt: skip
+        lock_down(order["sandbox"]["rules"], order["uid"], order["gid"], is_bounded=self.is_bounded)
 
     def other_processes(self) -> int:
         return GUARD_IN_NAMESPACE if self.order["uid"] is None else 0
@@ -215,62 +208,55 @@ class WarmRun(SandboxStage):
             self.deadline = now + KILL_PATIENCE_S
             self.kill()
 
+    def processes(self) -> list[int]:
+        return [self.pid, *descendants(self.pid), *self.guard.others()]
+
+    def network_of(self) -> int:
+        return self.guard.pid
+
     def next_look(self) -> float:
         """Return the moment of ``time.monotonic`` at which ``look`` has something to do."""
-        if self.is_reported:
+        if self.is_reported or self.reason:
             return self.deadline
-        return self.deadline if self.reason else min(self.deadline, self.looked + TICK_S)
+        return min(self.deadline, self.looked + TICK_S)
 
     def is_stuck(self, now: float) -> bool:
-        """Return whether it was killed and does not die, or not even ends by itself."""
-        return (bool(self.reason) or self.is_reported) and now >= self.deadline
+        """Return whether it was killed and does not die."""
+        return (bool(self.reason) or self.is_over()) and now >= self.deadline
 
-    def tell_status(self, code: int) -> None:
-        """Say, in process 1, how the script ended, and whether anything but us is left."""
-        alone = False
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            alone = True
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_s = usage.ru_utime + usage.ru_stime
-        os.write(self.status_writer, STATUS.pack(code, alone, cpu_s, usage.ru_maxrss * 1024))
+    def is_over(self) -> bool:
+        """Return whether the script's process has ended."""
+        return self.script < 0
 
     def hear(self) -> None:
-        """Read what process 1 says. If all but itself has ended, the worker need not wait for it:
-        to take its namespaces apart takes the kernel a while."""
-        told = read_if_any(self.status_reader)
-        if len(told) == STATUS.size:
-            self.told = STATUS.unpack(told)
-        if self.told[1] and not self.is_reported:
-            self.report()
-            self.deadline = time.monotonic() + KILL_PATIENCE_S
+        """Take the end of the script's process. If nothing else of the run is left, the worker need
+        not wait for the guard: to take its namespaces apart takes the kernel a while."""
+        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        if pid == 0:
+            return
+        close_all((self.script,))
+        self.script = -1
+        self.status = os.waitstatus_to_exitcode(status)
+        self.cpu_s = usage.ru_utime + usage.ru_stime
+        self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * 1024)
+        if self.guard.is_alone():
+            self.report(0)
+        self.deadline = time.monotonic() + KILL_PATIENCE_S
+        self.kill()
 
-    def report(self) -> None:
-        """Tell the worker how it ended."""
+    def report(self, left: int) -> None:
+        """Tell the worker how it ended. left: processes that do not die."""
         if self.is_reported:
             return
         self.is_reported = True
         problem = read_if_any(self.problem_reader)
-        code, alone, cpu_s, peak_bytes = self.told
-        left = 0
-        if not alone:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid == 0:
-                left = 1 + len(descendants(self.pid))
-            else:
-                self.is_reaped = True
-                code = os.waitstatus_to_exitcode(status) or None if code is None else code
-                cpu_s = usage.ru_utime + usage.ru_stime
-                peak_bytes = usage.ru_maxrss * 1024
         answer: dict[str, Any] = {
             "reason": self.reason or "exited",
-            "status": code,
+            "status": self.status,
             "left": left,
             "wall_s": time.monotonic() - self.started,
-            "cpu_s": cpu_s,
-            "peak_bytes": max(self.peak_bytes, peak_bytes),
+            "cpu_s": self.cpu_s,
+            "peak_bytes": self.peak_bytes,
         }
         if problem:
             answer = {"problem": problem.decode("utf-8", "replace")}
@@ -285,28 +271,30 @@ class WarmRun(SandboxStage):
         self.held = []
 
     def end(self) -> bool:
-        """Report, and close everything if process 1 has ended. Returns whether it has."""
-        self.hear()  # It may have ended before we came to listen.
-        self.report()
-        if not self.is_reaped:
-            self.is_reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
-        if self.is_reaped:
+        """Report, and close everything if nothing of the run is alive. Returns whether it is so."""
+        if not self.is_over():
+            self.hear()  # It may have ended before we came to listen.
+        is_gone = self.is_over() and self.guard.is_gone()
+        self.report(0 if is_gone else 1 + len(self.processes()))
+        if is_gone:
             self.let_go()
             self.close()
-        return self.is_reaped
+        return is_gone
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self.guard.kill()
 
     def abandon(self) -> None:
         """End one that has no run yet."""
-        os.kill(self.pid, signal.SIGKILL)
+        self.kill()
         os.waitpid(self.pid, 0)
         self.door.close()
         self.close()
 
     def close(self) -> None:
-        close_all((self.status_reader, self.problem_reader, self.lifeline_held, self.guard))
+        close_all((self.problem_reader, self.script))
+        self.script = -1
+        self.world.give_back(self.guard)
 
 
 def refuse(descriptors: list[int], error: OSError) -> None:
@@ -326,14 +314,10 @@ def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
             pass  # The worker is gone.
 
 
-def read_order(descriptor: int, *, of_script: bool) -> dict[str, Any]:
-    """Return the script's part of an order, or that of process 1. See ``WarmStart.start``."""
-    size = int.from_bytes(os.pread(descriptor, 8, 0), "big")
-    if of_script:
-        data = os.pread(descriptor, os.fstat(descriptor).st_size, 8 + size)
-    else:
-        data = os.pread(descriptor, size, 8)
-    order: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from our own worker
+def read_order(descriptor: int) -> dict[str, Any]:
+    """Return an order. See ``WarmStart.start``."""
+    size = os.fstat(descriptor).st_size
+    order: dict[str, Any] = marshal.loads(os.pread(descriptor, size, 0))  # noqa: S302 - our own worker
     return order
 
 
@@ -350,14 +334,6 @@ def receive(door: socket.socket) -> list[int]:
     if not descriptors:
         os._exit(0)
     return descriptors
-
-
-def keep_open(*descriptors: int) -> None:
-    """Close all but standard input, output, error and descriptors."""
-    first = 3
-    for kept in (*sorted(descriptors), 1 << 20):
-        os.closerange(first, kept)
-        first = kept + 1
 
 
 def close_all(descriptors: tuple[int, ...]) -> None:

@@ -24,6 +24,7 @@ from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter
 from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
 from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
+from executors.script.warm.world import HelperGone, World, become_first
 
 READY = b"ready"
 HEAD_BYTES = 64 * 1024
@@ -33,23 +34,28 @@ MOST_DESCRIPTORS = 16
 
 class Zygote:
     def __init__(
-        self, control: socket.socket, interpreter: WarmInterpreter, settings: dict[str, Any]
+        self,
+        control: socket.socket,
+        world: World,
+        interpreter: WarmInterpreter | None,
+        settings: dict[str, Any],
     ) -> None:
-        """control: from the worker. settings: ``idle_s``, how long to wait for the next run;
-        ``spare_s``, how long to keep it prepared meanwhile; ``frame``, see ``build_frame``."""
+        """control: from the worker. interpreter: None where every run starts a program. settings:
+        ``idle_s``, how long to wait for the next run; ``spare_s``, how long to keep it prepared
+        meanwhile."""
         self.control = control
+        self.world = world
         self.interpreter = interpreter
         self.idle_s = settings["idle_s"]
         self.spare_s = settings["spare_s"]
         self.rests = False
         """Whether no run came for so long that none is prepared: that takes memory."""
-        self.frame = settings["frame"]
         self.spare: WarmRun | None = None
         self.may_prepare = True
         """False when the last spare ended at once; then the next run tells the reason."""
         self.runs: set[WarmRun] = set()
         self.stuck: set[WarmRun] = set()
-        """Those that were reported, though their process 1 does not end. They keep their locks."""
+        """Those that were reported, though not all of them has ended. They keep their locks."""
         self.heard: set[tuple[WarmRun, int]] = set()
         """What of runs is listened to."""
         self.poll = select.poll()
@@ -79,32 +85,36 @@ class Zygote:
 
     def handle(self, ready: set[int]) -> None:
         now = time.monotonic()
-        if self.spare is not None and self.spare.guard in ready:
+        if self.spare is not None and self.spare.script in ready:
             self.drop_spare()
             self.may_prepare = False
+        for run in [*self.runs, *self.stuck]:
+            if run.script in ready:
+                self.stop_listening(run, run.script)
+                run.hear()
         for run in list(self.stuck):
-            if run.guard in ready:
+            if run.guard.descriptor in ready:
                 self.end(run)
         for run in list(self.runs):
-            if run.guard in ready or run.is_stuck(now):
+            if run.guard.descriptor in ready or run.is_stuck(now):
                 self.end(run)
                 continue
-            if run.status_reader in ready:
-                self.stop_listening(run, run.status_reader)
-                run.hear()
-            if run.is_reported:
+            if run.is_reported or run.is_over():
                 self.stop_listening(run, run.order_fd)
             else:
                 run.look(now, told=run.order_fd in ready)
                 if run.reason:
                     self.stop_listening(run, run.order_fd)
-        if self.control.fileno() in ready:
+        if self.is_open and self.control.fileno() in ready:
             self.take()
         elif not self.runs:
             self.keep_spare()
 
     def take(self) -> None:
-        """Take one run from the worker."""
+        """Take one run from the worker.
+
+        Should that not be possible, the worker sees the run's channels end, and starts it cold.
+        """
         try:
             data, descriptors, flags, _ = socket.recv_fds(
                 self.control, HEAD_BYTES, MOST_DESCRIPTORS
@@ -112,62 +122,85 @@ class Zygote:
         except ConnectionResetError:
             data, descriptors, flags = b"", [], 0
         if not data:
-            self.is_open = False
-            self.poll.unregister(self.control.fileno())
+            self.leave()
             return
         if flags & socket.MSG_CTRUNC:
-            # We have too many files open. The worker sees its channels end, and starts it cold.
+            # We have too many files open.
             close_all(tuple(descriptors))
             return
         self.may_prepare, self.rests = True, False
         head = marshal.loads(data)  # noqa: S302 - from our own worker
-        run = self.spare or WarmRun(self.frame, self.interpreter)
+        run = self.spare or WarmRun(self.world, self.interpreter)
         if run is self.spare:
             self.spare = None
         else:
             try:
                 run.prepare()
+            except HelperGone:
+                close_all(tuple(descriptors))
+                self.leave()
+                return
             except OSError as error:
                 refuse(descriptors, error)
                 return
-            self.poll.register(run.guard, select.POLLIN)
-        run.hand_over(head, descriptors)
+            self.listen(run, run.script)
+        try:
+            run.hand_over(head, descriptors)
+        except OSError:
+            self.stop_listening(run, run.script)
+            run.abandon()
+            close_all(tuple(descriptors))
+            return
         self.runs.add(run)
-        for descriptor in (run.order_fd, run.status_reader):
-            self.poll.register(descriptor, select.POLLIN)
-            self.heard.add((run, descriptor))
+        self.listen(run, run.order_fd)
+        self.listen(run, run.guard.descriptor)
+
+    def leave(self) -> None:
+        """Take no more runs; those there are go on to their end."""
+        self.is_open = False
+        self.poll.unregister(self.control.fileno())
+        self.control.close()
 
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
         if self.spare is not None or self.rests or not (self.is_open and self.may_prepare):
             return
-        spare = WarmRun(self.frame, self.interpreter)
+        spare = WarmRun(self.world, self.interpreter)
         try:
             spare.prepare()
+        except HelperGone:
+            self.leave()
+            return
         except OSError:
             self.may_prepare = False
             return
         self.spare = spare
-        self.poll.register(spare.guard, select.POLLIN)
+        self.listen(spare, spare.script)
 
     def drop_spare(self) -> None:
         if self.spare is not None:
-            self.poll.unregister(self.spare.guard)
+            self.stop_listening(self.spare, self.spare.script)
             self.spare.abandon()
             self.spare = None
 
     def end(self, run: WarmRun) -> None:
-        """End a run whose process 1 has ended, or does not."""
+        """End a run whose guard has ended, or does not."""
         self.stop_listening(run, run.order_fd)
-        self.stop_listening(run, run.status_reader)
-        guard = run.guard
+        script, guard = run.script, run.guard.descriptor
         self.runs.discard(run)
         if run.end():
             self.stuck.discard(run)
-            self.poll.unregister(guard)
+            self.stop_listening(run, script)
+            self.stop_listening(run, guard)
         else:
+            if run.is_over():
+                self.stop_listening(run, script)
             run.kill()
             self.stuck.add(run)
+
+    def listen(self, run: WarmRun, descriptor: int) -> None:
+        self.poll.register(descriptor, select.POLLIN)
+        self.heard.add((run, descriptor))
 
     def stop_listening(self, run: WarmRun, descriptor: int) -> None:
         if (run, descriptor) in self.heard:
@@ -186,7 +219,11 @@ def main(control_fd: int) -> None:
     os.set_inheritable(control_fd, False)
     sys.pycache_prefix, sys.dont_write_bytecode = None, True
     settings = marshal.loads(control.recv(SETTINGS_BYTES))  # noqa: S302 - from our own worker
-    interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
+    become_first(control)
+    world = World(settings["frame"])
+    interpreter = None
+    if settings["preloaded"] is not None:
+        interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
     build_filter()
     if os.geteuid() == 0:
         empty_bounding_set()  # For all children; we start no program.
@@ -202,7 +239,7 @@ def main(control_fd: int) -> None:
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
-    zygote = Zygote(control, interpreter, settings)
+    zygote = Zygote(control, world, interpreter, settings)
     try:
         zygote.serve()
     except ScriptProcess:

@@ -79,6 +79,16 @@ def manifest_of(revision: Revision, rules: Rules | None = None) -> Manifest:
         raise InvalidInput(str(error)) from None
 
 
+def approved_manifest(revision: Revision) -> Manifest:
+    """Return the manifest as it is registered: under the rules in force, by the submission's name.
+
+    Raises InvalidInput.
+    """
+    manifest = manifest_of(revision, rules_in_force(revision))
+    manifest.skill.name = revision.submission.skill_name
+    return manifest
+
+
 def needs_second(rules: Rules, *, is_required: bool) -> bool:
     """Return whether two reviewers must approve. is_required: the operator's setting."""
     return is_required and rules["risk"] == "high"

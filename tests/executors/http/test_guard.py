@@ -102,8 +102,8 @@ def test_a_name_that_changes_its_mind_between_retries_is_refused(call: Call, api
 @pytest.mark.parametrize(
     ("base", "address", "opened"),
     [
-        ("http://intra.example.com", "10.1.2.3", ["10.1.0.0/16"]),
         ("http://intra.example.com", "10.1.2.3", ["intra.example.com"]),
+        ("http://intra.example.com", "127.0.0.1", ["intra.example.com", "127.0.0.1"]),
         ("http://10.1.2.3:8080", "10.1.2.3", ["10.1.2.3:8080"]),
         ("http://127.0.0.1:9000", "127.0.0.1", ["127.0.0.1:9000"]),
     ],
@@ -116,6 +116,13 @@ def test_a_resource_that_was_approved_for_it_reaches_a_private_address(
     assert call({"base_url": base}).stop_reason is StopReason.COULD_NOT_START
     assert call({"base_url": base, "open_addresses": opened}).outcome is Outcome.SUCCEEDED
     assert [each for each, _ in call.connected] == [address]
+
+
+def test_an_approved_range_is_not_open_to_whatever_name_leads_there(call: Call) -> None:
+    call.names["api.example.com"] = ["10.1.2.3"]
+
+    assert call({"open_addresses": ["10.1.0.0/16"]}).stop_reason is StopReason.COULD_NOT_START
+    assert call.connected == []
 
 
 def test_a_name_is_never_approved_for_the_loopback_or_metadata(call: Call) -> None:

@@ -60,14 +60,14 @@ def test_what_a_compiler_made_up_is_not_taken(
     script = library / "evil"
     script.write_text(
         "import os\n"
-        "top = '/room/output/job/shown/package'\n"
+        "top = '/room/output/job/script/package'\n"
         "os.makedirs(top)\n"
         "for name in ('other.cpython-311.pyc', '__init__.py', '__init__.cpython-311.pyc'):\n"
         "    os.symlink('/etc/shadow', f'{top}/{name}')\n"
         "os.mkfifo(f'{top}/broken.cpython-311.pyc')\n"
     )
     with run_confined(
-        [str(python), "-I", "/job/shown/evil"], level=level, python=python, shown=library,
+        [str(python), "-I", "/job/script/evil"], level=level, python=python, shown=library,
         limits=Limits(timeout_s=30),
     ) as done:  # fmt: skip
         assert done.exit_code == 0, done.log
@@ -89,4 +89,4 @@ def test_it_sees_nothing_else_and_has_limits(
         limits=Limits(timeout_s=1),
     ) as done:  # fmt: skip
         assert done.stop_reason is StopReason.TIME_LIMIT
-        assert done.log == "['harness.bin', 'harness.py', 'inputs', 'shown'] False\n"
+        assert done.log == "['harness.bin', 'harness.py', 'input.json', 'inputs', 'script'] False\n"

@@ -276,7 +276,7 @@ def test_an_environment_out_of_reach_could_not_start(run: Runner, make_folder: M
 def test_only_a_sandbox_starts_the_interpreter_of_an_environment(
     run: Runner, make_folder: MakeFolder, open_folder: Path
 ) -> None:
-    spy = open_folder / f"spy-{run.executor.level.name}-{run.executor.starts_warm}"
+    spy = open_folder / f"spy-{run.executor.level.name}-{run.executor.has_zygotes}"
     told = spy / "told"
     spy.mkdir(mode=0o755)
     spy.chmod(0o777)

@@ -296,7 +296,7 @@ def test_a_user_id_is_not_given_again_before_its_processes_are_dead(tmp_path: Pa
 def test_a_state_folder_that_was_removed_is_made_again(
     open_folder: Path, make_folder: MakeFolder, tmp_path: Path
 ) -> None:
-    executor = ScriptExecutor(state_folder=open_folder / "removed", warm=False)
+    executor = ScriptExecutor(state_folder=open_folder / "removed", zygotes=False)
     folder = make_folder(main__py="print(1)\n")
     for number in range(2):
         (tmp_path / f"{number}").mkdir()

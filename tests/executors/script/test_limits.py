@@ -191,7 +191,7 @@ from pathlib import Path
 from executors.script.executor import ScriptExecutor
 from tests.executors.conftest import RecordingSink, request_for
 executor = ScriptExecutor(
-    level=sys.argv[1], state_folder=Path(sys.argv[2]), warm=bool(sys.argv[5])
+    level=sys.argv[1], state_folder=Path(sys.argv[2]), zygotes=bool(sys.argv[5])
 )
 executor.execute(request_for(Path(sys.argv[3])), RecordingSink(), workdir=Path(sys.argv[4]))
 """
@@ -218,7 +218,7 @@ def test_killing_its_guard_does_not_free_a_script(run: Runner, marker: str) -> N
         DAEMON.format(marker=marker)
         + """
 try:
-    os.kill(os.getppid(), 9)
+    os.kill(os.getppid() or 1, 9)
 except PermissionError:
     print("not allowed")
 else:

@@ -109,7 +109,7 @@ def test_private_addresses_take_an_approval(
     assert refused.stop_reason == "could_not_start"
     assert "10.1.2.3 is a private address" in log_of(refused)
     services.open_addresses(
-        actor=sam, resource=resource, addresses=["10.1.2.0/24"], reason="The CRM lies there."
+        actor=sam, resource=resource, addresses=["intra.example.com"], reason="The CRM lies there."
     )
 
     execution = ran(try_resource(actor=sam, version=latest_version(resource), inputs={}))

@@ -180,6 +180,16 @@ def by_a_named_cursor(text):
         cursor.fetchall()
 
 
+def by_a_prepared_statement(text):
+    with connection.prepared_cursor() as cursor:
+        cursor.execute(text)
+
+
+def by_many_prepared_ones(text):
+    with connection.prepared_cursor() as cursor:
+        cursor.executemany(text, [(), ()])
+
+
 def by_the_driver_s_connection(text):
     connection.connection.execute(text)
 
@@ -226,6 +236,7 @@ PLAIN_WAYS = [
     by_a_composable,
     by_bytes,
     by_a_named_cursor,
+    by_a_prepared_statement,
     by_the_driver_s_connection,
     by_raw,
     by_an_iterator_of_raw,
@@ -312,6 +323,25 @@ def test_rows_are_not_streamed(tenants):
     """What a switch in the middle would do to the rest of the rows is to lose it."""
     with pytest.raises(StatementRefused), connection.cursor() as cursor:
         list(cursor.cursor.stream("SELECT username FROM accounts_account"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "door", "further"),
+    [
+        *((kind, "copy", ()) for kind in ("cursor", "prepared_cursor", "chunked_cursor")),
+        *((kind, "stream", ()) for kind in ("cursor", "prepared_cursor", "chunked_cursor")),
+        # The plain cursor's is guarded as its execute is: see above.
+        *((kind, "executemany", ([()],)) for kind in ("prepared_cursor", "chunked_cursor")),
+    ],
+)
+def test_no_cursor_has_a_way_around_its_execute(tenants, kind, door, further):
+    """Not even for what would do no harm: nothing there switches to the schema at hand first."""
+    with (
+        pytest.raises(StatementRefused),
+        transaction.atomic(),
+        getattr(connection, kind)() as cursor,
+    ):
+        getattr(cursor.cursor, door)("SELECT 1", *further)
 
 
 def test_a_failed_transaction_reads_nothing_of_another_tenant(tenants):

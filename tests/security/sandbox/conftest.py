@@ -202,7 +202,7 @@ def _request(
 def _execute(executor: ScriptExecutor, request: ExecutionRequest, workdir: Path) -> Attempt:
     sink = RecordingSink()
     result = executor.execute(request, sink, workdir=workdir)
-    assert bool(executor.zygotes()) is (executor.starts_warm and executor.level.can_start_warm)
+    assert bool(executor.zygotes()) is executor.has_zygotes
     return Attempt(result, sink.text(), sink.progress_lines, workdir)
 
 
@@ -212,7 +212,7 @@ def _execute_as(
 ) -> Attempt:  # fmt: skip
     def execute() -> dict[str, Any]:
         state = open_folder / f"state-{user}"
-        executor = ScriptExecutor(state_folder=state, level=level, warm=warm)
+        executor = ScriptExecutor(state_folder=state, level=level, zygotes=warm)
         done = _execute(executor, request, workdir)
         result = done.result.model_dump(mode="json")
         return {"result": result, "log": done.log, "progress": done.progress}

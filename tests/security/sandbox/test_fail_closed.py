@@ -69,7 +69,7 @@ def test_a_machine_that_changes_later_runs_nothing(
 ) -> None:
     def run() -> list[str]:
         state = open_folder / f"state-later-{user}"
-        executor = ScriptExecutor(state_folder=state, level="ns", warm=warm)
+        executor = ScriptExecutor(state_folder=state, level="ns", zygotes=warm)
         executor.check()
         forbid_namespaces()
         sink = RecordingSink()

@@ -279,6 +279,24 @@ def test_another_version_of_the_skill_ends_the_draft(greet, draft, oscar):
         services.start_batch(actor=oscar.actor, batch=batch)
 
 
+@pytest.mark.parametrize("act", ["confirm", "approve", "resume"])
+def test_a_page_from_before_another_version_lets_nothing_go_on(draft, oscar, anna, act):
+    skill = make_skill(manifest=FOUR_EYES if act != "resume" else "", inputs=NAME)
+    batch = services.start_batch(actor=oscar.actor, batch=draft(skill, table_of(9)))
+    if act == "approve":
+        services.confirm_batch(actor=oscar.actor, batch=batch)
+    if act == "resume":
+        services.pause_batch(actor=oscar.actor, batch=batch)
+    before = Batch.objects.get(pk=batch.pk).status
+    make_skill(code="def main(name: str) -> str:\n    return name\n")
+
+    actor = anna.actor if act == "approve" else oscar.actor
+    with pytest.raises(Conflict, match="Another version"):
+        getattr(services, f"{act}_batch")(actor=actor, batch=batch)
+
+    assert Batch.objects.get(pk=batch.pk).status == before
+
+
 def test_a_batch_is_held_when_its_skill_is_disabled(greet, draft, oscar, work):
     batch = services.start_batch(actor=oscar.actor, batch=draft(greet, table_of(9)))
     Skill.objects.filter(pk=greet.pk).update(is_enabled=False)
@@ -395,6 +413,26 @@ def test_the_same_key_makes_one_batch(greet, draft, oscar, upload):
 
     assert services.create_batch(**given) == services.create_batch(**given)
     assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", ["files", "order", "inputs"])
+def test_the_same_key_for_something_else_is_refused(oscar, upload, other):
+    skill = make_skill(
+        code="def main(table, note):\n    return 1\n",
+        manifest='risk = "low"\n',
+        inputs=f'{TABLE}[inputs.note]\ntype = "string"\ndefault = ""\n',
+    )
+    files = [upload(f"{name}.csv", f"name\n{name}\n") for name in "abc"]
+    given = {"actor": oscar.actor, "skill": skill, "idempotency_key": "once"}
+    services.create_batch(files=files[:2], inputs={"note": "x"}, **given)
+
+    asked = {
+        "files": {"files": files[1:], "inputs": {"note": "x"}},
+        "order": {"files": files[1::-1], "inputs": {"note": "x"}},
+        "inputs": {"files": files[:2], "inputs": {"note": "y"}},
+    }[other]
+    with pytest.raises(Conflict, match="another request"):
+        services.create_batch(**asked, **given)
 
 
 def test_who_may_not_run_the_skill_makes_no_batch(greet, person, upload):

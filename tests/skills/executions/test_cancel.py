@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -12,6 +11,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidTransition
 from execfabric.core.models import AuditEvent
 from skills.executions import lifecycle, queue, recording, running, scanning, services
+from skills.executions.heartbeat import Pulse
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -95,7 +95,7 @@ class Phases:
         assert running._claim(worker, execution.pk) is None
         self.cancel(execution)
         sent = []
-        self.patch.setattr(queue, "send", lambda ids, queue: sent.extend(ids))
+        self.patch.setattr(queue, "send", lambda ids, queue, **_how: sent.extend(ids))
         scanning.scan_executions(timezone.now())
         assert sent == []
         return execution
@@ -138,7 +138,9 @@ class AsksEachTime:
 
     @contextmanager
     def keep(self, execution):
-        yield SimpleNamespace(alive=lambda: lifecycle.renew_lease(execution), was_stopped=False)
+        pulse = Pulse(execution)
+        pulse.alive = lambda: lifecycle.renew_lease(execution)
+        yield pulse
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from execfabric.core.actor import Actor
 from skills.executions import lifecycle, recording, running, services
-from skills.executions.heartbeat import Heartbeat
+from skills.executions.heartbeat import HELD_S, Heartbeat
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -144,6 +145,63 @@ def test_a_failing_renewal_is_tried_again(claimed, beating):
     with beating(renew).keep(claimed) as pulse:
         wait_for(lambda: len(renewals) > 4)
         assert pulse.alive()
+
+
+def test_a_run_whose_lease_cannot_be_renewed_ends_before_it_runs_out(claimed, beating, monkeypatch):
+    monkeypatch.setattr("skills.executions.heartbeat.HELD_S", 0.2)
+
+    def renew(_execution):
+        raise OperationalError("nobody there")
+
+    with beating(renew).keep(claimed) as pulse:
+        assert pulse.alive()
+        wait_for(lambda: not pulse.alive())
+        assert pulse.was_cut_off
+
+
+def test_so_does_one_whose_renewal_hangs(claimed, beating, monkeypatch):
+    monkeypatch.setattr("skills.executions.heartbeat.HELD_S", 0.2)
+    over = threading.Event()
+
+    with beating(lambda _execution: over.wait(20)).keep(claimed) as pulse:
+        wait_for(lambda: not pulse.alive())
+        over.set()
+
+
+def test_a_renewed_lease_holds_on(claimed, beating, monkeypatch):
+    monkeypatch.setattr("skills.executions.heartbeat.HELD_S", 0.2)
+
+    with beating(lambda _execution: True).keep(claimed) as pulse:
+        time.sleep(0.4)
+        assert pulse.alive()
+
+
+def test_a_run_that_is_cut_off_says_so_and_never_that_it_was_cancelled(ask, monkeypatch):
+    monkeypatch.setattr("skills.executions.heartbeat.HELD_S", 0.0)
+
+    execution = run(ask(), Heartbeat())
+
+    assert (execution.status, execution.stop_reason) == (Status.FAILED, "platform_failed")
+    assert "did not reach the database" in execution.summary
+
+
+def test_a_run_ends_well_before_a_scan_may_take_it_for_lost():
+    """Its lease is the shorter, the longer ago it was written; then the executor is to look."""
+    shortest = lifecycle.LEASE - lifecycle.RENEW_EVERY
+
+    assert shortest.total_seconds() >= HELD_S + 1
+
+
+def test_slow_news_delay_no_renewal(claimed, beating):
+    renewals, over = [], threading.Event()
+    heartbeat = beating(lambda execution: renewals.append(execution) is None)
+
+    with heartbeat.keep(claimed) as pulse:
+        pulse.beside = lambda: over.wait(20)
+        time.sleep(0.05)
+        before = len(renewals)
+        wait_for(lambda: len(renewals) > before + 3)
+        over.set()
 
 
 def test_a_cancelled_run_keeps_its_lease_until_it_is_over(claimed, beating):

@@ -169,6 +169,49 @@ def test_a_piece_that_hangs_holds_up_neither_the_run_nor_its_end(sink, claimed, 
     assert text_of(claimed) == "first\n" + 1000 * "more\n"
 
 
+def test_the_newest_progress_is_in_the_end_although_storing_it_hangs(sink, claimed, monkeypatch):
+    hangs, over = threading.Event(), threading.Event()
+
+    def hang(*_args, **_kwargs):
+        hangs.set()
+        over.wait(20)
+        raise GONE
+
+    monkeypatch.setattr(lifecycle, "note_progress", hang)
+    monkeypatch.setattr(live_log, "LAST_STORE_S", 0.1)
+    sink.progress(1.0, "all done")
+    storing = threading.Thread(target=sink.store)
+    storing.start()
+    assert hangs.wait(5)
+
+    finish(claimed, sink.rest())
+    over.set()
+    storing.join(5)
+
+    claimed.refresh_from_db()
+    assert (claimed.progress_fraction, claimed.progress_message) == (1.0, "all done")
+
+
+def test_progress_that_comes_while_an_older_one_is_stored_is_stored_next(
+    sink, claimed, monkeypatch
+):
+    real = lifecycle.note_progress
+
+    def note(execution, **progress):
+        real(execution, **progress)
+        if progress["fraction"] < 1:
+            sink.progress(1.0, "all done")
+
+    monkeypatch.setattr(lifecycle, "note_progress", note)
+    sink.progress(0.5, "half")
+    sink.store()
+    sink.store()
+
+    claimed.refresh_from_db()
+    assert claimed.progress_fraction == 1.0
+    assert sink.rest().progress is None
+
+
 def test_the_same_piece_twice_is_there_once_and_a_run_that_is_over_takes_none(claimed):
     for _ in range(2):
         lifecycle.append_log(claimed, seq=1, stream="stdout", text="once\n")

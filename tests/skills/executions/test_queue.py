@@ -11,7 +11,9 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, current_schema
-from skills.executions import lifecycle, queue, running, scanning, services
+from execfabric.core.errors import InvalidTransition
+from execfabric.core.models import AuditEvent
+from skills.executions import lifecycle, moves, queue, running, scanning, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tenants.registry.models import Tenant
@@ -55,7 +57,7 @@ class TestTurns:
     def test_a_turn_names_its_tenant(self, send, acme, label):
         send(acme, "1")
 
-        assert queue.take([label], timeout_s=1) == queue.Turn(acme.schema_name, "1")
+        assert queue.take([label], timeout_s=1) == queue.Turn(acme.schema_name, "1", label)
 
     def test_a_tenant_that_comes_after_many_is_next(self, send, acme, globex, label):
         send(acme, *(f"a{n}" for n in range(5000)))
@@ -86,6 +88,34 @@ class TestTurns:
 
         assert queue.take(["elsewhere-entirely"], timeout_s=0.01) is None
         assert queue.take(["elsewhere-entirely", label], timeout_s=1) is not None
+
+    def test_a_turn_that_is_given_back_is_the_next_again(self, send, acme, label):
+        send(acme, "1", "2")
+        turn = queue.take([label], timeout_s=1)
+
+        queue.give_back(turn)
+
+        assert taken(label, 3) == ["1", "2", None]
+
+    def test_a_tenant_with_nothing_else_to_do_comes_back_with_it(self, send, acme, label):
+        send(acme, "1")
+        turn = queue.take([label], timeout_s=1)
+
+        queue.give_back(turn)
+
+        assert taken(label, 2) == ["1", None]
+
+    def test_a_full_label_keeps_no_other_label_of_the_worker_waiting(
+        self, acme, label, django_capture_on_commit_callbacks
+    ):
+        labels = [f"{label}-{name}" for name in ("full", "small", "empty")]
+        with django_capture_on_commit_callbacks(execute=True):
+            queue.send([f"a{n}" for n in range(20)], queue=labels[0])
+            queue.send(["b"], queue=labels[1])
+
+        turns = [queue.take(labels, timeout_s=1) for _ in labels]
+
+        assert "b" in [turn.execution_id for turn in turns]
 
     def test_nothing_is_sent_when_the_transaction_is_undone(self, acme, label):
         queue.send(["1"], queue=label)  # The test's transaction never commits.
@@ -162,7 +192,7 @@ def ask(acme, person):
 def sent(monkeypatch):
     """What is handed to the workers, as it happens."""
     ids = []
-    monkeypatch.setattr(queue, "send", lambda some, queue: ids.extend(some))
+    monkeypatch.setattr(queue, "send", lambda some, queue, **_how: ids.extend(some))
     return ids
 
 
@@ -197,6 +227,41 @@ class TestForgotten:
         scanning.scan_executions(timezone.now())
 
         assert sent == []
+
+    def test_what_waits_under_one_label_hides_nothing_of_another(self, ask, sent, monkeypatch):
+        monkeypatch.setattr(moves, "MOST_RESENT", 2)
+        unserved = make_skill("unserved", manifest='queue = "nobody"')
+        for _ in range(3):
+            self.age(ask(unserved), by=OLD)
+        forgotten = ask(make_skill())
+        self.age(forgotten, by=OLD)
+        sent.clear()
+        monkeypatch.setattr(
+            queue, "missing", lambda ids, queue: [] if queue == "nobody" else list(ids)
+        )
+
+        scanning.scan_executions(timezone.now())
+
+        assert sent == [str(forgotten.pk)]
+
+    def test_many_are_sent_together_and_a_queue_that_is_away_is_not_waited_for(
+        self, ask, monkeypatch, django_assert_num_queries, django_capture_on_commit_callbacks
+    ):
+        skill = make_skill()
+        for _ in range(20):
+            self.age(ask(skill), by=OLD)
+        attempts = []
+
+        def away():
+            attempts.append(1)
+            raise redis.ConnectionError("nobody there")
+
+        monkeypatch.setattr(queue, "missing", lambda ids, queue: list(ids))
+        monkeypatch.setattr(queue, "client", away)
+        with django_assert_num_queries(4), django_capture_on_commit_callbacks(execute=True):
+            moves.resend_forgotten(timezone.now())
+
+        assert len(attempts) == 1
 
     def test_while_nobody_knows_nothing_is_sent(self, ask, sent, monkeypatch):
         self.age(ask(make_skill()), by=OLD)
@@ -281,9 +346,18 @@ class TestLimits:
 
         assert sent == [str(held.pk)]
 
-    def test_holding_a_run_is_no_refusal(self, ask, worker):
-        from execfabric.core.models import AuditEvent
+    def test_a_refusal_in_turn_leaves_its_event(self, ask, worker):
+        """Which the transaction of the claim would undo."""
+        execution = ask(make_skill(manifest="concurrency = 2"))
+        self.claim(worker, execution)
 
+        with pytest.raises(InvalidTransition):  # Another worker was faster.
+            lifecycle.claim_in_turn(worker, execution.pk)
+
+        refused = AuditEvent.objects.get(outcome="refused")
+        assert refused.code == "executions.execution.claim"
+
+    def test_holding_a_run_is_no_refusal(self, ask, worker):
         skill = make_skill(manifest="concurrency = 1")
         self.claim(worker, ask(skill))
         self.claim(worker, ask(skill))

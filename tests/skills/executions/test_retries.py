@@ -37,7 +37,7 @@ def ask(oscar):
 @pytest.fixture
 def sent(monkeypatch):
     ids = []
-    monkeypatch.setattr(queue, "send", lambda some, queue: ids.extend(some))
+    monkeypatch.setattr(queue, "send", lambda some, queue, **_how: ids.extend(some))
     return ids
 
 

@@ -251,7 +251,7 @@ class TestClocks:
 
     def test_what_was_sent_before_the_clock_was_set_back_is_sent_again(self, oscar, monkeypatch):
         sent = []
-        monkeypatch.setattr(queue, "send", lambda ids, queue: sent.extend(ids))
+        monkeypatch.setattr(queue, "send", lambda ids, queue, **_how: sent.extend(ids))
         execution = services.request_execution(actor=oscar, skill=make_skill(), inputs={})
         Execution.objects.filter(pk=execution.pk).update(sent_at=timezone.now() + LATER)
         sent.clear()

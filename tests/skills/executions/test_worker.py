@@ -15,6 +15,7 @@ from execfabric.core.models import AuditEvent
 from skills.executions import (
     lifecycle,
     moves,
+    queue,
     recording,
     run_folders,
     running,
@@ -224,7 +225,7 @@ class TestClosedTenants:
         waiting = ask()
         Execution.objects.filter(pk=waiting.pk).update(sent_at=timezone.now() - 2 * LATER)
         Execution.objects.filter(pk=claimed.pk).update(lease_expires_at=timezone.now() - LATER)
-        monkeypatch.setattr(moves, "send_execution", never)
+        monkeypatch.setattr(moves, "send_executions", never)
         close()
 
         scan()
@@ -259,6 +260,22 @@ class TestScans:
         with schema_context("public"):
             assert sorted(seen) == sorted(Tenant.objects.values_list("schema_name", flat=True))
         assert len(seen) > 2
+
+    def test_a_queue_that_is_away_is_asked_once_for_all_schemas(self, acme, monkeypatch):
+        asked, takes_work = [], set()
+
+        def away():
+            asked.append(1)
+            return False
+
+        monkeypatch.setattr(queue, "answers", away)
+        monkeypatch.setattr(
+            scanning, "scan_executions", lambda _now, **how: takes_work.add(how["takes_work"])
+        )
+
+        scan()
+
+        assert (len(asked), takes_work) == (1, {False})
 
     def test_a_row_that_fails_keeps_no_other_from_its_turn(self, ask, monkeypatch):
         worker = Actor.system("worker")

@@ -7,11 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from executors.contract import ExecutorError
 from skills.executions.queue import DEFAULT_QUEUE
-from skills.executions.worker import GRACE_S, Worker
+from skills.executions.worker import Worker
 
 SIGN_EVERY_S = 5.0
 QUEUE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -35,10 +36,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--grace",
             type=float,
-            default=GRACE_S,
+            default=settings.DRAIN_S,
             metavar="SECONDS",
             help="How long executions may go on after the worker was asked to stop "
-            "(default: %(default)s).",
+            "(default: EXECFABRIC_DRAIN_S, now %(default)s).",
         )
         parser.add_argument(
             "--sign-of-life",
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             raise CommandError(f"--queues takes names such as {DEFAULT_QUEUE},gpu; not {odd}.")
         if options["slots"] < 1:
             raise CommandError("--slots must be 1 at least.")
-        worker = Worker(queues, slots=options["slots"], grace_s=options["grace"])
+        worker = Worker(queues, slots=options["slots"], drain_s=options["grace"])
         asked_to_stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked_to_stop.set())

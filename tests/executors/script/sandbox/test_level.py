@@ -136,7 +136,7 @@ def test_nothing_has_to_be_open_to_others_in_a_sandbox(
     closed.mkdir(mode=0o700)
     own = Path(os.path.realpath(default_candidates()[0]))
     subprocess.run([own, "-m", "venv", "--without-pip", closed / "environment"], check=True)
-    executor = ScriptExecutor(state_folder=closed / "state", level="ns", warm=warm)
+    executor = ScriptExecutor(state_folder=closed / "state", level="ns", zygotes=warm)
     executor.check()
     run = Runner(executor, make_folder, tmp_path)
 

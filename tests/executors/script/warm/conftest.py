@@ -22,10 +22,13 @@ def executor(open_folder: Path) -> Iterator[ScriptExecutor]:
 
 
 @pytest.fixture
-def run_cold(open_folder: Path, make_folder: MakeFolder, tmp_path: Path) -> Runner:
-    runner = Runner(executor_at("ns", open_folder, warm=False), make_folder, tmp_path)
+def run_cold(open_folder: Path, make_folder: MakeFolder, tmp_path: Path) -> Iterator[Runner]:
+    """Return a function that runs a script in an interpreter that starts for it."""
+    executor = ScriptExecutor(state_folder=open_folder / "state-ns", warm=False)
+    runner = Runner(executor, make_folder, tmp_path)
     runner.count = 1000
-    return runner
+    yield runner
+    executor.close()
 
 
 @pytest.fixture

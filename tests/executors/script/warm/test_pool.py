@@ -21,7 +21,6 @@ from executors.contract import ExecutionResult, Outcome, StopReason, Stream
 from executors.script import process
 from executors.script.bundle_use import remove_bundle
 from executors.script.executor import ScriptExecutor
-from executors.script.sandbox.level import NamespaceLevel
 from executors.script.tree import descendants
 from executors.script.warm import pool
 from executors.script.warm.claim import claim
@@ -48,6 +47,9 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+HELPERS = ("starts the guards",)
 
 
 def test_a_tenant_keeps_its_zygote_and_shares_it_with_nobody(
@@ -95,7 +97,7 @@ def test_an_idle_zygote_keeps_no_run_prepared(make_executor: MakeExecutor, folde
     executor = make_executor(spare_s=0.3)
     run_for(executor, folder)
     (zygote,) = executor.zygotes()
-    wait_until(lambda: descendants(zygote) == [])
+    wait_until(lambda: len(descendants(zygote)) == len(HELPERS))
     run_for(executor, folder)
 
     assert executor.zygotes() == [zygote]
@@ -244,26 +246,38 @@ def test_modules_named_like_the_librarys_are_the_scripts_own(
     assert run.sink.text() == "my own\n"
 
 
-def test_a_view_that_cannot_be_built_is_not_tried_again_and_again(
-    make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("may_start_cold")
+def test_a_run_that_cannot_be_prepared_is_not_tried_again_and_again(
+    make_executor: MakeExecutor, folder: Path
 ) -> None:
-    make_plan = NamespaceLevel.plan
-
-    def broken(*arguments: object) -> dict[str, object]:
-        return {**make_plan(*arguments), "root": "/nowhere"}  # type: ignore[arg-type]
-
-    monkeypatch.setattr(NamespaceLevel, "plan", broken)
     executor = make_executor()
-    workdir = folder.parent / "work"
-    workdir.mkdir()
-    result = executor.execute(request_for(folder), RecordingSink(), workdir=workdir)
+    run_for(executor, folder)
     (zygote,) = executor.zygotes()
-    time.sleep(0.2)
+    time.sleep(0.5)  # Its spare is ready by then.
+    most = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, (1, most[1]))
+    run_for(executor, folder)
     before = cpu_ticks(zygote)
     time.sleep(1)
 
-    assert result.stop_reason is StopReason.COULD_NOT_START
+    assert executor.zygotes() == [zygote]
     assert cpu_ticks(zygote) - before < 10
+
+
+@pytest.mark.usefixtures("may_start_cold")
+def test_a_zygote_without_its_helper_gives_way_to_another(
+    make_executor: MakeExecutor, folder: Path
+) -> None:
+    executor = make_executor(spare_s=0)
+    run_for(executor, folder)
+    (zygote,) = executor.zygotes()
+    wait_until(lambda: len(descendants(zygote)) == len(HELPERS))
+    os.kill(descendants(zygote)[0], signal.SIGKILL)
+    run_for(executor, folder)
+    wait_until(lambda: is_gone(zygote))
+    run_for(executor, folder)
+
+    assert executor.zygotes() != [zygote]
 
 
 def cpu_ticks(pid: int) -> int:
