@@ -22,6 +22,7 @@ CONTENT_TYPES = {
     "form": "application/x-www-form-urlencoded",
     "text": "text/plain; charset=utf-8",
 }
+ACCEPT = "application/json, */*;q=0.5"
 NOT_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 LEADS_ELSEWHERE = re.compile(r"[/\\\x00-\x1f\x7f]")
 """Servers differ in how they read these, escaped, in a path."""
@@ -52,11 +53,13 @@ def render(resource: HttpResource, inputs: Mapping[str, Any]) -> Request:
             query.extend((name, as_text(each)) for each in value)
         elif value is not LEFT_OUT:
             query.append((name, as_text(value)))
-    headers = {"Accept": "application/json, */*;q=0.5"}
+    headers = {}
     for name, template in resource.headers.items():
         value = fill(template, inputs)
         if value is not LEFT_OUT:
             headers[name] = checked_header(name, value)
+    if not any(name.lower() == "accept" for name in headers):
+        headers["Accept"] = ACCEPT
     body, content_type = _body(resource, inputs)
     if content_type:
         headers["Content-Type"] = content_type
@@ -107,7 +110,7 @@ def _path(resource: HttpResource, inputs: Mapping[str, Any]) -> str:
 
     path = fill(resource.url_path, inputs, escape)
     if path is LEFT_OUT:
-        missing = sorted(n for n in names_in(resource.path) if inputs.get(n) is None)
+        missing = sorted(n for n in names_in(resource.url_path) if inputs.get(n) is None)
         raise Refused(f"The path of the request needs the input {missing[0]}.")
     if any(unquote(part) in (".", "..") for part in path.split("/")):
         raise Refused("The path of the request leads elsewhere.")

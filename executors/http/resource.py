@@ -24,9 +24,10 @@ WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"  # noqa: S105 - what RFC 9110 calls a token
 OWN_HEADERS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer",
-     "keep-alive", "expect", "accept-encoding", "cookie", "authorization", "proxy-authorization"}
+     "keep-alive", "expect", "accept-encoding", "content-type", "cookie", "authorization",
+     "proxy-authorization"}
 )  # fmt: skip
-"""Made by the platform, or by the authentication; a resource cannot set them."""
+"""Made by the platform, the body or the authentication; no header of a resource is one of them."""
 HOSTS = "allowed hosts of the resource"
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -160,8 +161,8 @@ class HttpResource(Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         base = _url(self.base_url, "the base URL")
-        if base.query:
-            raise ValueError("the base URL has no query; use the parameters")
+        if base.query or set("{}") & set(base.path):
+            raise ValueError("the base URL has neither query nor inputs; use path and parameters")
         if not re.fullmatch(r"(/[!-~]*)?", self.path):
             raise ValueError("the path begins with a slash and has neither spaces nor letters "
                              "beyond ASCII")  # fmt: skip

@@ -272,7 +272,7 @@ class HttpGrant(models.Model):
     name = models.SlugField(max_length=60)
     title = models.CharField(max_length=120)
     description = models.TextField(blank=True)
-    request_summary = models.CharField(max_length=3000)
+    request_summary = models.CharField(max_length=5000)
     authentication = models.CharField(max_length=100)
     write_boundary = models.JSONField(default=list)
     """[{"method", "path", "confirmation"}] in force; empty: it only reads."""

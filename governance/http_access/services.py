@@ -18,6 +18,7 @@ from executors.http.resource import Write, parse_resource
 from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
 from executors.network.policy import parse_rules
 from executors.results import unstorable
+from skills.catalogue.models import is_file
 
 from .grants.boundary import refresh_ledger
 from .models import (
@@ -262,6 +263,8 @@ def _add_version(actor: Actor, resource: HttpResource, wanted: Description) -> H
         parsed = parse_resource(spec)
     except ExecutorError as error:
         raise InvalidInput(str(error)) from None
+    if files := [name for name, one in manifest.inputs.items() if is_file(one.schema_words())]:
+        raise InvalidInput(f"A call sends no files, and {files[0]} is one.")
     if unknown := parsed.placeholders() - set(wanted.inputs):
         names = ", ".join(sorted(unknown))
         raise InvalidInput(f"The request needs inputs that are not declared: {names}.")

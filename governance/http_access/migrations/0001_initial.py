@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('name', models.SlugField(max_length=60)),
                 ('title', models.CharField(max_length=120)),
                 ('description', models.TextField(blank=True)),
-                ('request_summary', models.CharField(max_length=3000)),
+                ('request_summary', models.CharField(max_length=5000)),
                 ('authentication', models.CharField(max_length=100)),
                 ('write_boundary', models.JSONField(default=list)),
                 ('skill_name', models.SlugField(blank=True, max_length=60)),

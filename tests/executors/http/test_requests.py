@@ -239,10 +239,13 @@ def test_what_head_announces_is_not_read(call: Call, api: Api) -> None:
     [
         {"base_url": "http://u:p@h/"},
         {"base_url": "http://api.example.com/?a=b"},
+        {"base_url": "http://api.example.com/{a}"},
+        {"base_url": "http://{a}.example.com/"},
         {"path": "relative"},
         {"path": "/a?b"},
         {"path": "/{"},
         {"headers": {"Host": "other"}},
+        {"headers": {"content-type": "text/html"}},
         {"headers": {"Authorization": "Bearer abc"}},
         {"headers": {"X-A": "a\nb"}},
         {"body": {"kind": "json", "content": {}}},

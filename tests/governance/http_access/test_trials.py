@@ -136,6 +136,7 @@ def test_what_is_switched_off_or_not_described_is_not_called(
     ("words", "says"),
     [
         ({"inputs": {}}, "customer"),
+        ({"inputs": {"customer": {"type": "string", "format": "file"}}}, "no files"),
         ({"output_fields": {"total": {"type": "integer"}}}, "name, total"),
         ({"inputs": {"customer": {"type": "whole"}}}, "customer"),
         ({"spec": {"base_url": "ftp://x"}}, "base URL"),
