@@ -132,8 +132,12 @@ def child_environment(
         "PYTHONPATH": f"{ROOT}{os.pathsep}{python_path}" if python_path else str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
-    if not environ.get("EXECFABRIC_SECRET_KEY") and not environ.get("EXECFABRIC_SECRET_KEY_FILE"):
-        environment["EXECFABRIC_SECRET_KEY_FILE"] = str(folder.secret_key)
+    for name, file in (
+        ("EXECFABRIC_SECRET_KEY", folder.secret_key),
+        ("EXECFABRIC_CREDENTIAL_KEYS", folder.credential_keys),
+    ):
+        if not environ.get(name) and not environ.get(f"{name}_FILE"):
+            environment[f"{name}_FILE"] = str(file)
     return environment
 
 

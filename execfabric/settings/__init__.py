@@ -37,6 +37,7 @@ WAITERS_OF_ONE_ACCOUNT = 8
 PG_DUMP = services.pg_dump(ENVIRONMENT)
 
 SECRET_KEY = services.secret_key(ENVIRONMENT)
+CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
 
@@ -51,7 +52,13 @@ _EVERY_SCHEMA = [
     "skills.batches",
     "django.contrib.sessions",
 ]
-SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA, "skills.hot_update"]
+SHARED_APPS = [
+    "django_tenants",
+    "tenants.registry",
+    *_EVERY_SCHEMA,
+    "skills.hot_update",
+    "governance.http_access",
+]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
     *SHARED_APPS,

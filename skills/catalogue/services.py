@@ -14,7 +14,6 @@ from execfabric.core.roles import RUNNERS, SYSTEM, Role
 from executors.contract import ExecutorError
 from executors.manifest import Manifest, load_manifest
 from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
-from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
@@ -34,6 +33,7 @@ from .models import (
     Verification,
     Withdrawal,
 )
+from .resources import check_resource
 from .verifying import Report, verify_binding
 from .workspace import store_bundle, sync_bundle
 
@@ -260,25 +260,34 @@ def require_verified(skill: Skill, version: SkillVersion) -> Report:
 
 
 @action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
-def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = "") -> SkillVersion:
+def register_skill(
+    *,
+    actor: Actor,
+    manifest: ResourceManifest,
+    readme: str = "",
+    maintainer: Maintainer = Maintainer.TENANT,
+) -> SkillVersion:
     """Register a skill whose asset is no script, bind and authorise it.
 
-    The executor of its kind checks the resource. The same description again changes nothing;
-    another one becomes the next version and is bound at once. Raises InvalidInput.
+    Its kind checks the resource. The same description again changes nothing, unless it was
+    withdrawn; another one becomes the next version and is bound at once. Raises InvalidInput.
     """
     kind = manifest.skill.kind
     if kind == SCRIPT:
         raise InvalidInput("A script is onboarded with its folder: manage.py onboard_script.")
     try:
-        EXECUTORS.get(kind).validate(dict(manifest.resource))
+        check_resource(kind, dict(manifest.resource))
     except ExecutorError as error:
         raise InvalidInput(str(error)) from error
-    skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
+    require_maintainer(manifest.skill.name, maintainer)
+    skill, is_new = Skill.objects.get_or_create(
+        name=manifest.skill.name, defaults={"maintainer": maintainer}
+    )
     skill = locked_skill(skill)
-    require_maintainer(skill.name, Maintainer.TENANT)
     words = {**words_of(skill.name, manifest, readme), "kind": kind, "resource": manifest.resource}
     current = skill.version
-    if current and all(getattr(current, name) == value for name, value in words.items()):
+    is_same = current and all(getattr(current, name) == value for name, value in words.items())
+    if current and is_same and not Withdrawal.objects.filter(version=current).exists():
         return current
     version = SkillVersion.objects.create(
         skill=skill, number=next_number(skill.versions), author=actor.username, **words

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from execfabric.core.errors import InvalidInput
 from executors.manifest import Manifest, ManifestError
-from executors.script.network.policy import Rule, parse_rules
+from executors.network.policy import Rule, parse_rules
 
 from ..models import Revision
 from ..states import Verdict

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from executors.network.addresses import parse_address, reason_against
+from executors.network.policy import Policy, is_own_address, parse_rules
 from executors.script.network import gate as gate_module
-from executors.script.network.addresses import parse_address, reason_against
 from executors.script.network.gate import Gate
-from executors.script.network.policy import Policy, is_own_address, parse_rules
 
 NAMES = {
     "example.com": ["93.184.215.14"],
@@ -36,7 +36,7 @@ NAMES = {
 }
 CLOSED_URLS = [
     line.encode().decode("unicode_escape")
-    for line in (Path(__file__).parent / "closed_urls.txt").read_text().splitlines()
+    for line in (Path(__file__).parents[2] / "closed_urls.txt").read_text().splitlines()
     if line.strip() and not line.startswith("#")
 ]
 
