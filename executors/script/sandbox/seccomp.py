@@ -13,6 +13,7 @@ import struct
 
 from executors.script.sandbox.kernel import (
     AUDIT_ARCHITECTURES,
+    CLONE_PARENT,
     LIBC,
     MACHINE,
     PR_SET_SECCOMP,
@@ -245,7 +246,7 @@ def _build_filter(
     for number in sorted({numbers[which] for numbers in OF_OWNERS.values()} - {NONE}):
         if keeps_files_as_they_are:
             program.answer_if(EQUAL, number, FAIL)
-    program.for_call(CLONE[which], _deny(FIRST_AT, ANY_BIT, (NAMESPACES,)))
+    program.for_call(CLONE[which], _deny(FIRST_AT, ANY_BIT, (NAMESPACES, CLONE_PARENT)))
     program.for_call(IOCTL[which], _deny(SECOND_AT, EQUAL, TERMINAL_AND_OWNER))
     program.for_call(FCNTL[which], _deny(SECOND_AT, EQUAL, PIPE_SIZE_AND_OWNER))
     program.for_call(SOCKET[which], _only_families(*families))

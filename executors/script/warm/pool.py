@@ -142,7 +142,7 @@ class Zygotes:
 
     def _get(self, key: Key, frame: dict[str, Any]) -> Zygote:
         """Return a zygote, with one more active run. Raises NoZygote."""
-        identity = _identity_of(key[1])
+        identity = _identity_of(key[1], key[3])
         while True:
             with self._lock:
                 zygote = self._find(key, identity, frame)
@@ -288,13 +288,17 @@ class WarmStart(Starter):
         super().end(room, report, reported=reported)
 
 
-def _identity_of(python: Path) -> tuple[int, ...]:
-    """Return what changes when the interpreter is replaced. Raises NoZygote."""
+def _identity_of(python: Path, environment: Path | None) -> tuple[int, ...]:
+    """Return what changes when an interpreter or the folder of its environment is replaced: the
+    frame of a zygote's views holds the folder it found. Raises NoZygote."""
     try:
         found = python.stat()
+        folder = (environment or python).parent.parent.stat()
     except OSError as error:
         raise NoZygote(f"the interpreter is gone: {error.strerror}") from error
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return (
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, folder.st_dev, folder.st_ino,
+    )  # fmt: skip
 
 
 _pools: weakref.WeakSet[Zygotes] = weakref.WeakSet()

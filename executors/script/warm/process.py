@@ -147,8 +147,9 @@ def start_zygote(
                 ours.send(f"{CODE}\0{compiled or ''}".encode())
                 ours.send(marshal.dumps(settings, MARSHAL_VERSION))
                 # One says its id, the other that it is ready; which comes first is open.
-                words = [word for word in (ours.recv(READY_BYTES), ours.recv(READY_BYTES)) if word]
-                for word in words:
+                words: set[bytes] = set()
+                while len(words) < 2 and (word := ours.recv(READY_BYTES)):
+                    words.add(word)
                     if word.isdigit():
                         zygote = ZygoteProcess(int(word))
                 if zygote is not None and len(words) == 2:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 GUARD_IN_NAMESPACE = 1
 """The guard counts for an ordinary user's limit; the zygote is outside."""
 TOLD_BYTES = 4096
-MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 32
 
 
 class ScriptProcess(BaseException):
@@ -81,25 +81,31 @@ class WarmRun(SandboxStage):
     def prepare(self) -> None:
         """Fork the script's process. Raises OSError, and in that process ScriptProcess."""
         self.is_bounded = os.geteuid() == 0
-        self.guard = self.world.make_guard()
-        inner = None
+        self.door, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.guard = self.world.make_guard()
+        except OSError:
+            self.door.close()
+            inner.close()
+            raise
         try:
             self.problem_reader, self.problem_writer = os.pipe()
             os.set_blocking(self.problem_reader, False)
-            self.door, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.pid = self.world.fork_beside(self.guard)
             if self.pid == 0:
                 raise ScriptProcess(self, self.enter(inner))
             self.script = os.pidfd_open(self.pid)
         except OSError:
             self.guard.kill()
+            if self.pid > 0:
+                os.waitpid(self.pid, 0)
+            self.door.close()
             self.close()
             raise
         finally:
             if self.pid:
                 close_all((self.problem_writer,))
-                if inner is not None:
-                    inner.close()
+                inner.close()
 
     def hand_over(self, head: dict[str, Any], descriptors: list[int]) -> None:
         """Give it its run, and take over descriptors. head: the part of the order for the zygote.
@@ -328,7 +334,9 @@ def read_if_any(descriptor: int) -> bytes:
 
 def receive(door: socket.socket) -> list[int]:
     """Return the descriptors that come through the door. Ends the process when none will."""
-    _, descriptors, _, _ = socket.recv_fds(door, 1, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    _, descriptors, flags, _ = socket.recv_fds(door, 1, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(0, "it can open too few files")
     if not descriptors:
         os._exit(0)
     return descriptors

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import socket
 from typing import Any
@@ -50,6 +51,8 @@ MOST_GUARDS = 256
 STACK_BYTES = 16 * 1024
 """Of a guard, which calls one function and never returns from it."""
 ANSWER_BYTES = 256
+HELPER_PATIENCE_S = 5
+"""So long a zygote waits for its helper; meanwhile it looks after no run."""
 
 
 class HelperGone(OSError):
@@ -74,11 +77,9 @@ class Guard:
 
     def is_gone(self) -> bool:
         """Return whether nothing of the run is alive."""
-        try:
-            signal.pidfd_send_signal(self.descriptor, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def is_alone(self) -> bool:
         """Return whether the run has no other process, now that its script has ended."""
@@ -118,6 +119,7 @@ class World:
         os.close(machine)
         self._numbers = set(range(MOST_GUARDS))
         self._helper, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._helper.settimeout(HELPER_PATIENCE_S)
         with theirs:
             if os.fork() == 0:
                 self._helper.close()
@@ -147,7 +149,7 @@ class World:
             answer, descriptors, _, _ = socket.recv_fds(
                 self._helper, ANSWER_BYTES, 1, socket.MSG_CMSG_CLOEXEC
             )
-        except ConnectionError as error:
+        except (ConnectionError, TimeoutError) as error:
             raise HelperGone(*error.args) from error
         if not answer:
             raise HelperGone(0, "the helper of a zygote has ended")
@@ -195,14 +197,6 @@ def keep_open(*descriptors: int) -> None:
         first = kept + 1
 
 
-def start_guard(stack: int, processes: int) -> int:
-    """Start the guard of a run and return its id. processes: /proc, open. Raises OSError."""
-    pid = start_idle(OF_A_RUN | NEWPID | own_user(), stack)
-    if own_user():
-        keep_ids(os.geteuid(), os.getegid(), f"{pid}", processes)
-    return pid
-
-
 def start_guards(channel: socket.socket, frame_only: int) -> None:
     """Start guards for the zygote at the other end, as long as there is one. Never returns.
 
@@ -219,12 +213,17 @@ def start_guards(channel: socket.socket, frame_only: int) -> None:
         end = ctypes.addressof(stacks) // 16 * 16
         while number := channel.recv(ANSWER_BYTES):
             end_of_stack = end + (int(number) + 1) * STACK_BYTES
+            pid = 0
             try:
-                pid = start_guard(end_of_stack, processes)
+                pid = start_idle(OF_A_RUN | NEWPID | own_user(), end_of_stack)
+                if own_user():
+                    keep_ids(os.geteuid(), os.getegid(), f"{pid}", processes)
                 descriptor = os.pidfd_open(pid)
                 socket.send_fds(channel, [str(pid).encode()], [descriptor])
                 os.close(descriptor)
             except OSError as error:
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
                 channel.send(str(error).encode()[:ANSWER_BYTES])
     finally:
         os._exit(0)

@@ -9,6 +9,8 @@ import time
 from tools import LIBC, content, that_work, visible_processes
 
 NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000
+SIBLING = 0x8000
+CLONE = 56 if os.uname().machine == "x86_64" else 220
 
 
 def read_environments_of_others(lab):
@@ -21,6 +23,14 @@ def read_command_lines_of_others(lab):
     processes = visible_processes(lab["victim_pid"])
     mark = lab["victim_mark"].encode()
     return [pid for pid in processes if mark in content(f"/proc/{pid}/cmdline")]
+
+
+def give_a_child_to_its_own_parent(lab):
+    """Who watches a run looks below its processes, and nobody else waits for such a child."""
+    child = LIBC.syscall(CLONE, SIBLING | signal.SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    return [] if child < 0 else ["clone"]
 
 
 def signal_others(lab):
