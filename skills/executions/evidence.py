@@ -1,7 +1,7 @@
 """The evidence pack of one execution: everything that tells what was asked, allowed and done.
 
-Its events carry proofs and seals (sealing.bundle), so that they can be verified offline. The rest is
-what the platform has on record; secrets are hidden.
+Its events carry proofs and seals (sealing.bundle), so that they can be verified offline. The rest
+is what the platform has on record; secrets are hidden.
 """
 
 from __future__ import annotations
@@ -135,4 +135,4 @@ def evidence_of(actor: Actor, execution: Execution, *, made_at: datetime) -> dic
 
 
 def _moment(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat(timespec="microseconds")
+    return moment.isoformat(timespec="microseconds") if moment else None
