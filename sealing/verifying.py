@@ -306,7 +306,8 @@ class _Check:
             self._find(
                 f"The end was cut off: the export ends with seal {last}, and seal "
                 f"{beyond[0].number} to {beyond[-1].number} were kept elsewhere. The last one was "
-                f"made at {beyond[-1].sealed_at}; {beyond[-1].total} events were sealed by then."
+                f"made at {beyond[-1].sealed_at}; {beyond[-1].total} events were sealed by then. If "
+                "the export is older than that, say with --until when it was made."
             )
 
 
