@@ -51,5 +51,8 @@ def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
 @worker_ready.connect
 def start_clock(sender: Any, **_signal: Any) -> None:
     """Let the worker that does the scans ask for them, too: a thread, not a process of its own."""
+    from execfabric.core.memory import keep_loaded
+
+    keep_loaded()
     if "celery" in sender.app.amqp.queues.consume_from:
         EmbeddedService(sender.app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()

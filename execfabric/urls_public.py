@@ -14,6 +14,8 @@ urlpatterns = [
     path("platform/", include("tenants.accounts.urls_public")),
     path("platform/audit/", include("execfabric.web.audit.urls")),
     path("platform/", include("governance.urls")),
+    path("platform/", include("governance.http_access.urls")),
     path("api/v1/", include("governance.urls_api")),
+    path("api/v1/", include("governance.http_access.urls_api")),
     urls_shared.unknown_api,
 ]

@@ -1,4 +1,7 @@
-"""What tenant hosts answer, the free edition's among them. No governance page stands here."""
+"""What tenant hosts answer, the free edition's among them. No governance page stands here.
+
+The ledger of HTTP resources is a tenant's own page, of a package of the governance domain.
+"""
 
 from django.urls import include, path
 
@@ -18,6 +21,7 @@ urlpatterns = [
     path("approvals/", include("skills.executions.approvals.urls")),
     path("batches/", include("skills.batches.urls")),
     path("submissions/", include("skills.hot_update.submitting.urls")),
+    path("http-resources/", include("governance.http_access.ledger.urls")),
     path("audit/", include("execfabric.web.audit.urls")),
     path("api/v1/", include("tenants.accounts.groups.urls_api")),
     path("api/v1/", include("skills.catalogue.urls_api")),
@@ -25,5 +29,6 @@ urlpatterns = [
     path("api/v1/", include("skills.executions.approvals.urls_api")),
     path("api/v1/", include("skills.batches.urls_api")),
     path("api/v1/", include("skills.hot_update.submitting.urls_api")),
+    path("api/v1/", include("governance.http_access.ledger.urls_api")),
     urls_shared.unknown_api,
 ]

@@ -11,3 +11,6 @@ application = get_wsgi_application()
 # Loaded once before the server forks, so that no worker makes its first visitor wait for it.
 import execfabric.urls_public  # noqa: E402
 import execfabric.urls_tenant  # noqa: E402, F401
+from execfabric.core.memory import keep_loaded  # noqa: E402
+
+keep_loaded()

@@ -91,7 +91,7 @@ class ExecutionRequest(BaseModel):
     network: bool = False
     """Whether the run may reach the network, as its level gives it."""
     network_hosts: list[str] = []
-    """The hosts it may reach, see ``executors/script/network/policy.py``; empty for all public."""
+    """The hosts it may reach, see ``executors/network/policy.py``; empty for all public."""
     secrets: dict[str, str] = {}
 
 

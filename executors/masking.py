@@ -17,6 +17,10 @@ MASK = "***"
 SHORTEST_SECRET = 4
 """Shorter values are not masked: they would blank out half of an ordinary log."""
 
+HEAD = 8
+MOST_TRIES = 64
+"""How a secret whose end is missing is looked for: by its first characters, so often."""
+
 
 class Masker:
     """Replaces secrets by ``***``: as they are, in base64, URL-escaped and JSON-escaped."""
@@ -72,12 +76,7 @@ class Masker:
         """
         if self._pattern is None:
             return len(text)
-        cut = len(text)
-        for size in range(min(self.longest - 1, len(text)), 0, -1):
-            tail = text[-size:]
-            if any(len(v) > size and v.startswith(tail) for v in self._variants):
-                cut = len(text) - size
-                break
+        cut = min((_open_end(text, variant) for variant in self._variants), default=len(text))
         for match in self._pattern.finditer(text):
             if match.start() < cut < match.end():
                 cut = match.end()
@@ -145,6 +144,24 @@ class FileMasker:
         if found[1:2] == b"\0":
             return b"*\0" * (len(found) // 2)
         return b"*" * len(found)
+
+
+def _open_end(text: str, variant: str) -> int:
+    """Return where in text variant may begin that goes on behind its end; its length for nowhere.
+
+    Looks at each character a bounded number of times: where very many places look alike, the first
+    one that is left counts, and more is held back than need be.
+    """
+    head, end = variant[:HEAD], len(text)
+    place, tries = max(0, end - len(variant) + 1), 0
+    while (place := text.find(head, place)) >= 0:
+        if tries == MOST_TRIES or variant.startswith(text[place:]):
+            return place
+        place, tries = place + 1, tries + 1
+    for size in range(min(len(head) - 1, end), 0, -1):
+        if text.endswith(head[:size]):
+            return end - size
+    return end
 
 
 def _forms(secret: str) -> set[str]:

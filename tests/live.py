@@ -104,6 +104,7 @@ def live() -> Iterator[Live]:
         "EXECFABRIC_DATABASE_OWNER_URL",
         "EXECFABRIC_REDIS_URL",
         "EXECFABRIC_SECRET_KEY",
+        "EXECFABRIC_CREDENTIAL_KEYS",
     }
     environment = {
         **{name: value for name, value in os.environ.items() if name not in hidden},

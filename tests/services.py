@@ -33,6 +33,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         EXECFABRIC_DATABASE_OWNER_URL=services.database_owner_url,
         EXECFABRIC_REDIS_URL=services.redis_url,
         EXECFABRIC_SECRET_KEY="only-for-tests-" + "x" * 40,
+        EXECFABRIC_CREDENTIAL_KEYS="only-for-tests-" + "k" * 40,
         EXECFABRIC_PORT="8000",
         EXECFABRIC_BASE_DOMAIN="localhost",
         EXECFABRIC_ADMIN_USERNAMES="",

@@ -58,6 +58,7 @@ class DataFolder:
         self.lock_file = self.path / "lock"
         self.secret_key = self.path / "secret_key"
         self.audit_key = self.path / "audit_key"
+        self.credential_keys = self.path / "credential_keys"
         self._lock: int | None = None
 
     def create(self, identity: Identity) -> None:
@@ -70,6 +71,7 @@ class DataFolder:
             self.path.chmod(0o711 if identity.drops_root else 0o700)
             self.secret(self.secret_key.name, SECRET_KEY_BYTES)
             self.secret(self.audit_key.name, SECRET_KEY_BYTES)
+            self.secret(self.credential_keys.name, SECRET_KEY_BYTES)
         except OSError as error:
             raise explain_os_error(error, self.path) from None
         closed = identity.closed_folder(self.path)

@@ -24,6 +24,7 @@ WEB_THREADS = 32
 WORKER_SLOTS = 4
 # That of the settings, which are not read here.
 DEFAULT_DRAIN_S = 5.0
+TASK_THREADS = 4
 # Saves the second in which a worker listens for others.
 WORKERS_ARE_FEW = ("--without-mingle", "--without-gossip")
 # Web opens tenants; what runs scripts and scans has no business with it.
@@ -131,36 +132,39 @@ def child_environment(
         "PYTHONPATH": f"{ROOT}{os.pathsep}{python_path}" if python_path else str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
-    if not environ.get("EXECFABRIC_SECRET_KEY") and not environ.get("EXECFABRIC_SECRET_KEY_FILE"):
-        environment["EXECFABRIC_SECRET_KEY_FILE"] = str(folder.secret_key)
+    for name, file in (
+        ("EXECFABRIC_SECRET_KEY", folder.secret_key),
+        ("EXECFABRIC_CREDENTIAL_KEYS", folder.credential_keys),
+    ):
+        if not environ.get(name) and not environ.get(f"{name}_FILE"):
+            environment[f"{name}_FILE"] = str(file)
     return environment
 
 
 def plan_children(
     folder: DataFolder, port: int, environ: Mapping[str, str]
 ) -> tuple[ChildPlan, ...]:
-    """Return web, beat, checks and worker, in the order in which they are stopped."""
+    """Return web, tasks and worker, in the order in which they are stopped."""
     domain = environ.get("EXECFABRIC_BASE_DOMAIN") or "localhost"
     ready_file = folder.run / "worker.ready"
     runs = {"--slots": str(WORKER_SLOTS), "--sign-of-life": str(ready_file)}
-    # A worker of its own beside the clock: no scan waits behind a run.
-    scans = {
-        "--hostname": "beat@%h",
-        "--queues": "celery",
-        "--pool": "solo",
+    # Threads, so that no scan waits behind a check of a submission, which installs packages and
+    # takes minutes. Elsewhere these are two processes, which take twice the memory.
+    tasks = {
+        "--hostname": "tasks@%h",
+        "--queues": "celery,hot-update",
+        "--pool": "threads",
+        "--concurrency": str(TASK_THREADS),
     }
-    # And one for checks of submissions, which install packages and take minutes.
-    checks = {"--hostname": "checks@%h", "--queues": "hot-update", "--pool": "solo"}
     return (
         ChildPlan("web", _web_command(port), lambda: is_healthy(port, domain)),
         ChildPlan(
-            "beat",
-            _celery_command(scans),
+            "tasks",
+            _celery_command(tasks),
             # Nobody waits for it, and loading the platform keeps a processor busy for seconds.
             starts_last=True,
             withheld=OWNER_ONLY,
         ),
-        ChildPlan("checks", _celery_command(checks), starts_last=True, withheld=OWNER_ONLY),
         ChildPlan(
             "worker",
             (sys.executable, str(ROOT / "manage.py"), "run_worker", *arguments_of(runs)),

@@ -20,6 +20,8 @@ from skills.catalogue.models import ScriptVersion
 from skills.hot_update.checking import check_revision
 from skills.hot_update.models import Revision
 from skills.hot_update.publishing.carrying_out import publish_revision
+from skills.hot_update.reviewing.locking import lock_revision
+from skills.hot_update.reviewing.locks import packages_digest
 from skills.hot_update.reviewing.services import add_remark, approve_submission, reject_submission
 from skills.hot_update.states import SubmissionStatus, Verdict
 from skills.hot_update.submitting.manifests import Draft, draft_of
@@ -116,11 +118,13 @@ def _submit(people: People, bundle: Bundle, draft: Draft, scenario: str) -> None
 def _bring_live(people: People, revision: Revision) -> str:
     status = _checked(people, revision)
     if status == SubmissionStatus.IN_REVIEW:
+        shown = lock_revision(revision)
         approve_submission(
             actor=people.reviewer,
-            submission=revision.submission,
-            revision_id=revision.pk,
-            digest=revision.digest,
+            submission=shown.submission,
+            revision_id=shown.pk,
+            digest=shown.digest,
+            packages=packages_digest(shown.lock),
             reason=APPROVED,
         )
     elif status != SubmissionStatus.PUBLISHING:

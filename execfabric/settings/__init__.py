@@ -40,6 +40,7 @@ SECRET_KEY = services.secret_key(ENVIRONMENT)
 AUDIT_KEY = services.audit_key(ENVIRONMENT)
 SEAL_EVERY_S = ENVIRONMENT.seal_every_s
 SEALS_DIR = (ENVIRONMENT.seals_dir or DATA_DIR / "seals").resolve()
+CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
 
@@ -54,7 +55,13 @@ _EVERY_SCHEMA = [
     "skills.batches",
     "django.contrib.sessions",
 ]
-SHARED_APPS = ["django_tenants", "tenants.registry", *_EVERY_SCHEMA, "skills.hot_update"]
+SHARED_APPS = [
+    "django_tenants",
+    "tenants.registry",
+    *_EVERY_SCHEMA,
+    "skills.hot_update",
+    "governance.http_access",
+]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
     *SHARED_APPS,

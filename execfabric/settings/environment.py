@@ -6,6 +6,7 @@ A secret can also be given as the path of a file that holds it, by ``EXECFABRIC_
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +14,15 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.network.policy import parse_rules
 from executors.script.levels import LEVELS
-from executors.script.network.policy import parse_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
 SECRETS = (
     "secret_key",
     "audit_key",
+    "credential_keys",
     "database_url",
     "database_owner_url",
     "redis_url",
@@ -97,6 +99,12 @@ class Environment(BaseSettings):
         description="Folder in which the clock keeps a copy of every seal, one file for each "
         "schema, only ever appended to: on another disk or host than the database, best one that "
         "forbids changes. Empty: seals, in the data folder.",
+    )
+    credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Encrypts the credentials of HTTP APIs: keys of 32 random characters or more, "
+        "separated by commas or lines. The first one encrypts, all of them decrypt; see manage.py "
+        "rotate_credential_keys. Made once for embedded use.",
     )
     admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -204,6 +212,20 @@ class Environment(BaseSettings):
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("credential_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in re.split("[,\n]", value) if part.strip())
+        return value
+
+    @field_validator("credential_keys")
+    @classmethod
+    def _keys_long_enough(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < SHORTEST_KEY for key in keys):
+            raise ValueError(f"give at least {SHORTEST_KEY} random characters for each key")
+        return keys
 
     @field_validator("package_index_url")
     @classmethod

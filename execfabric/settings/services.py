@@ -167,6 +167,17 @@ def audit_key(environment: Environment) -> str:
         return ""
 
 
+def credential_keys(environment: Environment) -> tuple[str, ...]:
+    """Return the keys of credentials, newest first: the given ones, or embedded use's own.
+
+    Without any, credentials can neither be stored nor used; all else works.
+    """
+    own = environment.data_dir / "credential_keys"
+    if environment.credential_keys:
+        return environment.credential_keys
+    return tuple(own.read_text().split()) if own.exists() else ()
+
+
 def pg_dump(environment: Environment) -> Path:
     """Return the pg_dump that provisioning uses: the operator's, or the one of the wheel."""
     if environment.pg_bin:

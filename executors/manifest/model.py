@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints, model_
 from executors.contract import ExecutorError
 from executors.inputs import FORMATS, InputValidator, PatternNotUsable, compile_pattern
 from executors.manifest.toml import to_toml
-from executors.script.network.policy import parse_rules
+from executors.network.policy import parse_rules
 
 MANIFEST_NAME = "skill.toml"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -67,7 +67,7 @@ class SkillWords(BaseModel):
     manual: bool = True
     network: bool = False
     network_hosts: Annotated[list[str], pydantic.Field(max_length=50)] = []
-    """The only hosts it may reach, see ``executors/script/network/policy.py``."""
+    """The only hosts it may reach, see ``executors/network/policy.py``."""
     timeout_s: Annotated[int, pydantic.Field(ge=1, le=86_400)] = 300
     memory_mb: Annotated[int, pydantic.Field(ge=32, le=65_536)] = 512
     queue: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)] = (

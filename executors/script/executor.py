@@ -58,8 +58,9 @@ from executors.script.run_folder import (
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter
 from executors.script.warm.fitness import base_of, shadows_library
-from executors.script.warm.pool import NoZygote, Recycling, Wanted, WarmStart, Zygotes
+from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
+from executors.script.warm.process import NoZygote
 
 SWEEP_EVERY_S = 600
 
@@ -199,18 +200,9 @@ class ScriptExecutor(Executor):
                         make_memory_group(request.limits, wanted=self._memory_groups) as group,
                     ):
                         return self._execute_in(
-                            folder,
-                            job,
-                            who,
-                            in_use,
-                            resource,
-                            python,
-                            request,
-                            sink,
-                            workdir,
-                            gate,
-                            group,
-                        )
+                            folder, job, who, in_use, resource, python, request, sink, workdir,
+                            gate, group,
+                        )  # fmt: skip
         except MachineProblem as error:
             # Folders and users of the machine are its operator's business, not the tenant's.
             logger.error("Execution %s could not start: %s", request.execution_id, error)
@@ -293,12 +285,10 @@ class ScriptExecutor(Executor):
                 wanted = self._zygote_for(resource, python, request.tenant)
                 forked = python if wanted.preloaded is not None else None
                 with self._zygotes.use(wanted, launch.frame()) as zygote:
+                    has_own = resource.python is not None
                     return follow(
-                        WarmStart(
-                            launch, self._zygotes, zygote, forked,
-                            has_environment=resource.python is not None,
-                        )
-                    )  # fmt: skip
+                        WarmStart(launch, self._zygotes, zygote, forked, has_environment=has_own)
+                    )
             except (NoZygote, StageLost, NoInterpreter) as error:
                 logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
         command = self.level.stage_command(self._compiled)

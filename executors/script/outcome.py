@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import signal
 from dataclasses import dataclass
-from typing import Any, cast
 
 from pydantic import JsonValue
 
 from executors.contract import ExecutionResult, Outcome, StopReason
-from executors.inputs import INPUT_DEPTH
 from executors.masking import Masker
+from executors.results import SUMMARY_CHARS, first_line, parse_json, summarise, unstorable
 from executors.script.artifacts import Collector, TooLarge, read_small_file
 from executors.script.harness import BAD_RESULT_NAME
 from executors.script.log import RunLog
@@ -20,8 +17,6 @@ from executors.script.process import Ending
 from executors.script.run_folder import RESULT_NAME
 from executors.text import clean
 
-SUMMARY_CHARS = 200
-RESULT_DEPTH = 5 * INPUT_DEPTH
 TRACEBACK = "Traceback (most recent call last):"
 
 OUTCOMES = {
@@ -50,7 +45,7 @@ def read_output(report: int, max_bytes: int, masker: Masker) -> Output:
         complaint = read_small_file(report, BAD_RESULT_NAME, 4096)
         if complaint is not None:
             said = masker.mask(clean(complaint.decode("utf-8", "replace")))
-            return Output(problem=_line(said))
+            return Output(problem=first_line(said))
         data = read_small_file(report, RESULT_NAME, max_bytes)
     except TooLarge:
         return Output(problem=f"The result is larger than {max_bytes} bytes.")
@@ -59,10 +54,10 @@ def read_output(report: int, max_bytes: int, masker: Masker) -> Output:
     if data is None or not data.strip():
         return Output()
     try:
-        value = cast("JsonValue", json.loads(data, parse_constant=_refuse_constant))
+        value = parse_json(data)
     except (ValueError, RecursionError) as error:
-        return Output(problem=f"The result is not JSON: {_line(clean(str(error)))}.")
-    problem = _unstorable(value)
+        return Output(problem=f"The result is not JSON: {first_line(clean(str(error)))}.")
+    problem = unstorable(value)
     return Output(problem=problem) if problem else Output(value)
 
 
@@ -105,23 +100,6 @@ def could_not_start(why: str) -> ExecutionResult:
     )
 
 
-def summarise(value: JsonValue, files: int) -> str:
-    """Return one line about a successful run: its own summary, or what it gave."""
-    if isinstance(value, dict) and isinstance(value.get("summary"), str):
-        return _line(clean(cast("str", value["summary"]))) or "Finished."
-    parts = []
-    if isinstance(value, dict):
-        shown = [f"{key}: {_short(item)}" for key, item in value.items() if _is_scalar(item)]
-        parts.append(", ".join(shown[:4]) or f"{len(value)} values")
-    elif isinstance(value, list):
-        parts.append(f"{len(value)} items")
-    elif value is not None:
-        parts.append(_short(value))
-    if files:
-        parts.append("1 file" if files == 1 else f"{files} files")
-    return _line(clean("; ".join(parts)))[:SUMMARY_CHARS] if parts else "Finished without a result."
-
-
 def _error(reason: StopReason, ending: Ending, output: Output, log: RunLog) -> str:
     if reason is StopReason.COULD_NOT_START:
         return ending.problem
@@ -137,7 +115,7 @@ def _failure_summary(reason: StopReason, ending: Ending, output: Output, error: 
     if reason in SENTENCES:
         return SENTENCES[reason]
     if reason is StopReason.COULD_NOT_START:
-        return f"The script could not be started. {_line(ending.problem)}"
+        return f"The script could not be started. {first_line(ending.problem)}"
     if reason is StopReason.BAD_RESULT:
         return output.problem
     if reason is StopReason.KILLED:
@@ -152,51 +130,8 @@ def _complained(output: Output) -> bool:
     return output.problem.startswith("main() returned")
 
 
-def _unstorable(value: Any) -> str:
-    """Return why a parsed result cannot be stored; empty when it can."""
-    todo: list[tuple[Any, int]] = [(value, 1)]
-    while todo:
-        item, depth = todo.pop()
-        if depth > RESULT_DEPTH:
-            return f"The result is nested deeper than {RESULT_DEPTH} levels."
-        if isinstance(item, str) and ("\0" in item or not _is_text(item)):
-            return "The result contains a NUL character or half characters."
-        if isinstance(item, float) and not math.isfinite(item):
-            return "The result contains a number that is too large."
-        if isinstance(item, dict):
-            todo += [(part, depth + 1) for pair in item.items() for part in pair]
-        elif isinstance(item, list):
-            todo += [(part, depth + 1) for part in item]
-    return ""
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _refuse_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is not a JSON number")
-
-
 def _signal_name(number: int) -> str:
     try:
         return f"signal {number} ({signal.Signals(number).name})"
     except ValueError:
         return f"signal {number}"
-
-
-def _is_scalar(value: JsonValue) -> bool:
-    return isinstance(value, str | bool | int | float)
-
-
-def _short(value: JsonValue) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else ""

@@ -34,7 +34,7 @@ from executors.script.tree import count_tasks_of, descendants, stop_then_kill
 TYPE_CHECKING = False  # As in typing, which like signal imports much that no run needs.
 if TYPE_CHECKING:
     import signal
-    from typing import Any
+    from typing import Any, NoReturn
 else:
     import _signal as signal
 
@@ -128,7 +128,7 @@ class Stage:
             finally:
                 os.close(descriptor)
 
-    def become_script(self, problem_fd: int) -> None:
+    def become_script(self, problem_fd: int) -> NoReturn:
         """Give up everything the script must not have, then turn into it. Never returns."""
         problem_fd = self.give_up_all(problem_fd)
         try:

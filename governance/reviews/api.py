@@ -91,6 +91,7 @@ class SubmissionApproveView(ApiView):
                 value={
                     "revision": "01980000-0000-7000-8000-000000000001",
                     "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "packages": "",
                     "rules": {"risk": "high"},
                 },
                 request_only=True,
@@ -98,7 +99,7 @@ class SubmissionApproveView(ApiView):
         ],
     )
     def post(self, request: ApiRequest, submission_id: UUID) -> Response:
-        """Approve exactly these files; they are published at once, in four steps.
+        """Approve exactly these files and packages; they are published at once, in four steps.
 
         409 when a newer revision came in, it was decided or withdrawn meanwhile.
         """
@@ -110,6 +111,7 @@ class SubmissionApproveView(ApiView):
             submission=submission_of(self, request, submission_id),
             revision_id=wanted["revision"],
             digest=wanted["digest"],
+            packages=wanted["packages"],
             rules=wanted.get("rules", {}),
             reason=wanted.get("reason", ""),
         )

@@ -15,6 +15,7 @@ class ShownForm(forms.Form):
 
     revision = forms.UUIDField(widget=forms.HiddenInput)
     digest = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    packages = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
     reason = forms.CharField(
         label=_("Reason"),
         max_length=LONGEST_TEXT,
@@ -48,7 +49,7 @@ class VerdictForm(ShownForm):
         label=_("Runs at once"), required=False, min_value=1, help_text=_("Empty: no limit.")
     )
 
-    field_order = (*TIGHTENABLE, "reason", "revision", "digest")
+    field_order = (*TIGHTENABLE, "reason", "revision", "digest", "packages")
 
     def __init__(self, data: Any = None, *, rules: Rules, initial: dict[str, Any] | None = None):
         shown = {**rules, "network_hosts": "\n".join(rules["network_hosts"])}

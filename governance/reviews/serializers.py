@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from skills.catalogue.models import Approval, Risk
 from skills.hot_update.models import Revision, Submission
-from skills.hot_update.reviewing.locks import shown_lock
+from skills.hot_update.reviewing.locks import packages_digest, shown_lock
 from skills.hot_update.reviewing.rules import TIGHTENABLE, rules_in_force
 from skills.hot_update.reviewing.selectors import latest_revision, remarks_on
 from skills.hot_update.reviewing.services import LONGEST_TEXT
@@ -54,6 +54,9 @@ class ShownIn(serializers.Serializer):
 
 
 class ApproveIn(ShownIn):
+    packages = serializers.CharField(
+        max_length=64, allow_blank=True, help_text="Digest of the packages that were looked at."
+    )
     rules = RulesIO(required=False)
     reason = serializers.CharField(max_length=LONGEST_TEXT, required=False, allow_blank=True)
 
@@ -85,6 +88,7 @@ class ReviewOut(serializers.Serializer):
     reason = serializers.CharField()
     tightened = serializers.DictField()
     digest = serializers.CharField()
+    packages = serializers.CharField(help_text="Digest of the packages that were looked at.")
     created_at = serializers.DateTimeField()
 
 
@@ -118,6 +122,9 @@ class RevisionOut(serializers.Serializer):
     lock = serializers.SerializerMethodField(
         help_text="The packages that would be installed; null until they are locked."
     )
+    packages = serializers.SerializerMethodField(
+        help_text="Digest of that lock, which an approval names; empty where it needs no packages."
+    )
     rules = serializers.SerializerMethodField(help_text="In force, tightened ones included.")
     reviews = ReviewOut(many=True)
     steps = StepOut(many=True)
@@ -128,6 +135,9 @@ class RevisionOut(serializers.Serializer):
         if lock is None:
             return None
         return {key: lock[key] for key in ("python", "text", "problem") if key in lock}
+
+    def get_packages(self, revision: Revision) -> str:
+        return packages_digest(shown_lock(revision))
 
     @extend_schema_field(RulesIO)
     def get_rules(self, revision: Revision) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ from pygments.lexers.special import TextLexer
 from pygments.util import ClassNotFound
 
 from executors.script.bundle import Bundle, BundleFile
+from executors.script.differences import text_of, with_hidden_shown
 
 MOST_LINES = 5_000
 MOST_BYTES = 512 * 1024
@@ -69,30 +69,6 @@ def source_of(file: BundleFile) -> Source:
     lines = _highlighted(file.path, shown)
     is_cut = len(text) > MOST_BYTES or len(lines) > MOST_LINES
     return Source(file.path, len(file.content), list(lines[:MOST_LINES]), True, is_cut, hidden)
-
-
-def text_of(content: bytes) -> str | None:
-    """Return content as text, None for what is none."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text
-
-
-def with_hidden_shown(text: str) -> tuple[str, int]:
-    """Return text with its invisible characters written out, and how many there were.
-
-    They can make source read differently from what runs.
-    """
-    hidden = 0
-    pieces = []
-    for char in text:
-        if char not in "\n\t\r" and unicodedata.category(char) in ("Cc", "Cf"):
-            hidden += 1
-            char = f"\u27e6U+{ord(char):04X}\u27e7"
-        pieces.append(char)
-    return "".join(pieces), hidden
 
 
 @lru_cache(maxsize=64)

@@ -17,17 +17,18 @@ from execfabric.core.permissions import can
 from execfabric.web.downloads import send_file
 from execfabric.web.requests import ConsoleRequest
 from executors.script.bundle import Bundle
+from executors.script.differences import changed_files
 from skills.hot_update.models import Revision
 from skills.hot_update.publishing.registered import registered_version
 from skills.hot_update.recalling.services import RECALL, recall_version
 from skills.hot_update.reviewing import selectors, services
 from skills.hot_update.reviewing.bundles import FilesChanged, bundle_of
-from skills.hot_update.reviewing.locks import shown_lock
+from skills.hot_update.reviewing.locks import packages_digest, shown_lock
 from skills.hot_update.reviewing.rules import Rules, manifest_of, needs_second, rules_in_force
 from skills.hot_update.states import SubmissionStatus, Verdict
 
 from ..views import PlatformView
-from .differences import changed_description, changed_files, changed_packages, live_version
+from .differences import changed_description, changed_packages, live_version
 from .filters import SubmissionFilter
 from .forms import ReasonForm, RemarkForm, ShownForm, VerdictForm
 from .sources import source_of, tree_of
@@ -72,13 +73,16 @@ class ReviewDetail(ReviewView):
         revision = selectors.latest_revision(submission)
         rules, problem = _rules_of(revision)
         bundle, changed = _bundle_of(revision)
+        lock = shown_lock(revision)
         if rules is not None and form is None:
-            form = VerdictForm(
-                rules=rules, initial={"revision": revision.pk, "digest": revision.digest}
-            )
+            shown = {
+                "revision": revision.pk,
+                "digest": revision.digest,
+                "packages": packages_digest(lock),
+            }
+            form = VerdictForm(rules=rules, initial=shown)
         is_open = submission.status == SubmissionStatus.IN_REVIEW
         approved = [each for each in revision.reviews.all() if each.verdict == Verdict.APPROVED]
-        lock = shown_lock(revision)
         return self.render(
             status=status,
             submission=submission,
@@ -125,6 +129,7 @@ class ReviewApprove(ReviewDetail):
                 submission=submission,
                 revision_id=wanted["revision"],
                 digest=wanted["digest"],
+                packages=wanted["packages"],
                 rules=form.rules(),
                 reason=wanted["reason"],
             )
@@ -271,18 +276,16 @@ def _entry_of(revision: Revision, bundle: Bundle | None) -> Any:
 
 def _differences(revision: Revision, bundle: Bundle | None, rules: Rules | None) -> dict[str, Any]:
     live = live_version(revision)
-    if live is not None and live.version.script_version is not None:
-        is_this = live.version.script_version.digest == revision.digest
-    else:
-        is_this = False
+    script = live.version.script_version if live else None
+    description = changed_description(live, revision, rules) if live and rules is not None else None
+    packages = changed_packages(live, shown_lock(revision))
+    same_files = script is not None and script.digest == revision.digest
     return {
         "live": live.version if live else None,
-        "live_is_this": is_this,
+        "live_is_this": same_files and not description and not packages,
         "file_changes": changed_files(live.bundle, bundle)
         if live and live.bundle and bundle
         else [],
-        "description_change": changed_description(live, revision, rules)
-        if live and rules is not None
-        else None,
-        "package_change": changed_packages(live, shown_lock(revision)),
+        "description_change": description,
+        "package_change": packages,
     }

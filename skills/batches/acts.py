@@ -5,6 +5,7 @@ from __future__ import annotations
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 
+from .approving import has_approved
 from .models import Batch
 from .states import WAITING, BatchStatus
 
@@ -17,7 +18,7 @@ def acts_open_to(actor: Actor, batch: Batch) -> frozenset[str]:
         ("map", status == BatchStatus.DRAFT and batch.source_id is not None),
         ("start", status == BatchStatus.DRAFT),
         ("confirm", status == BatchStatus.AWAITING_CONFIRMATION),
-        ("approve", status == BatchStatus.AWAITING_APPROVAL),
+        ("approve", status == BatchStatus.AWAITING_APPROVAL and not has_approved(actor, batch)),
         ("reject", status in WAITING),
         ("pause", status == BatchStatus.RUNNING),
         ("resume", status == BatchStatus.PAUSED),

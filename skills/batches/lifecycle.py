@@ -27,14 +27,14 @@ from skills.executions.approvals.lifecycle import let_all_run
 from skills.executions.approvals.rules import rules_in_force
 from skills.executions.files import hold_files
 from skills.executions.inputs import digest_of, input_file_ids
-from skills.executions.lifecycle import CONFIRM_WITHIN
 from skills.executions.models import Execution, InputUse
 from skills.executions.states import FINAL as FINAL_EXECUTION
 from skills.executions.states import Status
 from tenants.accounts.actors import actor_for_account
 
 from . import dispatch
-from .models import Batch, BatchRow
+from .approving import SAID, approvals_of, check_cleared, unused_right
+from .models import Batch, BatchApproval, BatchRow
 from .states import BATCH_TRANSITIONS, FINAL, WAITING, BatchStatus, RowStatus
 
 logger = structlog.get_logger(__name__)
@@ -101,6 +101,25 @@ def go_on(batch_id: UUID) -> None:
             finish_batch(actor=system, batch=batch, finished_at=timezone.now())
 
 
+def record_approval(actor: Actor, batch: Batch) -> BatchApproval:
+    """Store actor's approval. Raises Conflict where it, or the right behind it, was used before."""
+    now = timezone.now()
+    authority = unused_right(actor, batch, now=now)
+    try:
+        with transaction.atomic():
+            return BatchApproval.objects.create(
+                batch=batch,
+                asked_at=batch.asked_at,
+                requester_id=batch.requested_by_id,
+                account_id=actor.require_account(),
+                authority_id=authority,
+                door=actor.door,
+                at=now,
+            )
+    except IntegrityError:
+        raise Conflict(SAID) from None
+
+
 @action("batches.batch.release", title="Hand over rows of a batch", roles=SYSTEM, target="batch")
 def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     """Turn the next waiting rows into queued executions, as many as the window has room for.
@@ -109,7 +128,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     """
     rules = rules_in_force()
     decision = policy.decide(batch.version, rules)
-    _check_cleared(batch, decision)
+    check_cleared(batch, decision)
     batch.window_rows = dispatch.next_window(batch, released_at)
     room = max(batch.window_rows - batch.sent_rows, 1)
     waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
@@ -124,7 +143,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
         let_all_run(
             executions,
             confirmed_by=batch.confirmed_by_id,
-            approved_by=_approved_by(batch),
+            approved_by=approvals_of(batch),
             said_at=released_at,
         )
     InputUse.objects.bulk_create(
@@ -175,15 +194,16 @@ def finish_batch(*, actor: Actor, batch: Batch, finished_at: datetime) -> Batch:
 def expire_batch(*, actor: Actor, batch: Batch, expired_at: datetime) -> Batch:
     """End a batch nobody decided about in time, or a draft nobody started."""
     fresh = locked(batch.pk)
-    if fresh.asked_at > expired_at - patience_with(fresh):
+    if fresh.asked_at > expired_at - patience_with(fresh, rules_in_force()):
         raise Conflict("This batch is not old enough.")
     return move_batch(
         fresh, to=BatchStatus.EXPIRED, finished_at=expired_at, **without_waiting_rows(fresh)
     )
 
 
-def patience_with(batch: Batch) -> timedelta:
-    return DRAFT_KEPT if batch.status == BatchStatus.DRAFT else CONFIRM_WITHIN
+def patience_with(batch: Batch, rules: policy.Rules) -> timedelta:
+    """Return how long a batch waits for people: a request as long as any other under the rules."""
+    return DRAFT_KEPT if batch.status == BatchStatus.DRAFT else rules.expires_after
 
 
 def without_waiting_rows(batch: Batch) -> dict[str, int]:
@@ -283,8 +303,9 @@ def scan_batches(now: datetime, is_open: bool) -> None:
     stay where they are.
     """
     open_batches = Batch.objects.exclude(status__in=sorted(FINAL))
+    rules = rules_in_force()
     for batch in open_batches.filter(status__in={*WAITING, BatchStatus.DRAFT}):
-        if batch.asked_at < now - patience_with(batch):
+        if batch.asked_at < now - patience_with(batch, rules):
             _on_its_own(batch, now)
     if not is_open:
         return
@@ -315,15 +336,6 @@ def _has_ended(batch: Batch) -> bool:
     return not batch.waiting_rows and batch.status in {BatchStatus.RUNNING, BatchStatus.PAUSED}
 
 
-def _check_cleared(batch: Batch, decision: policy.Decision) -> None:
-    policy.check_cleared(
-        decision,
-        requested_by=batch.requested_by_id,
-        confirmed_by=batch.confirmed_by_id,
-        approved_by=_approved_by(batch),
-    )
-
-
 def _why_held(batch: Batch) -> str:
     """Return why no more rows may be handed over, or an empty string.
 
@@ -334,16 +346,12 @@ def _why_held(batch: Batch) -> str:
     requester = actor_for_account(batch.requested_by, door=Door.BATCH)
     if not can(requester, "executions.execution.request", batch.skill):
         return NOT_ANY_MORE
-    _check_cleared(batch, policy.decide(batch.version, policy.Rules()))
+    check_cleared(batch, policy.decide(batch.version, policy.Rules()))
     try:
-        _check_cleared(batch, policy.decide(batch.version, rules_in_force()))
+        check_cleared(batch, policy.decide(batch.version, rules_in_force()))
     except NotPermitted as refusal:
         return refusal.message  # The rules have become stricter on the way.
     return ""
-
-
-def _approved_by(batch: Batch) -> set[int]:
-    return set() if batch.approved_by_id is None else {batch.approved_by_id}
 
 
 def _execution_of(batch: Batch, row: BatchRow, at: datetime, **decided: str) -> Execution:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
@@ -186,3 +187,41 @@ class BatchRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.batch_id} row {self.number}"
+
+
+class BatchApproval(models.Model):
+    """One person's yes to a batch as it was asked for. Neither changed nor taken back."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="approvals")
+    asked_at = models.DateTimeField()
+    """The batch's then: a retry is asked for anew, and earlier words do not count for it."""
+    requester = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    """Of the batch; here too, so that the database itself keeps the two apart."""
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="batch_approvals")
+    authority = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    """Whose right was used: the account's own, or that of who delegated it."""
+    door = models.CharField(max_length=10)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "asked_at", "account"], name="batch_approved_once"
+            ),
+            models.UniqueConstraint(
+                fields=["batch", "asked_at", "authority"], name="batch_right_used_once"
+            ),
+            models.CheckConstraint(
+                name="batch_not_approved_by_requester",
+                condition=~Q(account=F("requester")) & ~Q(authority=F("requester")),
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.batch_id} approved by {self.account_id}"
+
+    @property
+    def is_delegated(self) -> bool:
+        return self.authority_id != self.account_id

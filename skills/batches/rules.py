@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can, target_rule
-from skills.catalogue.models import Right
-from skills.catalogue.selectors import has_right
 
+from .approving import authorities_over
 from .models import Batch
 
 
@@ -46,7 +47,6 @@ def _may_stop(actor: Actor, batch: object) -> bool:
 def _may_decide(actor: Actor, batch: object) -> bool:
     return (
         isinstance(batch, Batch)
-        and batch.requested_by_id != actor.user_id
         and batch.skill.is_enabled
-        and has_right(actor, batch.skill, Right.APPROVE)
+        and bool(authorities_over(actor, batch, now=timezone.now()))
     )

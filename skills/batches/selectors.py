@@ -6,10 +6,9 @@ from execfabric.core import permissions
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
-from skills.catalogue.models import Right, SkillGrant
-from skills.catalogue.selectors import held_by
+from skills.executions.approvals.authority import skills_to_approve
 
-from .models import Batch, BatchRow
+from .models import Batch, BatchApproval, BatchRow
 from .states import BatchStatus
 
 permissions.grant("batches.batch.read", title="See own batches", roles=EVERYONE)
@@ -30,9 +29,10 @@ def batches_visible_to(actor: Actor) -> QuerySet[Batch]:
     if not can(actor, "batches.batch.read"):
         return batches.none()
     own = Q(requested_by_id=actor.user_id or -1)
-    approvable = SkillGrant.objects.filter(held_by(actor), right=Right.APPROVE)
-    waiting = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=approvable.values("skill_id"))
-    decided = Q(approved_by_id=actor.user_id or -1) | Q(rejected_by_id=actor.user_id or -1)
+    waiting = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=skills_to_approve(actor))
+    said = BatchApproval.objects.filter(account_id=actor.user_id or -1)
+    decided = Q(pk__in=said.values("batch_id")) | Q(rejected_by_id=actor.user_id or -1)
+    decided |= Q(approved_by_id=actor.user_id or -1)  # From before each approval had a row.
     return batches.filter(own | waiting | decided)
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from skills.executions import policy
+from skills.executions.approvals.rules import rules_in_force
+from skills.executions.serializers import ApprovalsOut
+
+from .approving import approvals_of
 from .checking import MOST_ROWS
 from .models import Batch, BatchRow
 from .presentation import state_of
-from .states import RowStatus
+from .states import BatchStatus, RowStatus
 
 ERRORS_SHOWN = 20
 """Rows with errors that come along with a batch; GET …/rows?status=invalid has all."""
@@ -110,10 +116,20 @@ class BatchOut(BatchSummaryOut):
     columns = serializers.ListField(child=serializers.CharField())
     mapping = serializers.DictField(child=serializers.CharField())
     inputs = serializers.DictField()
+    approvals = serializers.SerializerMethodField(
+        help_text="How many are given and needed, while it waits for them."
+    )
     unused_columns = serializers.SerializerMethodField()
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {ERRORS_SHOWN} rows with errors; counts.invalid says how many."
     )
+
+    @extend_schema_field(ApprovalsOut(allow_null=True))
+    def get_approvals(self, batch: Batch) -> dict[str, int] | None:
+        if batch.status != BatchStatus.AWAITING_APPROVAL:
+            return None
+        demand = policy.decide(batch.version, rules_in_force()).demand
+        return {"given": len(approvals_of(batch)), "needed": demand.approvals}
 
     def get_unused_columns(self, batch: Batch) -> list[str]:
         used = set(batch.mapping.values())

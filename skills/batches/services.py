@@ -10,9 +10,9 @@ from django.utils import timezone
 from execfabric.core import audit, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
+from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.request_context import current_request_id
-from execfabric.core.roles import MANAGERS, RUNNERS, Role
+from execfabric.core.roles import EVERYONE, RUNNERS
 from execfabric.core.states import advance_all
 from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.selectors import not_withdrawn
@@ -20,12 +20,13 @@ from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
 from skills.executions.contents import open_content
 from skills.executions.inputs import digest_of
-from skills.executions.lifecycle import CANCEL, CONFIRM_WITHIN
+from skills.executions.lifecycle import CANCEL
 from skills.executions.models import Execution, StoredFile
-from skills.executions.services import LONGEST_KEY
+from skills.executions.services import APPROVED, LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
 
 from . import lifecycle, rules  # noqa: F401  # the rules of who may act on which batch
+from .approving import approvals_of
 from .checking import CheckedRow, check_rows
 from .lifecycle import locked, move_batch
 from .mapping import checked_mapping, file_input_of, file_value, inputs_of
@@ -137,37 +138,30 @@ def start_batch(*, actor: Actor, batch: Batch, skip_invalid: bool = False) -> Ba
 def confirm_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a whole batch that awaits confirmation go on. Raises Conflict."""
     fresh = locked(batch.pk)
-    _require(
-        fresh,
-        BatchStatus.AWAITING_CONFIRMATION,
-        "This batch does not wait for a confirmation.",
-    )
-    _check_version(fresh)
-    _check_fresh(fresh)
-    decision = policy.decide(fresh.version, rules_in_force())
-    decision.require_allowed()
-    to = NEXT[decision.status_after_confirmation]
+    _require(fresh, BatchStatus.AWAITING_CONFIRMATION, "It does not wait for a confirmation.")
+    to = NEXT[_decided(fresh).status_after_confirmation]
     return _moved_on(fresh, to=to, confirmed_by_id=actor.user_id)
 
 
-@action(
-    "batches.batch.approve",
-    title="Approve a batch",
-    roles=MANAGERS | {Role.APPROVER},
-    target="batch",
-)
+@action("batches.batch.approve", title="Approve a batch", roles=EVERYONE, target="batch")
 def approve_batch(*, actor: Actor, batch: Batch) -> Batch:
-    """Let a whole batch that awaits approval go on; never by who asked for it."""
+    """Add actor's approval; with the last one that is needed the whole batch goes on.
+
+    Never by who asked for it, nor in their name, and by each only once. Raises Conflict.
+    """
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.AWAITING_APPROVAL, "This batch does not wait for an approval.")
-    _check_version(fresh)
-    _check_fresh(fresh)
+    demand = _decided(fresh).demand
+    if demand.confirm and fresh.confirmed_by_id is None:
+        raise Conflict("By the rules now in force it must be confirmed first. Ask for it again.")
+    lifecycle.record_approval(actor, fresh)
+    if len(approvals_of(fresh)) < demand.approvals:
+        wake.announce(fresh.topic, APPROVED)
+        return fresh
     return _moved_on(fresh, to=BatchStatus.RUNNING, approved_by_id=actor.user_id)
 
 
-@action(
-    "batches.batch.reject", title="Reject a batch", roles=MANAGERS | {Role.APPROVER}, target="batch"
-)
+@action("batches.batch.reject", title="Reject a batch", roles=EVERYONE, target="batch")
 def reject_batch(*, actor: Actor, batch: Batch, reason: str) -> Batch:
     """Refuse a waiting batch for good; the reason is shown to who asked for it."""
     if not reason.strip():
@@ -247,11 +241,6 @@ def _submitted(actor: Actor, batch: Batch, **fields: Any) -> Batch:
     policy.check_door(batch.version, actor.door)
     decision = policy.decide(batch.version, rules_in_force())
     decision.require_allowed()
-    if decision.demand.approvals > 1:
-        raise NotPermitted(
-            f"Here this skill needs {decision.demand.approvals} approvals, which a batch cannot "
-            "collect. Run it one by one."
-        )
     to = NEXT[decision.first_status]
     return _moved_on(batch, to=to, asked_at=timezone.now(), **fields)
 
@@ -378,9 +367,15 @@ def _check_version(batch: Batch) -> None:
         )
 
 
-def _check_fresh(batch: Batch) -> None:
-    if batch.asked_at < timezone.now() - CONFIRM_WITHIN:
+def _decided(batch: Batch) -> policy.Decision:
+    """Return what a waiting batch needs by the rules in force. Raises Conflict, NotPermitted."""
+    in_force = rules_in_force()
+    if batch.asked_at < timezone.now() - in_force.expires_after:
         raise Conflict("This request is too old to go on. Ask for the batch again.")
+    _check_version(batch)
+    decision = policy.decide(batch.version, in_force)
+    decision.require_allowed()
+    return decision
 
 
 def _require(batch: Batch, status: BatchStatus, otherwise: str) -> None:

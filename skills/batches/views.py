@@ -189,6 +189,10 @@ class BatchPage(ConsoleView):
             unused=[column for column in batch.columns if column not in used],
             confirms=demand.confirm,
             approves=bool(demand.approvals),
+            needed=demand.approvals,
+            approvals=batch.approvals.filter(asked_at=batch.asked_at).select_related(
+                "account", "authority"
+            ),
             is_own=batch.requested_by_id == self.request.actor.user_id,
             may_audit=can(self.request.actor, "core.audit.read"),
             has_rows_file=batch.kind == BatchKind.ROWS,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from execfabric.core.actor import Actor
-from execfabric.core.permissions import PERMISSIONS
-from skills.catalogue.models import Right
-from skills.catalogue.selectors import skills_granted
+from skills.executions.approvals.authority import skills_to_approve
 from skills.executions.approvals.inbox import MOST_SHOWN, Source, Waiting
 from skills.executions.approvals.rules import rules_in_force
-from tenants.accounts.models import Account
 
 from .lifecycle import patience_with
-from .models import Batch
+from .models import Batch, BatchApproval
 from .states import BatchStatus
 
 
@@ -23,11 +20,11 @@ def batches_waiting_for(actor: Actor) -> QuerySet[Batch]:
     """Return the batches actor must confirm, and those of others that actor can approve."""
     own = Q(status=BatchStatus.AWAITING_CONFIRMATION, requested_by_id=actor.user_id or -1)
     batches = Batch.objects.filter(skill__is_enabled=True)
-    if not actor.roles & PERMISSIONS["batches.batch.approve"].roles:
-        return batches.filter(own)
-    granted = skills_granted(Right.APPROVE, actor, lent_by=Account.objects.none())
-    others = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=granted.values("skill_id"))
-    return batches.filter(own | others & ~Q(requested_by_id=actor.user_id or -1))
+    others = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=skills_to_approve(actor))
+    said = BatchApproval.objects.filter(
+        batch=OuterRef("pk"), asked_at=OuterRef("asked_at"), account_id=actor.user_id or -1
+    )
+    return batches.filter(own | others & ~Q(requested_by_id=actor.user_id or -1) & ~Exists(said))
 
 
 def _count(actor: Actor) -> int:
@@ -36,7 +33,7 @@ def _count(actor: Actor) -> int:
 
 def _items(actor: Actor) -> list[Waiting]:
     waiting = batches_waiting_for(actor).select_related("version", "requested_by")
-    remind_after, now = rules_in_force().remind_after, timezone.now()
+    rules, now = rules_in_force(), timezone.now()
     return [
         Waiting(
             kind="batch",
@@ -47,8 +44,8 @@ def _items(actor: Actor) -> list[Waiting]:
             asked_by=batch.requested_by.get_full_name(),
             reason="",
             since=batch.asked_at,
-            until=batch.asked_at + patience_with(batch),
-            is_overdue=batch.asked_at < now - remind_after,
+            until=batch.asked_at + patience_with(batch, rules),
+            is_overdue=batch.asked_at < now - rules.remind_after,
             url=reverse("batches:batch-detail", args=[batch.pk]),
         )
         for batch in waiting.order_by("asked_at")[:MOST_SHOWN]

@@ -11,7 +11,8 @@ class CatalogueConfig(AppConfig):
     verbose_name = "Skill catalogue"
 
     def ready(self) -> None:
-        import executors.script.executor  # noqa: F401  # registers its kind
+        import executors.http.executor
+        import executors.script.executor  # noqa: F401  # both register their kind
         from executors.registry import EXECUTORS
         from tenants.menu.pages import FormalPage, Host, register_page
 

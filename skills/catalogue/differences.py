@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from execfabric.core.errors import NotFound
 from executors.script.bundle import Bundle, BundleError
+from executors.script.differences import Change, Omitted, changed_files, changed_text
 
 from .bundles import bundle_of
 from .models import ScriptVersion, SkillVersion
@@ -41,12 +41,11 @@ LABELS: dict[str, Label] = {
 TEXTS = frozenset({"title", "description", "readme", "tags", "examples"})
 """Of these, what only explains. All others are rules: they decide what a run may do."""
 LONG_TEXTS = frozenset({"readme"})
-LARGEST_FILE_BYTES = 200_000
-MOST_LINES = 4_000
-"""Of one file; comparing takes time that grows with the square of it."""
-MOST_DIFF_LINES = 5_000
-"""Of all files together; what is more is named only."""
-CONTEXT_LINES = 3
+OMITTED: dict[Omitted, Label] = {
+    Omitted.NO_TEXT: _("It is no text."),
+    Omitted.TOO_LARGE: _("It is too large to be compared."),
+    Omitted.CUT: _("There are too many changes to show all of them."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class FileChange:
     """added, removed, changed, or mode (executable or not)"""
     diff: str = ""
     note: Label = ""
-    """Why there is no diff."""
+    """What the diff does not say: why it is cut or not there, or whether it can be executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,8 @@ def _field_changes(old: SkillVersion, new: SkillVersion) -> Iterator[FieldChange
     for name, label in LABELS.items():
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            diff = unified(before, after, name) if name in LONG_TEXTS else ""
+            text = changed_text(name, before, after) if name in LONG_TEXTS else None
+            diff = text.unified if text else ""
             yield FieldChange(name, label, before, after, name not in TEXTS, diff)
 
 
@@ -207,53 +207,16 @@ def _files(old: ScriptVersion | None, new: ScriptVersion | None) -> tuple[FileCh
 
 def compare_files(old: Bundle, new: Bundle) -> tuple[FileChange, ...]:
     """Return the files that differ, by path, with unified diffs of texts of bearable size."""
-    before = {file.path: file for file in old.files}
-    after = {file.path: file for file in new.files}
-    found, lines_left = [], MOST_DIFF_LINES
-    for path in sorted(before.keys() | after.keys()):
-        first, second = before.get(path), after.get(path)
-        if first == second:
-            continue
-        if first and second and first.content == second.content:
-            note = _("It can be executed now.") if second.executable else _("Not executable now.")
-            found.append(FileChange(path, "mode", note=note))
-            continue
-        what = "changed" if first and second else ("added" if second else "removed")
-        texts = _as_texts(first.content if first else b"", second.content if second else b"")
-        if isinstance(texts, tuple):
-            diff = unified(*texts, path)
-            lines_left -= diff.count("\n") + 1
-            if lines_left >= 0:
-                found.append(FileChange(path, what, diff))
-                continue
-            texts = _("There are too many changes to show all of them.")
-        found.append(FileChange(path, what, note=texts))
-    return tuple(found)
-
-
-def _as_texts(*contents: bytes) -> tuple[str, str] | Label:
-    """Return both as text, or why they are not compared."""
-    if any(len(content) > LARGEST_FILE_BYTES for content in contents):
-        return _("It is too large to be compared.")
-    try:
-        first, second = (content.decode() for content in contents)
-    except UnicodeDecodeError:
-        return _("It is no text.")
-    if "\0" in first + second:
-        return _("It is no text.")
-    if max(first.count("\n"), second.count("\n")) > MOST_LINES:
-        return _("It is too large to be compared.")
-    return first, second
-
-
-def unified(old: str, new: str, name: str) -> str:
-    """Return a unified diff of two texts, without line ends that differ only in kind."""
-    lines = difflib.unified_diff(
-        old.splitlines(),
-        new.splitlines(),
-        f"a/{name}" if old else "/dev/null",
-        f"b/{name}" if new else "/dev/null",
-        lineterm="",
-        n=CONTEXT_LINES,
+    return tuple(
+        FileChange(change.path, change.what, change.unified, _note(change))
+        for change in changed_files(old, new)
     )
-    return "\n".join(lines)
+
+
+def _note(change: Change) -> Label:
+    """Return what the lines of a change do not say."""
+    if change.omitted is not None:
+        return OMITTED[change.omitted]
+    if change.executable is not None:
+        return _("It can be executed now.") if change.executable else _("Not executable now.")
+    return ""

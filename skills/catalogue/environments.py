@@ -51,10 +51,12 @@ def script_executor() -> ScriptExecutor:
 
 
 def environments() -> Environments:
+    level = script_executor().level
     return Environments(
         Path(settings.DATA_DIR) / FOLDER,
         index_url=settings.PACKAGE_INDEX_URL,
-        open_to_all=not script_executor().level.hides_machine,
+        open_to_all=not level.hides_machine,
+        has_sandbox=level.is_sandbox,
     )
 
 

@@ -98,9 +98,9 @@ class ScriptVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["script", "number"], name="script_version_number"),
-            # The same files with other packages are another version.
+            # The same files with other packages, or begun elsewhere, are another version.
             models.UniqueConstraint(
-                fields=["script", "digest", "environment"],
+                fields=["script", "digest", "runtime", "entry", "environment"],
                 name="script_version_digest",
                 nulls_distinct=False,
             ),
@@ -276,7 +276,7 @@ class SkillBinding(models.Model):
     bound_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["-pk"]
+        ordering = ["-bound_at", "-pk"]
         triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:

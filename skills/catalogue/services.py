@@ -11,19 +11,18 @@ from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.permissions import can
 from execfabric.core.roles import RUNNERS, SYSTEM, Role
-from executors.contract import MEBIBYTE, ExecutorError
+from executors.contract import ExecutorError
 from executors.manifest import Manifest, load_manifest
 from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
-from executors.registry import EXECUTORS
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
+from .described import asset_of, readme_of, words_of
 from .environments import build_and_store, lock_of
-from .errors import VersionWithdrawn
+from .errors import NotVerified, VersionWithdrawn
 from .models import (
     Maintainer,
     Right,
-    Risk,
     Script,
     ScriptEnvironment,
     ScriptVersion,
@@ -34,11 +33,11 @@ from .models import (
     Verification,
     Withdrawal,
 )
+from .resources import check_resource
 from .verifying import Report, verify_binding
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
-README = "README.md"
 SCRIPT = "script"
 DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.SEE: frozenset({Role.VIEWER}),
@@ -46,12 +45,6 @@ DEFAULT_RIGHTS: dict[Right, frozenset[Role]] = {
     Right.APPROVE: frozenset({Role.OWNER, Role.ADMIN, Role.APPROVER}),
 }
 """Who may do what with a skill that nobody has granted otherwise."""
-
-
-class NotVerified(Conflict):
-    """The version does not work here; what was in use still is."""
-
-    code = "not_verified"
 
 
 def onboard_script(
@@ -165,7 +158,7 @@ def add_version(
     script_version = _register_script(script, bundle, manifest, lock, stored_as)
     skill, _created = Skill.objects.get_or_create(name=name, defaults={"maintainer": maintainer})
     skill = locked_skill(skill)
-    words = {**_words_of(skill, manifest, _readme(bundle)), "kind": SCRIPT}
+    words = {**words_of(skill.name, manifest, readme_of(bundle)), "kind": SCRIPT}
     for known in script_version.skill_versions.filter(skill=skill):
         if all(getattr(known, field) == value for field, value in words.items()):
             return known, False
@@ -260,31 +253,41 @@ def require_verified(skill: Skill, version: SkillVersion) -> Report:
     report = verify_binding(skill, version)
     if not report.passed:
         raise NotVerified(
-            f"Version {version.number} cannot be used: {report.failures} Nothing was changed."
+            f"Version {version.number} cannot be used: {report.failures} Nothing was changed.",
+            {"checks": report.as_json()},
         )
     return report
 
 
 @action("catalogue.skill.register", title="Register a skill of another kind", roles=SYSTEM)
-def register_skill(*, actor: Actor, manifest: ResourceManifest, readme: str = "") -> SkillVersion:
+def register_skill(
+    *,
+    actor: Actor,
+    manifest: ResourceManifest,
+    readme: str = "",
+    maintainer: Maintainer = Maintainer.TENANT,
+) -> SkillVersion:
     """Register a skill whose asset is no script, bind and authorise it.
 
-    The executor of its kind checks the resource. The same description again changes nothing;
-    another one becomes the next version and is bound at once. Raises InvalidInput.
+    Its kind checks the resource. The same description again changes nothing, unless it was
+    withdrawn; another one becomes the next version and is bound at once. Raises InvalidInput.
     """
     kind = manifest.skill.kind
     if kind == SCRIPT:
         raise InvalidInput("A script is onboarded with its folder: manage.py onboard_script.")
     try:
-        EXECUTORS.get(kind).validate(dict(manifest.resource))
+        check_resource(kind, dict(manifest.resource))
     except ExecutorError as error:
         raise InvalidInput(str(error)) from error
-    skill, is_new = Skill.objects.get_or_create(name=manifest.skill.name)
+    require_maintainer(manifest.skill.name, maintainer)
+    skill, is_new = Skill.objects.get_or_create(
+        name=manifest.skill.name, defaults={"maintainer": maintainer}
+    )
     skill = locked_skill(skill)
-    require_maintainer(skill.name, Maintainer.TENANT)
-    words = {**_words_of(skill, manifest, readme), "kind": kind, "resource": manifest.resource}
+    words = {**words_of(skill.name, manifest, readme), "kind": kind, "resource": manifest.resource}
     current = skill.version
-    if current and all(getattr(current, name) == value for name, value in words.items()):
+    is_same = current and all(getattr(current, name) == value for name, value in words.items())
+    if current and is_same and not Withdrawal.objects.filter(version=current).exists():
         return current
     version = SkillVersion.objects.create(
         skill=skill, number=next_number(skill.versions), author=actor.username, **words
@@ -308,30 +311,26 @@ def authorise(skill: Skill) -> None:
 def _register_script(
     script: Script, bundle: Bundle, manifest: Manifest, lock: Lock | None, stored_as: str
 ) -> ScriptVersion:
-    environment = _register_environment(lock)
-    same = script.versions.filter(digest=bundle.digest, environment=environment).first()
+    _register_environment(lock)
+    asset = asset_of(bundle, manifest, lock)
+    same = script.versions.filter(**asset).first()
     if same is not None:
         return same
     return ScriptVersion.objects.create(
         script=script,
         number=next_number(script.versions),
-        digest=bundle.digest,
         stored_as=stored_as,
         size_bytes=bundle.size_bytes,
-        runtime=manifest.skill.runtime,
-        entry=manifest.skill.entry,
-        environment=environment,
+        **asset,
     )
 
 
-def _register_environment(lock: Lock | None) -> ScriptEnvironment | None:
-    if lock is None:
-        return None
-    environment, _created = ScriptEnvironment.objects.get_or_create(
-        digest=lock.digest,
-        defaults={"python": lock.python, "python_tag": lock.tag, "lock": lock.text},
-    )
-    return environment
+def _register_environment(lock: Lock | None) -> None:
+    if lock is not None:
+        ScriptEnvironment.objects.get_or_create(
+            digest=lock.digest,
+            defaults={"python": lock.python, "python_tag": lock.tag, "lock": lock.text},
+        )
 
 
 def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
@@ -351,36 +350,6 @@ def _lock(bundle: Bundle, folder: Path, manifest: Manifest) -> Lock | None:
     return lock_of(folder, runtime=described.runtime, requires_python=described.requires_python)
 
 
-def _words_of(skill: Skill, manifest: Manifest | ResourceManifest, readme: str) -> dict[str, Any]:
-    """Return what a version takes from its manifest, whatever its kind."""
-    described = manifest.skill
-    return {
-        "title": described.title or skill.name,
-        "description": described.description,
-        "readme": readme,
-        "input_schema": manifest.input_schema(),
-        "output_schema": manifest.output_schema(),
-        "risk": described.risk,
-        "confirm": described.confirm or described.risk == Risk.HIGH.value,
-        "approval": described.approval,
-        "ai_callable": described.ai_callable,
-        "manual": described.manual,
-        "network": described.network,
-        "network_hosts": list(described.network_hosts),
-        "timeout_s": described.timeout_s,
-        "memory_bytes": described.memory_mb * MEBIBYTE,
-        "queue": described.queue,
-        "concurrency": described.concurrency,
-        "max_retries": described.retries,
-        "tags": list(described.tags),
-        "examples": list(described.examples),
-    }
-
-
 def next_number(versions: Manager[Any]) -> int:
     """Return the number after the latest; two at once end in the unique constraint."""
     return int(versions.aggregate(latest=Max("number"))["latest"] or 0) + 1
-
-
-def _readme(bundle: Bundle) -> str:
-    return (bundle.read(README) or b"").decode("utf-8", "replace")

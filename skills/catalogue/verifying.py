@@ -17,6 +17,7 @@ from tenants.accounts.models import Account
 
 from .environments import check_stored_environment
 from .models import Right, Skill, SkillGrant, SkillVersion
+from .resources import check_resource
 from .selectors import has_right, skill_to_run
 from .workspace import sync_bundle
 
@@ -66,10 +67,10 @@ def verify_binding(skill: Skill, version: SkillVersion) -> Report:
 def _executable(version: SkillVersion) -> Check:
     """The kind is served here, and the code and packages are in storage as they were registered."""
     try:
-        executor = EXECUTORS.get(version.kind)
+        EXECUTORS.get(version.kind)
         script = version.script_version
         if script is None:
-            executor.validate(dict(version.resource))
+            check_resource(version.kind, dict(version.resource))
         else:
             folder = sync_bundle(script.digest, script.stored_as)
             if not (folder / script.entry).is_file():

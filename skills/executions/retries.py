@@ -110,9 +110,10 @@ def repeat_execution(*, actor: Actor, execution: Execution, lost_at: datetime) -
     return again
 
 
-def _approvers_of(execution: Execution) -> list[int]:
+def _approvers_of(execution: Execution) -> dict[int, int]:
+    """Return by account whose right was used to approve execution."""
     approvals = Consent.objects.filter(execution=execution, kind=ConsentKind.APPROVE)
-    return list(approvals.values_list("account_id", flat=True))
+    return dict(approvals.values_list("account_id", "authority_id"))
 
 
 def pause_before(attempt: int) -> timedelta:

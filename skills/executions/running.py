@@ -25,6 +25,7 @@ from executors.contract import (
 from executors.registry import EXECUTORS
 from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import SkillVersion
+from skills.catalogue.resources import Resolved, resolve_resource
 from skills.catalogue.workspace import sync_script
 
 from . import lifecycle, outcomes
@@ -123,27 +124,30 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
                 shutil.copyfileobj(source, copy)
             paths.append(target)
         input_files[name] = paths if isinstance(inputs[name], list) else paths[0]
+    resolved = _resolved(version, purpose=f"execution {execution.pk}")
     return ExecutionRequest(
         execution_id=str(execution.pk),
         tenant=current_schema(),
         kind=version.kind,
-        resource=_resource_of(version),
+        resource=resolved.spec,
         inputs=inputs,
         input_files=input_files,
         limits=Limits(timeout_s=version.timeout_s, memory_bytes=version.memory_bytes),
         network=version.network,
         network_hosts=version.network_hosts,
+        secrets=resolved.secrets,
     )
 
 
-def _resource_of(version: SkillVersion) -> dict[str, JsonValue]:
+def _resolved(version: SkillVersion, *, purpose: str) -> Resolved:
     script = version.script_version
     if script is None:  # The database sees to it: of another kind than script.
-        return dict(version.resource)
+        return resolve_resource(version, purpose=purpose)
     synced = sync_script(script)
-    return {
+    spec: dict[str, JsonValue] = {
         "folder": str(synced.folder),
         "runtime": script.runtime,
         "entry": script.entry,
         "python": str(synced.python) if synced.python else None,
     }
+    return Resolved(spec, {})

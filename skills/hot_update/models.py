@@ -79,8 +79,8 @@ class Revision(models.Model):
     """The trial run on the sample inputs: status, summary, log, artifacts; {} before it ran."""
     lock = models.JSONField(null=True)
     """The packages that are reviewed and installed: {"python", "tag", "text"}; {} where the
-    platform's own Python is all it asks for; {"problem"} where there is no lock; None before it was
-    looked for. Set once (reviewing.locking)."""
+    platform's own Python is all it asks for; {"problem", "tries", "tried_at"} where there is no
+    lock yet; None before it was looked for. A lock is set once (reviewing.locking)."""
 
     class Meta:
         ordering = ["-number"]
@@ -103,6 +103,8 @@ class Review(models.Model):
     revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="reviews")
     digest = models.CharField(max_length=64)
     """Of the bundle that was looked at; the verdict is void for any other."""
+    packages = models.CharField(max_length=64, blank=True)
+    """Digest of the lock that was looked at (reviewing.locks); empty for the platform's Python."""
     verdict = models.CharField(max_length=10, choices=Verdict)
     reason = models.TextField(blank=True)
     tightened = models.JSONField(default=dict)

@@ -48,8 +48,11 @@ SHARED_DOORS = {
     "api/v1/schema/", "api/v1/docs/", "^api/(?P<path>.*)$",
 }  # fmt: skip
 """The only addresses both kinds of host answer."""
-OF_EACH_HOST = {"api/v1/submissions", "api/v1/submissions/<uuid:submission_id>"}
-"""Addresses with a view of its own on each kind of host: a tenant submits, the platform reviews."""
+OF_EACH_HOST = {
+    "api/v1/http-resources", "api/v1/submissions", "api/v1/submissions/<uuid:submission_id>",
+}  # fmt: skip
+"""Addresses with a view of its own on each kind of host: a tenant submits, the platform reviews; a
+tenant reads its ledger, the platform governs."""
 
 
 def urls_of(urlconf: str) -> dict[str, object]:

@@ -77,6 +77,8 @@ def test_every_command_of_the_cli_is_documented() -> None:
 def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     """Each path of each API module, with each method its view answers."""
     from governance import urls_api as governance
+    from governance.http_access import urls_api as http_access
+    from governance.http_access.ledger import urls_api as ledger
     from skills.batches import urls_api as batches
     from skills.catalogue import urls_api as catalogue
     from skills.executions import urls_api as executions
@@ -87,7 +89,10 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     served = {
         f"{method.upper()} {_shown(pattern)}"
-        for module in (accounts, batches, catalogue, executions, governance, submitting)
+        for module in (
+            *(accounts, batches, catalogue, executions, governance, submitting),
+            *(http_access, ledger),
+        )
         for pattern in module.urlpatterns
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(pattern.callback.cls, method)
@@ -103,6 +108,9 @@ def _shown(pattern: URLPattern) -> str:
         ("<uuid:artifact_id>", "<id>"),
         ("<uuid:batch_id>", "<id>"),
         ("<uuid:submission_id>", "<id>"),
+        ("<uuid:grant_id>", "<id>"),
+        ("<uuid:trial_id>", "<id>"),
+        ("<uuid:write_id>", "<id>"),
         ("<slug:name>", "<name>"),
     ):
         path = path.replace(converter, shown)

@@ -128,7 +128,7 @@ def test_the_port_is_left_for_commands_in_other_terminals(
 def test_the_web_stops_first_and_the_worker_last(folder: Path) -> None:
     children = plan_children(DataFolder(folder / "var"), 8000, {})
 
-    assert [child.name for child in children] == ["web", "beat", "checks", "worker"]
+    assert [child.name for child in children] == ["web", "tasks", "worker"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executors.masking import FileMasker, Masker, StreamMasker
 
@@ -133,3 +137,34 @@ def test_a_file_without_secrets_comes_out_as_it_is() -> None:
 
     assert masked(content, 333) == content
     assert FileMasker(Masker([])).feed(content) == content
+
+
+def test_a_long_secret_in_many_pieces_costs_little_and_is_masked() -> None:
+    secret = "".join(random.Random(1).choices("abcdefgh", k=100_000))
+    stream = StreamMasker(Masker([secret]))
+    started = time.monotonic()
+
+    shown = [stream.feed(piece) for piece in (f"so {secret[:70_000]}", secret[70_000:], " end")]
+
+    assert time.monotonic() - started < 2
+    assert "".join(shown) == "so *** end"
+
+
+def test_a_text_that_begins_a_secret_again_and_again_costs_little() -> None:
+    masker = Masker(["a" * 60_000 + "c"])
+    started = time.monotonic()
+
+    cut = masker.safe_length("aaaaaaaab" * 20_000)
+
+    assert time.monotonic() - started < 2
+    assert 0 < cut <= 180_000
+
+
+@given(st.text("ab", min_size=4, max_size=12), st.lists(st.text("ab", max_size=9), max_size=9))
+def test_pieces_are_masked_as_the_whole_would_be(secret: str, pieces: list[str]) -> None:
+    masker = Masker([secret])
+    stream = StreamMasker(masker)
+
+    shown = "".join([*(stream.feed(piece) for piece in pieces), stream.feed("", final=True)])
+
+    assert shown == masker.mask("".join(pieces))

@@ -25,7 +25,7 @@ def url(revision, verb=""):
 
 
 def shown(revision, **more):
-    return {"revision": str(revision.pk), "digest": revision.digest, **more}
+    return {"revision": str(revision.pk), "digest": revision.digest, "packages": "", **more}
 
 
 def test_the_queue_is_listed_and_filtered(sam, revision):

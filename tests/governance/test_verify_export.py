@@ -1,4 +1,4 @@
-"""docs/how-to/11-verify-an-execution.md, followed step by step."""
+"""docs/how-to/12-verify-an-execution.md, followed step by step."""
 
 from __future__ import annotations
 

@@ -53,7 +53,12 @@ def waited(api: httpx.Client, submission: str, *statuses: str) -> dict:
 
 def approve(api: httpx.Client, submission: dict) -> httpx.Response:
     latest = submission["latest"]
-    body = {"revision": latest["id"], "digest": latest["digest"], "rules": {"timeout_s": 60}}
+    body = {
+        "revision": latest["id"],
+        "digest": latest["digest"],
+        "packages": latest["packages"],
+        "rules": {"timeout_s": 60},
+    }
     return api.post(f"/api/v1/submissions/{submission['id']}/approve", json=body)
 
 

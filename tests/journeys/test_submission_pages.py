@@ -165,7 +165,7 @@ def test_new_files_become_a_revision_whose_differences_are_shown(dana):
     assert sent["Location"] == f"{url}/"
     page = text_of(dana.browser.get(f"/submissions/revisions/{latest(submission).pk}/"))
     assert "Good day" in page
-    assert 'class="is-removed">-     return {&quot;greeting&quot;: f&quot;Hello' in page
+    assert 'class="is-removed">-    return {&quot;greeting&quot;: f&quot;Hello' in page
     for said in ("old.txt", "removed", "new.txt", "added", "risk = &quot;high&quot;"):
         assert said in page
 

@@ -14,6 +14,8 @@ from executors.manifest import load_manifest
 from executors.script.bundle import read_bundle, write_files
 from skills.catalogue.models import Skill
 from skills.hot_update.models import Submission
+from skills.hot_update.reviewing.locking import lock_revision
+from skills.hot_update.reviewing.locks import packages_digest
 from skills.hot_update.reviewing.services import approve_submission
 from skills.hot_update.states import SubmissionStatus, Verdict
 from skills.hot_update.submitting.services import withdraw_submission
@@ -101,11 +103,13 @@ def test_what_people_decided_since_stays(seed, people):
     sent_back = Submission.objects.get(skill_name="exchange-rates")
     with tenant_context(people.tenant):
         withdraw_submission(actor=people.developer, submission=sent_back)
+    revision = lock_revision(revision)
     approve_submission(
         actor=people.reviewer,
         submission=waiting,
         revision_id=revision.pk,
         digest=revision.digest,
+        packages=packages_digest(revision.lock),
     )
     before = status_by_skill()
 

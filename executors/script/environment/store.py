@@ -44,12 +44,21 @@ COMPILER_BYTES = 2048 * MEBIBYTE
 class Environments:
     """All environments below one folder. Safe to use from several processes and threads."""
 
-    def __init__(self, root: Path, *, index_url: str = "", open_to_all: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        index_url: str = "",
+        open_to_all: bool = True,
+        has_sandbox: bool = True,
+    ) -> None:
         """open_to_all: whether runs reach them as any user of the machine, see
-        ``IsolationLevel.hides_machine``."""
+        ``IsolationLevel.hides_machine``. has_sandbox: whether runs have one, of whatever kind
+        (``is_sandbox``); then what packages bring is never touched outside of one."""
         self.root = root
         self.installer = Installer(root / CACHE, index_url)
         self._open_to_all = open_to_all
+        self._has_sandbox = has_sandbox
 
     def find(self, digest: str) -> Path | None:
         """Return the interpreter of an environment and note its use; None where it is not."""
@@ -164,7 +173,7 @@ class Environments:
                  "--python", str(python), "--requirements", listed.name],
                 python=python, doing="installed", timeout_s=BUILD_TIMEOUT_S,
             )  # fmt: skip
-        compile_modules(folder, Path(os.path.realpath(python)))
+        compile_modules(folder, Path(os.path.realpath(python)), has_sandbox=self._has_sandbox)
 
     def _interpreter(self, digest: str) -> Path:
         return self.root / digest / "bin" / "python"
@@ -235,7 +244,7 @@ def _take(path: Path, wait: bool) -> int | None:
     return None
 
 
-def compile_modules(environment: Path, python: Path) -> None:
+def compile_modules(environment: Path, python: Path, *, has_sandbox: bool) -> None:
     """Compile all modules: a run may not write here and would compile what it imports anew.
 
     Not by uv, which would start the environment's interpreter, and with it code of the packages.
@@ -246,8 +255,11 @@ def compile_modules(environment: Path, python: Path) -> None:
         level = NamespaceLevel()
         level.check()
         compile_confined(library, level=level, python=python)
-    except LevelUnavailable:
-        _compile_here(library, python)  # Where scripts have no sandbox either.
+    except LevelUnavailable as error:
+        if not has_sandbox:
+            _compile_here(library, python)  # Scripts have none either.
+        else:
+            logger.warning("Modules are not compiled, so runs import them slower: %s", error)
     except (OSError, ExecutorError) as error:
         logger.warning("The modules of an environment were not compiled: %s.", error)
 

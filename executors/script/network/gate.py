@@ -24,8 +24,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from executors.script.network.addresses import parse_address
-from executors.script.network.policy import HIGHEST_PORT, HOST_NAME, Policy, parse_rules
+from executors.network.addresses import parse_address
+from executors.network.policy import HIGHEST_PORT, HOST_NAME, Policy, parse_rules
 from executors.script.sandbox import landlock
 from executors.script.sandbox.limits import raise_oom_score
 from executors.script.sandbox.lockdown import lock_down

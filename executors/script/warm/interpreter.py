@@ -90,9 +90,9 @@ class WarmInterpreter:
             os._exit(code)
 
     def get_ready(self) -> None:
-        """Do what needs no order yet."""
+        """Do what needs no order, in the zygote; from then on it can import no module of ours."""
         for name in self.own:
-            # Taking them apart would cost more than their memory.
+            # Taking them apart would cost every run more than their memory.
             keep_for_good(sys.modules.pop(name))
         sys.modules["__main__"] = self.harness
         sys.path.remove(self.code)
@@ -168,15 +168,18 @@ def exit_code_of(end: SystemExit | None) -> int:
 
 
 def open_standard_streams() -> None:
-    """Open them on pipes, as those of a run are, whose places the run's take afterwards."""
-    for end, number in zip(os.pipe(), (None, 1), strict=True):
-        if number is not None:
-            os.dup2(end, number)
-            os.dup2(end, 2)
-        os.close(end)
+    """Open them on a pipe, as those of a run are: the run's take their places in a child."""
+    own = os.dup(1), os.dup(2)
+    reader, writer = os.pipe()
+    os.dup2(writer, 1)
+    os.dup2(writer, 2)
     sys.stdin = sys.__stdin__ = _stream(0, "rb", "<stdin>", "surrogateescape")  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, "wb", "<stdout>", "surrogateescape")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "wb", "<stderr>", "backslashreplace")  # type: ignore[misc]
+    for number, descriptor in zip((1, 2), own, strict=True):
+        os.dup2(descriptor, number)
+    for descriptor in (*own, reader, writer):
+        os.close(descriptor)
 
 
 def _stream(descriptor: int, mode: str, name: str, errors: str) -> io.TextIOWrapper:

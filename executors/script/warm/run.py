@@ -141,14 +141,12 @@ class WarmRun(SandboxStage):
     def be_script(
         self, door: socket.socket
     ) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
-        """Get ready, wait for the order, build the view, then give up all rights.
+        """Wait for the order, build the view, then give up all rights.
 
         Returns what ``ScriptProcess.become_script`` does. A program takes over the process at once.
         """
         interpreter = self.interpreter
         try:
-            if interpreter is not None:
-                interpreter.get_ready()
             order_file, self.report_fd, self.out_fd, self.err_fd, *trees = receive(door)
             door.close()
             self.order = read_order(order_file)
@@ -166,12 +164,11 @@ class WarmRun(SandboxStage):
         except BaseException as error:
             self.fail(error)
         if interpreter is None:
-            self.become_script(self.problem_writer)  # Never returns.
+            self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         os.close(problem_fd)
-        assert interpreter is not None
         return interpreter.become_script(self.order)
 
     def fail(self, error: BaseException) -> None:

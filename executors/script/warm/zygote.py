@@ -64,7 +64,6 @@ class Zygote:
 
     def serve(self) -> None:
         idle_since = time.monotonic()
-        self.keep_spare()
         while self.is_open or self.runs or self.stuck:
             now = time.monotonic()
             if self.runs:
@@ -80,8 +79,12 @@ class Zygote:
                     self.rests = True
                 elif self.spare is not None:
                     due = min(due, idle_since + self.spare_s)
-            events = self.poll.poll(max(0.0, due - now) * 1000 + 1)
-            self.handle({descriptor for descriptor, _ in events})
+            prepares = self.wants_spare()
+            events = self.poll.poll(0 if prepares else max(0.0, due - now) * 1000 + 1)
+            if prepares and not events:
+                self.keep_spare()
+            else:
+                self.handle({descriptor for descriptor, _ in events})
 
     def handle(self, ready: set[int]) -> None:
         now = time.monotonic()
@@ -107,8 +110,6 @@ class Zygote:
                     self.stop_listening(run, run.order_fd)
         if self.is_open and self.control.fileno() in ready:
             self.take()
-        elif not self.runs:
-            self.keep_spare()
 
     def take(self) -> None:
         """Take one run from the worker.
@@ -161,10 +162,11 @@ class Zygote:
         self.poll.unregister(self.control.fileno())
         self.control.close()
 
+    def wants_spare(self) -> bool:
+        return self.spare is None and not self.rests and self.is_open and self.may_prepare
+
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
-        if self.spare is not None or self.rests or not (self.is_open and self.may_prepare):
-            return
         spare = WarmRun(self.world, self.interpreter)
         try:
             spare.prepare()
@@ -236,6 +238,8 @@ def main(control_fd: int) -> None:
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
     os.close(null)
+    if interpreter is not None:
+        interpreter.get_ready()
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()

@@ -65,7 +65,7 @@ class PackageChangeOut(serializers.Serializer):
 class FileChangeOut(serializers.Serializer):
     path = serializers.CharField()
     what = serializers.ChoiceField(["added", "removed", "changed", "mode"])
-    diff = serializers.CharField(help_text="Unified; empty where note says why.")
+    diff = serializers.CharField(help_text="Unified; where it is cut or missing, note says why.")
     note = serializers.CharField()
 
 

@@ -12,19 +12,10 @@ from executors.manifest import Manifest
 from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
+from ..errors import NotVerified
 from ..models import Skill, SkillVersion, Verification, Withdrawal
 from ..services import add_version, authorise_if_new, put_in_use, require_not_recalled
-from .verification import Report, verify_elsewhere, verify_here
-
-
-class NotVerified(Conflict):
-    """A version is not what it must be, and was not put into use; ``report`` says why."""
-
-    code = "not_verified"
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        super().__init__(" ".join(report.problems))
+from .verification import verify_elsewhere, verify_here
 
 
 @action("catalogue.release.register", title="Register a reviewed version", roles=SYSTEM)
@@ -62,8 +53,9 @@ def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
     else:
         put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
     here, elsewhere = verify_here(skill), verify_elsewhere(skill)
-    if here.problems or elsewhere.problems:
-        raise NotVerified(here + elsewhere)
+    found = here + elsewhere
+    if found.problems:
+        raise NotVerified(" ".join(found.problems), found.document())
     if skill.is_pinned:
         _bind(skill, kept)
     return Verification.objects.create(

@@ -12,14 +12,18 @@ _LEFT_OUT = frozenset({"id", "script_version_id", "created_at"})
 
 
 def version_digest(version: SkillVersion) -> str:
-    """Return the sha256 of all that version says, its script's files among it."""
+    """Return the sha256 of all that version says, its script's files and packages among it."""
     script = version.script_version
     said: dict[str, Any] = {
         field.attname: getattr(version, field.attname)
         for field in version._meta.concrete_fields
         if field.attname not in _LEFT_OUT
     }
-    said["script"] = [script.script_id, script.digest, script.entry] if script else None
+    said["script"] = (
+        [script.script_id, script.digest, script.runtime, script.entry, script.environment_id]
+        if script
+        else None
+    )
     return digest_of(said)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -53,30 +53,31 @@ def let_all_run(
     executions: Sequence[Execution],
     *,
     confirmed_by: int | None,
-    approved_by: Collection[int],
+    approved_by: Mapping[int, int],
     said_at: datetime,
 ) -> None:
     """Let stored executions start that the same people have let run together, as a batch.
 
-    Each gets its own words and grant, checked like any other when it is claimed. Raises
-    IntegrityError where the requester is among those who approved.
+    approved_by: by account, whose right it used. Each execution gets its own words and grant,
+    checked like any other when it is claimed. Raises IntegrityError where the requester is among
+    those who approved.
     """
     rules = rules_in_force()
-    said = [(ConsentKind.APPROVE, account) for account in sorted(approved_by)]
+    said = [(ConsentKind.APPROVE, *each) for each in sorted(approved_by.items())]
     if confirmed_by is not None:
-        said.append((ConsentKind.CONFIRM, confirmed_by))
+        said.append((ConsentKind.CONFIRM, confirmed_by, confirmed_by))
     Consent.objects.bulk_create(
         Consent(
             execution=execution,
             kind=kind,
             requester_id=execution.requested_by_id,
             account_id=account,
-            authority_id=account,
+            authority_id=authority,
             door=execution.door,
             at=said_at,
         )
         for execution in executions
-        for kind, account in said
+        for kind, account, authority in said
     )
     versions = {one.version_id: one.version for one in executions}
     bundles = {pk: digests.version_digest(version) for pk, version in versions.items()}

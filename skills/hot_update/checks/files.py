@@ -8,7 +8,7 @@ from executors.contract import MEBIBYTE
 from executors.script.bundle import Bundle
 
 from .registry import Finding, Level, Subject, check, in_lines
-from .sources import parsed, python_files, shell_files
+from .sources import LONGEST_LINE, parsed, python_files, shell_files
 
 LARGE_BYTES = 10 * MEBIBYTE
 PROGRAMS = {
@@ -74,6 +74,7 @@ def _in_shell(bundle: Bundle) -> Iterator[str]:
     for file, text in shell_files(bundle):
         # One that cannot be read is said by others.
         for number, line in enumerate((text or "").splitlines(), start=1):
+            line = line[:LONGEST_LINE]  # That it was cut is said by others.
             match = None if line.lstrip().startswith("#") else IN_SHELL.search(line)
             if match:
                 yield _sentence(file.path, number, match[0])

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from .files import programs
 from .registry import Finding, Level, Subject, check, in_lines
-from .sources import parsed, python_files, shell_files
+from .sources import LONGEST_LINE, parsed, python_files, shell_files
 
 RISKS = ("low", "medium", "high")
+MOST_QUOTED = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ KINDS = {
         names=("os.remove", "os.unlink", "os.rmdir", "os.removedirs", "os.truncate",
                "shutil.rmtree"),
         methods=("unlink", "rmdir", "rmtree"),
-        in_shell=r"\b(?:rm|rmdir|shred|unlink|truncate)\b|\bfind\b.*\s-delete\b",
+        in_shell=r"\b(?:rm|rmdir|shred|unlink|truncate)\b|^(?>.*?\bfind\b).*\s-delete\b",
     ),
     "dynamic": Kind(
         "runs code that nobody can read beforehand",
@@ -150,10 +151,14 @@ def _in_shell(subject: Subject) -> Iterator[tuple[str, str]]:
             yield "unreadable", f"{file.path}: not readable, looked at by nobody"
             continue
         for number, line in enumerate(text.splitlines(), start=1):
-            code = re.sub(r"(^|\s)#.*$", "", line)
+            if len(line) > LONGEST_LINE:
+                what = f"longer than {LONGEST_LINE} characters, looked at by nobody"
+                yield "unreadable", f"{file.path}, line {number}: {what}"
+            code = re.sub(r"(^|\s)#.*$", "", line[:LONGEST_LINE])
             for name, kind in KINDS.items():
                 if match := re.search(kind.in_shell, code):
-                    yield name, f"{file.path}, line {number}: {kind.what} ({match[0].strip()})"
+                    said = match[0].strip()[-MOST_QUOTED:]
+                    yield name, f"{file.path}, line {number}: {kind.what} ({said})"
 
 
 class _Names:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from executors.script.bundle import BundleFile
 
 from .registry import Finding, Level, Subject, check, in_lines
-from .sources import text_of
+from .sources import LONGEST_LINE, text_of
 
 TOKENS = {
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----",
@@ -85,7 +85,7 @@ def _in_text(file: BundleFile, text: str) -> Iterator[tuple[int, str, bool]]:
     """Yield line, what was found there, and whether it is one for sure."""
     is_code = not file.path.startswith("samples/") and file.path.endswith((*CODE, "main.sh"))
     for number, line in enumerate(text.splitlines(), start=1):
-        line = line[:2000]
+        line = line[:LONGEST_LINE]
         known = [what for what, pattern in KNOWN.items() if pattern.search(line)]
         if known:
             yield number, f"this looks like {known[0]}", True

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from executors.script.bundle import Bundle, BundleFile
 
 TEXT_BYTES = 1024 * 1024
+LONGEST_LINE = 2_000
+"""Characters of a line that patterns meet; whoever cuts a line says that it was."""
 SHELL_ENDINGS = (".sh", ".bash")
 
 
@@ -43,6 +45,9 @@ def _first_line(file: BundleFile) -> bytes:
 
 def parsed(file: BundleFile) -> ast.Module:
     """Return the syntax tree. Raises ValueError with line and reason when there is none."""
+    if len(file.content) > TEXT_BYTES:
+        # A tree takes a hundred times the room of its source.
+        raise ValueError(f"{file.path}: it is larger than {TEXT_BYTES // 1024} KiB")
     try:
         # Bytes: a coding line, which Python itself obeys, counts here too.
         return ast.parse(file.content)

@@ -11,7 +11,7 @@ import structlog
 from execfabric.core.actor import Actor
 from execfabric.core.errors import DomainError, Postponed
 from executors.contract import ExecutorError
-from skills.catalogue.releases.services import NotVerified
+from skills.catalogue.errors import NotVerified
 
 from ..models import Revision
 from ..states import Step, StepStatus, SubmissionStatus
@@ -85,5 +85,5 @@ def _stop(actor: Actor, revision: Revision, step: Step, log: StepLog, error: Exc
         log.say("The platform failed at this. Its log says why; resume when that is mended.")
         report = {"problem": f"The platform failed: {type(error).__name__}."}
     if isinstance(error, NotVerified):
-        report.update(error.report.document())
+        report.update(error.report)
     services.fail_step(actor=actor, revision=revision, step=step, log=log.text, report=report)

@@ -12,14 +12,13 @@ from skills.catalogue.releases.services import register_release
 from ..models import Revision
 from ..reviewing.bundles import bundle_of
 from ..reviewing.locks import lock_from
-from ..reviewing.rules import manifest_of, rules_in_force
+from ..reviewing.rules import approved_manifest
 from .log import StepLog
 
 
 def run(revision: Revision, log: StepLog) -> dict[str, Any]:
     bundle, lock = bundle_of(revision), lock_from(revision)
-    manifest = manifest_of(revision, rules_in_force(revision))
-    manifest.skill.name = revision.submission.skill_name
+    manifest = approved_manifest(revision)
     with schema_context(revision.submission.tenant.schema_name):
         version = register_release(
             actor=Actor.system("publisher"),

@@ -17,6 +17,7 @@ from skills.catalogue.models import SkillVersion
 from skills.catalogue.releases.services import use_release
 
 from ..models import PublicationStep, Revision, Submission
+from ..reviewing.locks import packages_digest
 from ..reviewing.selectors import recall_of
 from ..states import SUBMISSION_TRANSITIONS, Step, StepStatus, SubmissionStatus, Verdict
 
@@ -121,10 +122,11 @@ def _publishing(revision: Revision) -> Submission:
 
 
 def _require_approved(revision: Revision) -> None:
-    """Raise Conflict unless there is an approval of exactly these files and no rejection."""
-    verdicts = set(revision.reviews.values_list("verdict", "digest"))
-    if verdicts != {(Verdict.APPROVED.value, revision.digest)}:
-        raise Conflict("These files are not approved.")
+    """Raise Conflict unless exactly these files and packages are approved, and nobody rejects."""
+    verdicts = set(revision.reviews.values_list("verdict", "digest", "packages"))
+    lock = Revision.objects.values_list("lock", flat=True).get(pk=revision.pk)
+    if verdicts != {(Verdict.APPROVED.value, revision.digest, packages_digest(lock))}:
+        raise Conflict("These files and packages are not approved.")
 
 
 def _set(revision: Revision, step: Step, status: StepStatus, **values: Any) -> PublicationStep:

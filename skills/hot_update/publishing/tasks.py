@@ -10,6 +10,7 @@ from execfabric.core.connections import drop_dead_connections
 from execfabric.core.tasks import PlatformTask, enqueue
 
 from ..models import Revision
+from ..reviewing.locking import is_due
 from ..reviewing.locking import lock_revision as lock
 from ..states import SubmissionStatus
 from .carrying_out import publish_revision as publish
@@ -33,7 +34,7 @@ def lock_revision(*, revision_id: str, **_newer: object) -> None:
     with claimed(f"locking:{revision_id}") as is_ours:
         revision = (
             Revision.objects.select_related("submission__tenant")
-            .filter(pk=revision_id, submission__status=SubmissionStatus.IN_REVIEW, lock=None)
+            .filter(pk=revision_id, submission__status=SubmissionStatus.IN_REVIEW)
             .first()
         )
         if is_ours and revision is not None:
@@ -54,7 +55,7 @@ def scan_publications(**_newer: object) -> None:
         for pk, known in revisions.filter(
             submission__status=SubmissionStatus.IN_REVIEW
         ).values_list("pk", "lock"):
-            if known is None:
+            if is_due(known, timezone.now()):
                 enqueue("hot_update.lock_revision", revision_id=str(pk))
     except Exception:
         logger.exception("scan.publications_failed")

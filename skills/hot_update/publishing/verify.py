@@ -8,9 +8,13 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.errors import Conflict
 from executors.registry import EXECUTORS
+from skills.catalogue.described import differing
 from skills.catalogue.workspace import sync_script
 
 from ..models import Revision
+from ..reviewing.bundles import bundle_of
+from ..reviewing.locks import lock_from
+from ..reviewing.rules import approved_manifest
 from .log import StepLog
 from .registered import registered_version
 
@@ -19,8 +23,12 @@ def run(revision: Revision, log: StepLog) -> dict[str, Any]:
     """Raises Conflict and ExecutorError where the version could not be executed."""
     version = registered_version(revision)
     script = version.script_version
-    if script is None or script.digest != revision.digest:
-        raise Conflict("What is registered is not what was approved.")
+    wrong = differing(
+        version, bundle_of(revision), approved_manifest(revision), lock_from(revision)
+    )
+    if script is None or wrong:
+        raise Conflict(f"What is registered is not what was approved: {', '.join(wrong)} differ.")
+    log.say("Files, entry, packages and description are those that were approved.")
     with schema_context(revision.submission.tenant.schema_name):
         synced = sync_script(script)
     EXECUTORS.get(version.kind).validate(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor
@@ -17,16 +19,32 @@ from .locks import shown_lock
 from .rules import manifest_of
 from .services import record_lock
 
+RETRY_AFTER = timedelta(minutes=1)
+"""After the first failure; twice as long after each further one."""
+LONGEST_PAUSE = timedelta(hours=2)
+
+
+def is_due(lock: dict[str, Any] | None, now: datetime) -> bool:
+    """Return whether a lock is to be made: there is none, or the last try was long enough ago."""
+    if lock is None:
+        return True
+    if "problem" not in lock:
+        return False
+    pause = min(RETRY_AFTER * 2 ** min(lock.get("tries", 0) - 1, 20), LONGEST_PAUSE)
+    tried_at = datetime.fromisoformat(lock["tried_at"]) if "tried_at" in lock else None
+    return tried_at is None or tried_at + pause <= now
+
 
 def lock_revision(revision: Revision) -> Revision:
     """Resolve what a revision asks for and keep it with the revision, once; return that.
 
-    What cannot be resolved is kept as its problem: the reviewer sees it, and cannot approve.
+    What cannot be resolved is kept as its problem: the reviewer sees it, and cannot approve. It is
+    tried again when it is due: an index may have been away, or have got the package since.
     """
-    if revision.lock is not None:
+    if not is_due(revision.lock, timezone.now()):
         return revision
     lock = shown_lock(revision)
-    if lock is None:
+    if lock is None or "problem" in lock:
         with schema_context(revision.submission.tenant.schema_name):
             try:
                 lock = _resolve(revision)

@@ -27,6 +27,13 @@ def shown_lock(revision: Revision) -> dict[str, Any] | None:
     return None
 
 
+def packages_digest(lock: dict[str, Any] | None) -> str:
+    """Return by which digest a verdict names the packages of a lock; empty where there are none."""
+    if not lock or "text" not in lock:
+        return ""
+    return Lock(lock["python"], lock["tag"], lock["text"]).digest
+
+
 def lock_from(revision: Revision) -> Lock | None:
     """Return the lock of a revision; None where the platform's own Python is all it asks for.
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from execfabric.core.errors import InvalidInput
 from executors.manifest import Manifest, ManifestError
-from executors.script.network.policy import Rule, parse_rules
+from executors.network.policy import Rule, parse_rules
 
 from ..models import Revision
 from ..states import Verdict
@@ -77,6 +77,16 @@ def manifest_of(revision: Revision, rules: Rules | None = None) -> Manifest:
         return Manifest.from_tables(tables, file=_("The manifest"))
     except ManifestError as error:
         raise InvalidInput(str(error)) from None
+
+
+def approved_manifest(revision: Revision) -> Manifest:
+    """Return the manifest as it is registered: under the rules in force, by the submission's name.
+
+    Raises InvalidInput.
+    """
+    manifest = manifest_of(revision, rules_in_force(revision))
+    manifest.skill.name = revision.submission.skill_name
+    return manifest
 
 
 def needs_second(rules: Rules, *, is_required: bool) -> bool:

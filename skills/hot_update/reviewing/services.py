@@ -23,7 +23,7 @@ from ..models import Remark, Review, Revision, Submission
 from ..publishing.services import restart_publication, start_publication
 from ..states import SUBMISSION_TRANSITIONS, SubmissionStatus, Verdict
 from .bundles import bundle_of
-from .locks import shown_lock
+from .locks import packages_digest, shown_lock
 from .rules import Rules, changed, needs_second, rules_in_force, tighten
 from .selectors import recall_of
 
@@ -48,12 +48,14 @@ def approve_submission(
     submission: Submission,
     revision_id: UUID,
     digest: str,
+    packages: str,
     rules: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> Review:
-    """Approve exactly the revision and files that were shown; publishing begins at once.
+    """Approve exactly the revision, files and packages that were shown; publishing begins at once.
 
-    Unless two must approve: then it begins with the second one. rules tighten what was asked for.
+    Unless two must approve: then it begins with the second one. packages: digest of the lock, empty
+    where it needs none (locks.packages_digest). rules tighten what was asked for.
     Raises Conflict (decided, withdrawn or replaced meanwhile), FilesChanged, InvalidInput,
     NotPermitted.
     """
@@ -63,6 +65,10 @@ def approve_submission(
     _require_other_person(actor, revision)
     _require_text("reason", reason, may_be_empty=True)
     _keep_lock(revision)
+    if packages_digest(revision.lock) != packages:
+        raise Outdated(
+            _("These are not the packages you looked at. Nothing was decided; load the page again.")
+        )
     if recall := recall_of(revision.digest):
         raise Conflict(
             _("Exactly these files were withdrawn before: %(reason)s") % {"reason": recall.reason}
@@ -145,10 +151,16 @@ def resume_publication(*, actor: Actor, submission: Submission) -> Submission:
     target="revision",
 )
 def record_lock(*, actor: Actor, revision: Revision, lock: dict[str, Any]) -> Revision:
-    """Keep the packages of a revision; the first lock stays, whoever comes later."""
+    """Keep the packages of a revision; the first lock stays, whoever comes later.
+
+    One that failed is kept with how often it was tried, so that it is tried again, less and less.
+    """
     fresh = Revision.objects.select_for_update(of=("self",)).select_related("submission__tenant")
     kept = fresh.get(pk=revision.pk)
     if kept.lock is None or "problem" in kept.lock:
+        if "problem" in lock:
+            tries = (kept.lock or {}).get("tries", 0) + 1
+            lock = {**lock, "tries": tries, "tried_at": timezone.now().isoformat()}
         kept.lock = lock
         kept.save(update_fields=["lock"])
     return kept
@@ -230,6 +242,7 @@ def _decide(
         reviewer_id=actor.require_account(),
         defaults={
             "digest": revision.digest,
+            "packages": packages_digest(revision.lock),
             "verdict": verdict,
             "reason": reason.strip(),
             "tightened": tightened,

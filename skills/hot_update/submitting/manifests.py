@@ -107,6 +107,12 @@ def manifest_of(tables: Tables) -> Manifest | None:
         return None
 
 
+def toml_of(tables: Tables) -> str:
+    """Return a manifest as text; empty for one that cannot be used."""
+    manifest = manifest_of(tables)
+    return manifest.to_toml() if manifest else ""
+
+
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> Tables:
     return {key: value for key, value in {**old, **changes}.items() if value is not None}
 

@@ -18,14 +18,14 @@ from execfabric.web.forms import build_form
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.views import ConsoleView, add_domain_error
 from executors.script.bundle import README
+from executors.script.differences import changed_files, changed_text
 
 from ..models import Revision, Submission
 from ..states import SUBMISSION_TRANSITIONS, SubmissionStatus
 from . import services
-from .differences import changed_files, changed_manifest
 from .forms import AnswerForm, AnswersForm, ManifestForm, UploadForm
 from .intake import PendingFiles, pending_files, read_stored, read_upload
-from .manifests import Draft, Tables, draft_of, manifest_of, with_changes
+from .manifests import Draft, Tables, draft_of, manifest_of, toml_of, with_changes
 from .selectors import (
     latest_revision,
     publication_of,
@@ -270,17 +270,17 @@ class RevisionDetail(SubmissionView):
         before = submission.revisions.filter(number=revision.number - 1).first()
         bundle = read_stored(revision.stored_as)
         changes = changed_files(read_stored(before.stored_as), bundle) if before else []
-        manifest = manifest_of(revision.manifest)
+        text = toml_of(revision.manifest)
         return self.render(
             submission=submission,
             revision=revision,
             before=before,
             files=[(file.path, len(file.content)) for file in bundle.files],
             changes=changes,
-            manifest_change=changed_manifest(before.manifest, revision.manifest)
+            manifest_change=changed_text("skill.toml", toml_of(before.manifest), text)
             if before
             else None,
-            manifest_text=manifest.to_toml() if manifest else "",
+            manifest_text=text,
             readme=(bundle.read(README) or b"").decode("utf-8", "replace"),
         )
 

@@ -201,10 +201,10 @@ def test_a_guard_that_is_killed_leaves_nothing_running(run: Runner, marker: str)
     class KillingSink(RecordingSink):
         def alive(self) -> bool:
             if len(processes_with(marker)) >= 3:
-                below = descendants(os.getpid())
                 stages = [*processes_with("executors.script.stage"), *run.executor.zygotes()]
-                stage = next(pid for pid in below if pid in stages)
-                os.kill(stage, signal.SIGKILL)
+                ours = set(stages) & set(descendants(os.getpid()))
+                script = set(processes_with(marker))
+                os.kill(next(p for p in ours if script & set(descendants(p))), signal.SIGKILL)
             return True
 
     result = run(DAEMON.format(marker=marker) + "time.sleep(60)", sink=KillingSink())

@@ -36,6 +36,11 @@ class Ids:
     document: str
     input_document: str
     signed_link: str
+    http_resource: str
+    http_credential: str
+    http_write: str
+    http_grant: str
+    http_trial: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -64,6 +69,11 @@ NOBODYS = Ids(
     document="01980000-0000-7000-8000-000000000006",
     input_document="01980000-0000-7000-8000-000000000007",
     signed_link=f"99999999.4102444800.{'0' * 64}",
+    http_resource="nobodys-resource",
+    http_credential="nobodys-credential",
+    http_write="01980000-0000-7000-8000-000000000010",
+    http_grant="01980000-0000-7000-8000-000000000011",
+    http_trial="01980000-0000-7000-8000-000000000012",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -78,6 +88,9 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "key": "link_key",
     "revision_id": "revision",
     "submission_id": "submission",
+    "grant_id": "http_grant",
+    "trial_id": "http_trial",
+    "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
@@ -101,6 +114,35 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("executions/<uuid:execution_id>/inputs/<uuid:file_id>/pdf/", "file_id"): "input_document",
     ("executions/artifacts/<uuid:artifact_id>/image/", "artifact_id"): "picture",
     ("executions/artifacts/<uuid:artifact_id>/pdf/", "artifact_id"): "document",
+    ("api/v1/credentials/<slug:name>", "name"): "http_credential",
+    ("api/v1/credentials/<slug:name>/replace", "name"): "http_credential",
+    ("api/v1/credentials/<slug:name>/revoke", "name"): "http_credential",
+    ("platform/credentials/<slug:name>/", "name"): "http_credential",
+    ("platform/credentials/<slug:name>/replace/", "name"): "http_credential",
+    ("platform/credentials/<slug:name>/revoke/", "name"): "http_credential",
+    ("api/v1/http-resources/<slug:name>", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/addresses", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/disable", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/dry-run", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/enable", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/grants", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/grants/<uuid:grant_id>/revoke", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/trials", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/trials/<uuid:trial_id>", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/versions", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/writes", "name"): "http_resource",
+    ("api/v1/http-resources/<slug:name>/writes/<uuid:write_id>/revoke", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/disable/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/enable/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/grants/<uuid:grant_id>/revoke/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/revise/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/trials/<uuid:trial_id>/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/try/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/writes/<uuid:write_id>/revoke/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/addresses/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/grants/", "name"): "http_resource",
+    ("platform/http-resources/<slug:name>/writes/", "name"): "http_resource",
     ("platform/tenants/<slug:name>/", "name"): "tenant",
     ("platform/tenants/<slug:name>/limits/", "name"): "tenant",
     ("platform/tenants/<slug:name>/resume/", "name"): "tenant",
@@ -261,6 +303,44 @@ def grants_form(_ids: Ids) -> dict[str, Any]:
     return {"grant": "role:see:viewer", "seen": "0" * 32, "reason": "They may look."}
 
 
+def http_resource(_ids: Ids) -> dict[str, Any]:
+    return {"name": "another", "title": "Another", "spec": {"base_url": "http://api.example.com"}}
+
+
+def http_form(_ids: Ids) -> dict[str, Any]:
+    return {"name": "another", "title": "Another", "base_url": "http://api.example.com",
+            "method": "GET", "path": "/", "body_kind": "none", "timeout_s": 9, "retries": 0,
+            "response_bytes": 1000, "redirects": 0}  # fmt: skip
+
+
+def http_write(_ids: Ids) -> dict[str, Any]:
+    return {"method": "POST", "path": "/x", "confirmation": "confirm", "reason": "Agreed."}
+
+
+def http_addresses(_ids: Ids) -> dict[str, Any]:
+    return {"addresses": ["10.0.0.0/8"], "reason": "It lies there."}
+
+
+def http_grant(ids: Ids) -> dict[str, Any]:
+    return {"tenant": ids.tenant, "level": "view"}
+
+
+def http_document(_ids: Ids) -> dict[str, Any]:
+    return {"document": '{"openapi": "3.1.0", "paths": {}}'}
+
+
+def http_secrets(_ids: Ids) -> dict[str, Any]:
+    return {"secrets": {"value": "a secret"}}
+
+
+def http_credential(_ids: Ids) -> dict[str, Any]:
+    return {"name": "another", "style": "api_key", "secrets": {"value": "a secret"}}
+
+
+def http_credential_form(_ids: Ids) -> dict[str, Any]:
+    return {"slug": "another", "name": "X-Key", "place": "header", "value": "a secret"}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
@@ -286,6 +366,35 @@ BODIES: dict[str, Body] = {
     "api/v1/executions/<uuid:execution_id>/retry": nothing,
     "api/v1/files": upload,
     "api/v1/groups": group,
+    "api/v1/credentials": http_credential,
+    "api/v1/credentials/<slug:name>/replace": http_secrets,
+    "api/v1/credentials/<slug:name>/revoke": reason,
+    "api/v1/http-resources": http_resource,
+    "api/v1/http-resources/<slug:name>/addresses": http_addresses,
+    "api/v1/http-resources/<slug:name>/disable": reason,
+    "api/v1/http-resources/<slug:name>/dry-run": nothing,
+    "api/v1/http-resources/<slug:name>/enable": nothing,
+    "api/v1/http-resources/<slug:name>/grants": http_grant,
+    "api/v1/http-resources/<slug:name>/grants/<uuid:grant_id>/revoke": reason,
+    "api/v1/http-resources/<slug:name>/trials": nothing,
+    "api/v1/http-resources/<slug:name>/versions": http_resource,
+    "api/v1/http-resources/<slug:name>/writes": http_write,
+    "api/v1/http-resources/<slug:name>/writes/<uuid:write_id>/revoke": nothing,
+    "api/v1/http-resources/import": http_document,
+    "platform/credentials/<slug:name>/replace/": http_credential_form,
+    "platform/credentials/<slug:name>/revoke/": reason,
+    "platform/credentials/new/": http_credential_form,
+    "platform/http-resources/<slug:name>/disable/": reason,
+    "platform/http-resources/<slug:name>/enable/": nothing,
+    "platform/http-resources/<slug:name>/grants/<uuid:grant_id>/revoke/": reason,
+    "platform/http-resources/<slug:name>/revise/": http_form,
+    "platform/http-resources/<slug:name>/try/": nothing,
+    "platform/http-resources/<slug:name>/writes/<uuid:write_id>/revoke/": nothing,
+    "platform/http-resources/import/": http_document,
+    "platform/http-resources/new/": http_form,
+    "platform/http-resources/<slug:name>/addresses/": reason,
+    "platform/http-resources/<slug:name>/grants/": http_grant,
+    "platform/http-resources/<slug:name>/writes/": http_write,
     "api/v1/skills/<slug:name>/bind": version_in_use,
     "api/v1/skills/<slug:name>/disable": reason,
     "api/v1/skills/<slug:name>/edit": edit,

@@ -16,6 +16,11 @@ from django_tenants.utils import tenant_context
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from governance.http_access.credentials.services import create_credential
+from governance.http_access.grants.services import grant_resource
+from governance.http_access.selectors import latest_version
+from governance.http_access.services import Description, allow_write, create_resource
+from governance.http_access.trials.services import try_resource
 from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
@@ -28,7 +33,7 @@ from tenants.accounts.groups.services import add_member
 from tenants.accounts.models import Account, Group
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, tenant_named
 from tests.factories.skills import make_skill
 from tests.factories.submissions import latest, submit
 from tests.owner import owner_connection
@@ -40,7 +45,7 @@ KNOWN = (
     *("skillname", "title", "description", "readme", "tag", "sample", "samplerow"),
     *("input", "uploaded", "uploadrow", "output", "summary", "log", "progress"),
     *("artifact", "artifactrow", "error", "refusal", "group", "groupdescription"),
-    *("member", "batchfile", "batchrow", "scenario", "remark"),
+    *("member", "batchfile", "batchrow", "scenario", "remark", "ledger"),
 )
 """What a canary word may stand for; each must be found on some page of its own tenant."""
 
@@ -149,8 +154,36 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             group=str(group.pk),
             member=member.username,
             delegation=str(delegation.pk),
+            **_http_resource(tenant, mark, word("ledger")),
         )
     return World(tenant, mark, person, ids)
+
+
+def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
+    """Show a resource to tenant; return the ids of what belongs to it in the public domain."""
+    own = f"no-{_long_number(mark)}"  # On the admin host names of tenants mean something else.
+    with tenant_context(tenant_named("admin")):
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        credential = create_credential(
+            actor=sam, name=f"key-{own}", title="", style="bearer", settings={},
+            secrets={"token": f"{mark}-secret"},
+        )  # fmt: skip
+        spec = {"base_url": "http://api.example.com"}
+        described = Description(title, spec, credential=credential)
+        resource = create_resource(actor=sam, name=f"http-{own}", description=described)
+        write = allow_write(
+            actor=sam, resource=resource, method="POST", path="/", limits={},
+            confirmation="confirm", reason="Agreed.",
+        )  # fmt: skip
+        grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
+        trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
+        return {
+            "http_resource": resource.name,
+            "http_credential": credential.name,
+            "http_write": str(write.pk),
+            "http_grant": str(grant.pk),
+            "http_trial": str(trial.pk),
+        }
 
 
 def level_sequences(*tenants: Any) -> None:

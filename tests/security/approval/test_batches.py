@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from execfabric.core.errors import NotPermitted
+from execfabric.core.errors import Conflict, NotPermitted
 from skills.batches import services as batches
+from skills.batches.models import Batch, BatchApproval
 from skills.batches.states import BatchStatus
+from skills.catalogue.models import SkillGrant
 from skills.executions.approvals.inbox import inbox_of
-from skills.executions.approvals.models import RunGrant
+from skills.executions.approvals.models import Delegation, RunGrant
+from skills.executions.approvals.rules import rules_in_force
+from skills.executions.approvals.services import set_rules
 from skills.executions.models import Execution
 from skills.executions.services import upload_file
 from skills.executions.states import Status
@@ -30,6 +37,25 @@ def oscar(person):
 @pytest.fixture
 def olivia(person):
     return person("olivia").actor
+
+
+@pytest.fixture
+def anna(person):
+    return person("anna").actor
+
+
+@pytest.fixture
+def lend():
+    """Let somebody approve in the name of another for the next hour."""
+
+    def make(delegator, to):
+        now = timezone.now()
+        return Delegation.objects.create(
+            delegator_id=delegator.user_id, to_account=to, starts_at=now,
+            ends_at=now + timedelta(hours=1),
+        )  # fmt: skip
+
+    return make
 
 
 def started(oscar, skill):
@@ -92,12 +118,106 @@ def test_plain_rows_need_nobody_and_rules_hold_for_them_too(oscar, olivia):
     assert not worker_starts(second)
 
 
-def test_a_batch_that_needs_several_approvals_is_refused(oscar, olivia):
-    put_in_force(olivia, high=(True, 2))
+class TestSeveralApprovals:
+    @pytest.fixture
+    def batch(self, oscar, olivia):
+        """One of high risk that its requester has confirmed; two others must approve it."""
+        put_in_force(olivia, high=(True, 2))
+        return batches.confirm_batch(actor=oscar, batch=started(oscar, skill_of("high")))
 
-    with pytest.raises(NotPermitted, match="2 approvals"):
-        started(oscar, skill_of("high"))
-    assert not Execution.objects.exists()
+    def test_it_runs_with_the_last_one_and_each_row_carries_all_words(self, batch, olivia, anna):
+        first = batches.approve_batch(actor=anna, batch=batch)
+        assert first.status == BatchStatus.AWAITING_APPROVAL
+        assert not Execution.objects.exists()
+        assert inbox_of(anna) == []
+
+        assert batches.approve_batch(actor=olivia, batch=batch).status == BatchStatus.RUNNING
+
+        rows = list(Execution.objects.order_by("pk"))
+        said = {(one.account.username, one.kind) for one in rows[1].consents.all()}
+        assert said == {("oscar", "confirm"), ("anna", "approve"), ("olivia", "approve")}
+        assert [worker_starts(one) for one in rows] == [True, True]
+
+    def test_each_says_it_once(self, batch, anna):
+        batches.approve_batch(actor=anna, batch=batch)
+
+        with pytest.raises(Conflict, match="approved this already"):
+            batches.approve_batch(actor=anna, batch=batch)
+        assert not Execution.objects.exists()
+
+    def test_one_right_counts_once_whoever_uses_it(self, batch, anna, person, lend):
+        dana = person("dana")
+        lend(anna, dana.account)
+        batches.approve_batch(actor=anna, batch=batch)
+
+        with pytest.raises(Conflict, match="for whom you act"):
+            batches.approve_batch(actor=dana.actor, batch=batch)
+        assert not Execution.objects.exists()
+
+    def test_a_delegate_sees_it_and_approves_in_the_name_of_another(
+        self, batch, anna, olivia, person, lend
+    ):
+        victor = person("victor")
+        with pytest.raises(NotPermitted):
+            batches.approve_batch(actor=victor.actor, batch=batch)
+        lend(anna, victor.account)
+        assert [one.id for one in inbox_of(victor.actor)] == [str(batch.pk)]
+        assert victor.browser.get(f"/batches/{batch.pk}/").status_code == 200
+
+        batches.approve_batch(actor=victor.actor, batch=batch)
+        batches.approve_batch(actor=olivia, batch=batch)
+
+        lent = Execution.objects.first().consents.get(account=victor.account)
+        assert lent.authority_id == anna.user_id
+
+    def test_the_requester_does_not_approve_it_nor_does_anybody_in_their_name(
+        self, batch, oscar, anna, person, lend
+    ):
+        SkillGrant.objects.create(skill=batch.skill, account_id=oscar.user_id, right="approve")
+        lend(anna, person("oscar").account)
+        lend(oscar, person("victor").account)
+
+        for name in ("oscar", "victor"):
+            with pytest.raises(NotPermitted):
+                batches.approve_batch(actor=person(name).actor, batch=batch)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            BatchApproval.objects.create(
+                batch=batch, asked_at=batch.asked_at, requester_id=oscar.user_id,
+                account_id=oscar.user_id, authority_id=anna.user_id, door="api", at=batch.asked_at,
+            )  # fmt: skip
+
+    def test_the_api_says_how_many_are_given(self, batch, anna, person):
+        batches.approve_batch(actor=anna, batch=batch)
+
+        found = person("oscar").api.get(f"/api/v1/batches/{batch.pk}").json()
+
+        assert found["approvals"] == {"given": 1, "needed": 2}
+
+    def test_a_retry_is_asked_for_anew(self, batch, anna, olivia, oscar):
+        for actor in (anna, olivia):
+            batches.approve_batch(actor=actor, batch=batch)
+        Batch.objects.filter(pk=batch.pk).update(
+            status="finished", finished_at=batch.asked_at, sent_rows=0, failed_rows=2
+        )
+        batch.rows.update(status="failed")
+        again = batches.retry_batch(actor=oscar, batch=Batch.objects.get(pk=batch.pk))
+        again = batches.confirm_batch(actor=oscar, batch=again)
+
+        assert batches.approve_batch(actor=anna, batch=again).status == "awaiting_approval"
+        assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
+
+    def test_another_version_in_use_voids_the_request(self, batch, anna):
+        make_skill(code=GREET + "# another\n", manifest='risk = "high"\n')
+
+        with pytest.raises(Conflict, match="Another version"):
+            batches.approve_batch(actor=anna, batch=batch)
+
+    def test_it_waits_no_longer_than_the_rules_say(self, batch, anna, olivia):
+        Batch.objects.filter(pk=batch.pk).update(asked_at=timezone.now() - timedelta(hours=2))
+        set_rules(actor=olivia, demands=rules_in_force().demands, expires_after_h=1)
+
+        with pytest.raises(Conflict, match="too old"):
+            batches.approve_batch(actor=anna, batch=batch)
 
 
 @pytest.mark.parametrize(("risk", "approval"), [("odd", "none"), ("low", "odd")])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import delete_file
 from executors.script.removal import remove_tree
+from skills.catalogue.errors import NotVerified
 from skills.catalogue.managing import services
 from skills.catalogue.models import SkillBinding, SkillGrant
 from skills.catalogue.selectors import skills_visible_to
-from skills.catalogue.services import NotVerified
 from skills.catalogue.workspace import bundle_folder
 from skills.executions import running
 from skills.executions.models import Execution
@@ -239,3 +240,24 @@ def test_what_was_queued_runs_when_the_skill_is_enabled_again_in_time(skill, oli
 
     queued.refresh_from_db()
     assert queued.status == Status.SUCCEEDED
+
+
+@pytest.mark.usefixtures("owner_session")
+def test_versions_from_before_bindings_were_written_down_can_be_used_again(olivia):
+    earlier = import_module("skills.catalogue.migrations.0009_entries_and_earlier_bindings")
+    skill = two_versions()
+    SkillBinding.objects.all().delete()
+    with pytest.raises(Conflict, match="never published"), transaction.atomic():
+        services.bind_version(actor=olivia, skill=skill, version=version(skill, 1), reason=WHY)
+
+    with connection.cursor() as cursor:
+        cursor.execute(earlier.BINDINGS_FROM_BEFORE)
+        assert not SkillBinding.objects.exists()  # Since 0007 it is known what was in use.
+        cursor.execute("UPDATE django_migrations SET applied = now() + interval '1 hour'")
+        for _twice in range(2):
+            cursor.execute(earlier.BINDINGS_FROM_BEFORE)
+
+    rows = SkillBinding.objects.values_list("version__number", "replaced__number")
+    assert list(rows) == [(2, 1), (1, None)]
+    services.bind_version(actor=olivia, skill=skill, version=version(skill, 1), reason=WHY)
+    assert in_use(skill) == 1

@@ -6,7 +6,8 @@ import pytest
 
 from execfabric.core.actor import Actor, Door
 from executors.script.bundle import Bundle, BundleFile
-from skills.catalogue.differences import MOST_LINES, compare, compare_files
+from executors.script.differences import MOST_BYTES
+from skills.catalogue.differences import compare, compare_files
 from skills.catalogue.managing import selectors
 from skills.catalogue.models import Maintainer, Skill
 from skills.catalogue.services import onboard_script
@@ -35,7 +36,7 @@ def test_files_differ_by_line():
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"a\0b", b"x" * 200_001, b"line\n" * (MOST_LINES + 1)]
+    "content", [b"\xff\xfe", b"a\0b", b"x" * (MOST_BYTES + 1), b"line\n" * (MOST_BYTES // 5 + 1)]
 )
 def test_what_is_no_text_or_too_large_is_named_only(content):
     (change,) = compare_files(bundle(a=b"one\n"), bundle(a=content))
@@ -51,6 +52,7 @@ def test_many_changes_are_cut_short_and_every_file_is_named():
     changes = compare_files(old, new)
 
     assert len(changes) == 4
+    assert all(change.note for change in changes)
     assert sum(change.diff.count("\n") for change in changes) < 6_000
 
 

@@ -8,6 +8,7 @@ from django_tenants.utils import tenant_context
 from execfabric.core.actor import Actor, Door
 from skills.hot_update.publishing.carrying_out import publish_revision
 from skills.hot_update.reviewing import services
+from skills.hot_update.reviewing.locks import packages_digest, shown_lock
 from tenants.accounts.models import Account
 from tenants.accounts.services import create_account
 
@@ -56,6 +57,7 @@ def approve(actor, revision, **rules):
         submission=revision.submission,
         revision_id=revision.pk,
         digest=revision.digest,
+        packages=packages_digest(shown_lock(revision)),
         rules=rules,
     )
 

@@ -341,6 +341,48 @@ def test_endless_lines_are_checked_in_no_time(subject, text):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "find . " * 140_000,
+        "\n".join(["find . " * 285] * 500),
+        "/home" * 200_000,
+        "\\\\a" * 250_000,
+        "| " * 500_000,
+    ],
+    ids=["find", "find, many lines", "home", "shares", "pipes"],
+)
+def test_endless_lines_of_shell_are_checked_in_no_time(subject, text):
+    checked = subject({"more.sh": text})
+    started = time.monotonic()
+
+    finding = check_risky_calls(checked)
+    check_paths(checked)
+
+    assert time.monotonic() - started < 5
+    if "\n" not in text:
+        assert finding.facts["demanded"] == "high"
+        assert "more.sh, line 1: longer than 2000 characters" in finding.details
+
+
+def test_what_hides_behind_a_long_line_is_not_taken_for_harmless(subject):
+    finding = check_risky_calls(subject({"more.sh": f"true {'x' * 3000}; curl http://x\n"}))
+
+    assert (finding.level, finding.facts["demanded"]) == (Level.WARN, "high")
+
+
+@pytest.mark.parametrize("line", ["find . -name x -delete", "cd /x && find a b -delete"])
+def test_find_that_deletes_is_named(subject, line):
+    assert check_risky_calls(subject({"more.sh": line})).facts["kinds"] == ["deletion"]
+
+
+def test_code_that_is_too_large_for_a_tree_asks_for_high_risk(subject):
+    finding = check_risky_calls(subject({"data.py": "x = [" + "1," * (1 << 19) + "]\n"}))
+
+    assert finding.facts["demanded"] == "high"
+    assert "data.py: it is larger than 1024 KiB" in finding.details
+
+
 def test_a_secret_with_a_long_name_is_found(subject):
     name = "of_a_service_with_a_name_longer_than_forty_characters_password"
     finding = check_secrets(subject({"other.py": f'{name} = "hunter2-x9"\n'}))

@@ -7,16 +7,19 @@ from uuid import uuid4
 import pytest
 
 from execfabric.core.actor import Actor
+from execfabric.core.errors import Conflict
+from governance.reviews.differences import changed_description, live_version
 from skills.catalogue.models import Skill, SkillGrant, SkillVersion, Verification
 from skills.catalogue.selectors import skill_to_run
 from skills.executions import running, services
 from skills.hot_update.models import Submission
-from skills.hot_update.publishing import carrying_out
+from skills.hot_update.publishing import carrying_out, register, verify
 from skills.hot_update.publishing.carrying_out import publish_revision
 from skills.hot_update.publishing.claims import claimed
 from skills.hot_update.publishing.log import StepLog
 from skills.hot_update.publishing.services import begin_step, finish_step
 from skills.hot_update.publishing.sync import run
+from skills.hot_update.reviewing.rules import rules_in_force
 from skills.hot_update.reviewing.services import resume_publication
 from skills.hot_update.states import Step, SubmissionStatus
 from tests.factories.revisions import make_revision, replaced_in_storage
@@ -241,3 +244,55 @@ def test_publishing_twice_changes_nothing(sam, acme_tenant):
 
     with in_tenant(acme_tenant):
         assert SkillVersion.objects.count() == 1
+
+
+SECOND = "def main(name: str = 'you') -> str:\n    return 'second ' + name\n"
+
+
+def test_the_same_files_begun_elsewhere_are_another_version(sam, acme_tenant, person):
+    files = {"other.py": SECOND}
+    first = make_revision(acme_tenant, LOUD, files=files)
+    publish(sam.actor, first)
+
+    steps = publish(sam.actor, make_revision(acme_tenant, LOUD, files=files, entry="other.py"))
+
+    assert steps["verify"].status == "done"
+    with in_tenant(acme_tenant):
+        dana = person("dana").actor
+        version = skill_to_run(dana, "greet").version
+        assert (version.script_version.entry, version.script_version.number) == ("other.py", 2)
+        run = services.request_execution(actor=dana, skill=version.skill, inputs={"name": "dana"})
+        running.run_execution(run.pk)
+        run.refresh_from_db()
+        assert run.output == "second dana"
+
+
+def test_a_reviewer_sees_that_the_same_files_begin_elsewhere(sam, acme_tenant):
+    files = {"other.py": LOUD}
+    publish(sam.actor, make_revision(acme_tenant, LOUD, files=files))
+    revision = make_revision(
+        acme_tenant, LOUD, files=files, entry="other.py", idempotent=True, max_retries=5
+    )
+
+    change = changed_description(live_version(revision), revision, rules_in_force(revision))
+
+    assert ("+", "entry = 'other.py'") in change.lines
+    assert ("+", "max_retries = 5") in change.lines
+
+
+@pytest.mark.parametrize(
+    "other", [{"entry": "other.py"}, {"title": "Something else"}, {"idempotent": True}]
+)
+def test_a_version_that_is_not_the_approved_one_is_not_put_into_use(sam, acme_tenant, other):
+    files = {"other.py": LOUD}
+    revision = make_revision(acme_tenant, LOUD, files=files)
+    publish(sam.actor, revision)
+    with in_tenant(acme_tenant):
+        approved = Skill.objects.get(name="greet").version
+    imposter = make_revision(acme_tenant, LOUD, files=files, **other)
+    report = register.run(imposter, StepLog())
+    assert report["version_id"] != approved.pk
+    revision.steps.filter(step=Step.REGISTER).update(report=report)
+
+    with pytest.raises(Conflict, match="not what was approved"):
+        verify.run(revision, StepLog())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,10 +11,16 @@ from django.utils import timezone
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
 from execfabric.core.states import move
+from executors.script.environment import EnvironmentBuildError
+from executors.script.environment.lock import Lock
 from skills.hot_update.models import Recall, Review, Submission
-from skills.hot_update.reviewing import services
+from skills.hot_update.publishing import tasks
+from skills.hot_update.publishing.carrying_out import publish_revision
+from skills.hot_update.reviewing import locking, services
 from skills.hot_update.reviewing.bundles import FilesChanged
+from skills.hot_update.reviewing.locks import packages_digest
 from skills.hot_update.reviewing.rules import rules_in_force, tighten
+from skills.hot_update.reviewing.services import Outdated
 from skills.hot_update.states import SUBMISSION_TRANSITIONS, SubmissionStatus
 from tenants.accounts.models import Account
 from tests.factories.revisions import make_revision, replaced_in_storage
@@ -83,6 +90,22 @@ def test_a_changed_byte_in_storage_is_found_at_the_approval(sam, acme_tenant):
         approve(sam.actor, revision)
 
     assert nothing_was_decided(revision)
+
+
+def test_of_two_reviewers_at_the_same_moment_the_second_is_told_that_it_is_decided(
+    sam, rita, acme_tenant
+):
+    revision = make_revision(acme_tenant)
+    seen_by_rita = type(revision).objects.select_related("submission__tenant").get(pk=revision.pk)
+    approve(sam.actor, revision)
+
+    with pytest.raises(Conflict, match="Nothing was decided: this submission is"):
+        approve(rita.actor, seen_by_rita)
+    with pytest.raises(Conflict, match="Nothing was decided: this submission is"):
+        reject(rita.actor, seen_by_rita)
+
+    assert [review.reviewer for review in revision.reviews.all()] == ["sam"]
+    assert revision.steps.count() == 4
 
 
 def test_what_the_tenant_withdrew_cannot_be_approved(sam, acme_tenant):
@@ -205,6 +228,77 @@ def test_packages_that_were_not_shown_are_not_approved(sam, acme_tenant, lock):
 
     with pytest.raises(Conflict, match="packages"):
         approve(sam.actor, revision)
+
+
+LOCK = {"python": "3.11.2", "tag": "cpython-311-x86_64-linux-gnu", "text": "a==1 --hash=sha256:0\n"}
+OTHER_LOCK = {**LOCK, "text": "a==2 --hash=sha256:1\n"}
+
+
+def test_a_verdict_names_the_packages_that_were_shown(sam, acme_tenant):
+    revision = make_revision(acme_tenant, lock=LOCK)
+
+    review = approve(sam.actor, revision)
+
+    assert review.packages == packages_digest(LOCK) != packages_digest(OTHER_LOCK)
+
+
+@pytest.mark.parametrize("shown", ["", packages_digest(OTHER_LOCK)])
+def test_other_packages_than_those_shown_are_not_approved(sam, acme_tenant, shown):
+    revision = make_revision(acme_tenant, lock=LOCK)
+
+    with pytest.raises(Outdated, match="not the packages you looked at"):
+        services.approve_submission(
+            actor=sam.actor,
+            submission=revision.submission,
+            revision_id=revision.pk,
+            digest=revision.digest,
+            packages=shown,
+        )
+
+    assert nothing_was_decided(revision)
+
+
+def test_packages_that_were_exchanged_after_the_verdict_are_not_published(sam, acme_tenant):
+    revision = make_revision(acme_tenant, lock=LOCK)
+    approve(sam.actor, revision)
+    type(revision).objects.filter(pk=revision.pk).update(lock=OTHER_LOCK)
+
+    publish_revision(revision.pk)
+
+    assert status_of(revision) == SubmissionStatus.STUCK
+    assert "not approved" in steps_of(revision)["sync"].log
+
+
+def test_packages_that_could_not_be_locked_are_tried_again(sam, acme_tenant, monkeypatch):
+    def away(*_args, **_given):
+        raise EnvironmentBuildError("The package index cannot be reached.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locking, "lock_of", away)
+        revision = make_revision(acme_tenant, files={"requirements.txt": "et-xmlfile\n"})
+        type(revision).objects.filter(pk=revision.pk).update(lock=None)
+        revision.refresh_from_db()
+        failed = locking.lock_revision(revision)
+    assert "cannot be reached" in failed.lock["problem"]
+    assert "cannot be reached" in locking.lock_revision(failed).lock["problem"]  # Not due yet.
+
+    tried_at = timezone.now() - locking.RETRY_AFTER
+    failed.lock["tried_at"] = tried_at.isoformat()
+    failed.save(update_fields=["lock"])
+    monkeypatch.setattr(locking, "lock_of", lambda *_, **__: Lock(*LOCK.values()))
+    tasks.lock_revision.run(revision_id=str(revision.pk))
+
+    revision.refresh_from_db()
+    assert revision.lock == LOCK
+
+
+def test_a_lock_is_tried_less_and_less():
+    now = timezone.now()
+    failed = {"problem": "away", "tried_at": (now - timedelta(minutes=3)).isoformat()}
+
+    assert locking.is_due({**failed, "tries": 1}, now)
+    assert not locking.is_due({**failed, "tries": 3}, now)
+    assert locking.is_due({**failed, "tries": 900}, now + locking.LONGEST_PAUSE)
 
 
 def test_files_that_were_recalled_are_not_approved_again(sam, acme_tenant):

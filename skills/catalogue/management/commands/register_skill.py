@@ -10,7 +10,8 @@ from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import DomainError
 from executors.contract import ExecutorError
 from executors.manifest import load_resource_manifest
-from skills.catalogue.services import README, register_skill
+from skills.catalogue.described import README
+from skills.catalogue.services import register_skill
 from tenants.registry.models import Tenant
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from execfabric.core.memory import keep_loaded
 from executors.contract import ExecutorError
 from skills.executions.queue import DEFAULT_QUEUE
 from skills.executions.worker import Worker
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             worker.start()
         except ExecutorError as error:
             raise CommandError(f"The worker does not start: {error}") from None
+        keep_loaded()
         while worker.is_well():
             if options["sign_of_life"] is not None:
                 options["sign_of_life"].parent.mkdir(parents=True, exist_ok=True)

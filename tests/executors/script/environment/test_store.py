@@ -15,8 +15,10 @@ import pytest
 from executors.script.environment import EnvironmentBuildError
 from executors.script.environment.archive import pack_environment
 from executors.script.environment.lock import Lock
-from executors.script.environment.store import Environments, lock_file
+from executors.script.environment.store import Environments, compile_modules, lock_file
 from executors.script.interpreters import Interpreter
+from executors.script.level import LevelUnavailable
+from executors.script.sandbox.level import NamespaceLevel
 
 DAY_S = 86_400
 
@@ -181,3 +183,19 @@ def test_a_stored_lock_with_an_option_in_it_is_not_installed(
         environments.build(lock, python)
 
     assert environments.find(lock.digest) is None
+
+
+@pytest.mark.parametrize("has_sandbox", [True, False])
+def test_without_its_sandbox_nothing_is_compiled_where_runs_have_another_one(
+    tmp_path: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch, has_sandbox: bool
+) -> None:
+    def forbidden(level: NamespaceLevel) -> None:
+        raise LevelUnavailable("This machine forbids namespaces.")
+
+    monkeypatch.setattr(NamespaceLevel, "check", forbidden)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "module.py").write_text("x = 1\n")
+
+    compile_modules(tmp_path, python.path, has_sandbox=has_sandbox)
+
+    assert (tmp_path / "lib" / "__pycache__").is_dir() is not has_sandbox

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from executors.network.addresses import parse_address, reason_against
+from executors.network.policy import Policy, is_own_address, parse_rules
 from executors.script.network import gate as gate_module
-from executors.script.network.addresses import parse_address, reason_against
 from executors.script.network.gate import Gate
-from executors.script.network.policy import Policy, is_own_address, parse_rules
 
 NAMES = {
     "example.com": ["93.184.215.14"],
@@ -36,7 +36,7 @@ NAMES = {
 }
 CLOSED_URLS = [
     line.encode().decode("unicode_escape")
-    for line in (Path(__file__).parent / "closed_urls.txt").read_text().splitlines()
+    for line in (Path(__file__).parents[2] / "closed_urls.txt").read_text().splitlines()
     if line.strip() and not line.startswith("#")
 ]
 
@@ -206,11 +206,12 @@ def test_own_addresses_are_found() -> None:
     ("target", "hosts", "allowed"),
     [
         ("git.intra:443", ["git.intra"], ["git.intra"]),
-        ("git.intra:443", ["*.intra"], ["10.1.0.0/16"]),
-        ("git.intra:443", ["git.intra:443"], ["10.1.2.3:443"]),
+        ("git.intra:443", ["*.intra", "10.1.2.3"], ["10.1.0.0/16"]),
+        ("git.intra:443", ["git.intra:443", "10.1.0.0/16:443"], ["10.1.2.3:443"]),
+        ("git.intra:443", ["*.intra"], ["10.1.0.0/16", "git.intra"]),
         ("10.1.2.3:443", ["10.1.2.0/24"], ["10.0.0.0/8"]),
         ("[::ffff:10.1.2.3]:443", ["10.1.2.3"], ["10.1.2.3"]),
-        ("turned.intra:80", ["turned.intra"], ["127.0.0.1"]),
+        ("turned.intra:80", ["turned.intra"], ["turned.intra", "127.0.0.1"]),
     ],
 )
 def test_a_private_address_needs_operator_and_skill(
@@ -231,6 +232,10 @@ def test_a_private_address_needs_operator_and_skill(
         ("git.intra:22", ["git.intra"], ["10.0.0.0/8:443"]),
         ("notgit.intra:443", ["git.intra"], ["10.0.0.0/8"]),
         ("intra:443", ["*.intra"], ["10.0.0.0/8"]),
+        # Opening an address does not open it to whatever name leads there.
+        ("git.intra:443", ["git.intra"], ["10.1.2.3:443"]),
+        ("git.intra:443", ["*.intra", "10.9.0.0/16"], ["10.0.0.0/8"]),
+        ("turned.intra:80", ["turned.intra"], ["127.0.0.1"]),
         # Allowing a name does not allow whatever its owner makes it lead to.
         ("turned.intra:80", ["turned.intra"], ["turned.intra"]),
         ("metadata.google.internal:80", ["*.internal"], ["*.google.internal", "*.internal"]),

@@ -23,6 +23,7 @@ from executors.script.bundle_use import remove_bundle
 from executors.script.executor import ScriptExecutor
 from executors.script.tree import descendants
 from executors.script.warm import pool
+from executors.script.warm import process as process_of_zygote
 from executors.script.warm.claim import claim
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
 from tests.executors.script.test_limits import wait_until
@@ -155,7 +156,7 @@ def test_a_zygote_that_does_not_start_costs_only_time(
     make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(pool, "BOOT", "raise SystemExit('out of luck')")
+    monkeypatch.setattr(process_of_zygote, "BOOT", "raise SystemExit('out of luck')")
     executor = make_executor()
 
     run_for(executor, folder)

@@ -1,4 +1,4 @@
-"""What a run may reach: public addresses, narrowed by its skill and widened by the operator.
+"""What a run may reach: public addresses, narrowed by its asset and widened by the operator.
 
 A rule is a host name (``*.`` at its start for all names below), an address or a range of addresses,
 with ``:port`` behind it if only one port is meant: ``api.example.com``, ``*.example.com:443``,
@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from executors.script.network.addresses import (
+from executors.network.addresses import (
     NEVER_BY_NAME,
     Address,
     parse_address,
@@ -88,18 +88,21 @@ def is_own_address(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class Policy:
-    """hosts: what the skill asks for and was approved for; none means everything public.
-    allowed: what the operator opens beyond the public addresses, to skills that name it."""
+    """hosts: what the asset asks for and was approved for; none means everything public.
+    allowed: what is opened beyond the public addresses, to assets that name it. An address that is
+    open is reached by a name only where that name is opened, too, or the asset names the address
+    as well. named_in: what people call the place where an asset names its hosts."""
 
     hosts: tuple[Rule, ...] = ()
     allowed: tuple[Rule, ...] = ()
     is_own: Callable[[Address], bool] = field(default=is_own_address)
+    named_in: str = "network_hosts of the skill"
 
     def problem_with_host(self, host: str, port: int) -> str:
         """Return why a name or address must not even be looked up; empty when it may."""
         if not self.hosts or self._is_named(host, port):
             return ""
-        return "it is not among the network_hosts of the skill"
+        return f"it is not among the {self.named_in}"
 
     def problem_with_address(self, host: str, port: int, address: Address) -> str:
         """Return why an address that host stands for must not be reached; empty when it may."""
@@ -110,13 +113,19 @@ class Policy:
             return ""
         problem = f"{address} is {reason}"
         by_address = any(rule.has_address(address, port) for rule in self.allowed)
-        by_name = reason not in NEVER_BY_NAME and any(
-            rule.has_name(host, port) for rule in self.allowed
-        )
+        is_opened = any(rule.has_name(host, port) for rule in self.allowed)
+        by_name = reason not in NEVER_BY_NAME and is_opened
         if not (by_address or by_name):
             return problem
         if not self._is_named(host, port):
-            return f"{problem}; the skill must name it in network_hosts"
+            return f"{problem}; it must stand among the {self.named_in}"
+        # Where a name leads, its owner decides, who may be anybody.
+        is_meant = any(rule.has_address(address, port) for rule in self.hosts)
+        if not (is_opened or is_meant):
+            return (
+                f"{problem}; the address must stand among the {self.named_in}, too, or the name "
+                "must be opened and not only the address"
+            )
         return ""
 
     def _is_named(self, host: str, port: int) -> bool:

@@ -1,0 +1,1 @@
+"""Calls one operation of an HTTP API: kind ``http``."""

@@ -1,0 +1,53 @@
+"""Why a call ended without an answer."""
+
+from __future__ import annotations
+
+from executors.contract import ExecutorError, StopReason
+
+
+class CallFailed(ExecutorError):
+    """The call has no usable answer. detail is for the platform, never for a tenant."""
+
+    stop_reason = StopReason.EXITED
+    is_transient = False
+    """Whether trying again may help."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class Refused(CallFailed):
+    """The call must not go out: nothing of it was sent to where it would have gone."""
+
+    stop_reason = StopReason.COULD_NOT_START
+
+
+class NotReached(CallFailed):
+    """No connection, or it broke."""
+
+    is_transient = True
+
+
+class OutOfTime(CallFailed):
+    """The whole call took too long."""
+
+    stop_reason = StopReason.TIME_LIMIT
+
+
+class TooLarge(CallFailed):
+    """The answer is over the size limit, packed or unpacked."""
+
+    stop_reason = StopReason.OUTPUT_LIMIT
+
+
+class Cancelled(CallFailed):
+    """Somebody asked to stop."""
+
+    stop_reason = StopReason.CANCEL_REQUESTED
+
+
+class BadAnswer(CallFailed):
+    """The answer cannot be turned into the declared output."""
+
+    stop_reason = StopReason.BAD_RESULT

@@ -1,0 +1,1 @@
+"""HTTP APIs that the platform calls for tenants: resources, credentials, grants. Lies in public."""

@@ -1,0 +1,1 @@
+"""Credentials: stored, replaced, used, revoked. Never shown again."""

@@ -1,0 +1,1 @@
+"""What a tenant sees of the HTTP resources that were granted to it. Reading only."""

@@ -1,0 +1,48 @@
+"""What people have said to a batch as a whole, by the same rules as to a single execution."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from execfabric.core.actor import Actor
+from execfabric.core.errors import Conflict
+from skills.executions import policy
+from skills.executions.approvals.authority import authorities_of
+
+from .models import Batch, BatchApproval
+
+SAID = "You, or those for whom you act, have approved this already."
+
+
+def authorities_over(actor: Actor, batch: Batch, *, now: datetime) -> list[int]:
+    """Return the accounts by whose right actor may approve a batch, the own first."""
+    return authorities_of(actor, batch.skill, requester_id=batch.requested_by_id, now=now)
+
+
+def unused_right(actor: Actor, batch: Batch, *, now: datetime) -> int:
+    """Return by whose right actor approves. Raises Conflict when all of them were used."""
+    used = set(approvals_of(batch).values())
+    unused = [one for one in authorities_over(actor, batch, now=now) if one not in used]
+    if not unused:
+        raise Conflict(SAID)
+    return unused[0]
+
+
+def approvals_of(batch: Batch) -> dict[int, int]:
+    """Return by account whose right was used; only of what was said since it was last asked for."""
+    said = BatchApproval.objects.filter(batch=batch, asked_at=batch.asked_at)
+    return dict(said.values_list("account_id", "authority_id"))
+
+
+def has_approved(actor: Actor, batch: Batch) -> bool:
+    return actor.user_id in approvals_of(batch)
+
+
+def check_cleared(batch: Batch, decision: policy.Decision) -> None:
+    """Raise NotPermitted unless the people the decision demands have let batch run."""
+    policy.check_cleared(
+        decision,
+        requested_by=batch.requested_by_id,
+        confirmed_by=batch.confirmed_by_id,
+        approved_by=approvals_of(batch) if decision.demand.approvals else (),
+    )
