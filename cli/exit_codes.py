@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     CANCELLED = 9
     UNREACHABLE = 10
     ENDED_WITHOUT_RESULT = 11
+    NOT_AS_SEALED = 12
     INTERRUPTED = 130
 
 
@@ -34,6 +35,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.CANCELLED: "the execution was cancelled",
     ExitCode.UNREACHABLE: "the server cannot be reached, or has an error of its own",
     ExitCode.ENDED_WITHOUT_RESULT: "the execution was lost, rejected or has expired",
+    ExitCode.NOT_AS_SEALED: "the audit trail is not as it was sealed",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

@@ -14,6 +14,7 @@ import typer
 from cli import exit_codes
 from cli.commands import (
     account,
+    audit,
     batches,
     editing,
     executions,
@@ -102,6 +103,7 @@ app.command("submit")(submissions.submit)
 app.command("submissions")(submissions.list_submissions)
 app.command("submission")(submissions.show_submission)
 app.add_typer(batches.app, name="batch")
+app.add_typer(audit.app, name="audit")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

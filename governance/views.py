@@ -7,6 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tables2 import RequestConfig
 from django_tenants.utils import schema_context
@@ -14,6 +15,7 @@ from django_tenants.utils import schema_context
 from execfabric.core.errors import DomainError
 from execfabric.core.models import AuditEvent
 from execfabric.core.permissions import can
+from execfabric.core.sealing_state import is_in_time, known_state
 from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.audit.tables import title_of
 from execfabric.web.requests import ConsoleRequest
@@ -64,11 +66,14 @@ class Home(PlatformView):
         tenants = tenants_visible_to(request.actor)
         counted = tenants.order_by().values_list("status").annotate(Count("pk"))
         counts = dict(counted)
+        sealing = known_state()
         return self.render(
             counts=[(status, counts.get(status, 0)) for status in TenantStatus],
             latest=tenants.order_by("-created_at")[:LATEST],
             events=self.latest(audit_events_visible_to(request.actor)),
             may_open=can(request.actor, "registry.tenant.open"),
+            sealing=sealing,
+            seals_are_late=not is_in_time(sealing, now=timezone.now()),
         )
 
 

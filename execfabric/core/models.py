@@ -12,6 +12,18 @@ class Outcome(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+APPEND_ONLY = (
+    pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+    pgtrigger.Trigger(
+        name="never_emptied",
+        operation=pgtrigger.Truncate,
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        func="RAISE EXCEPTION 'Cannot truncate %', TG_TABLE_NAME;",
+    ),
+)
+
+
 class AuditEvent(models.Model):
     """One governed act in this schema, done or refused. Written by @action only; never changed."""
 
@@ -39,16 +51,67 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["target_type", "target_id"], name="audit_target")]
-        triggers = [
-            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Trigger(
-                name="never_emptied",
-                operation=pgtrigger.Truncate,
-                level=pgtrigger.Statement,
-                when=pgtrigger.Before,
-                func="RAISE EXCEPTION 'Cannot truncate %', TG_TABLE_NAME;",
-            ),
-        ]
+        triggers = list(APPEND_ONLY)
 
     def __str__(self) -> str:
         return f"{self.code} {self.outcome}"
+
+
+class AuditSeal(models.Model):
+    """The signed root over some events of this schema (sealing.seals). Written by seals.py only."""
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    """1, 2, 3, … without a gap."""
+    document = models.JSONField()
+    """What was signed, and the signature: ``sealing.seals.Seal.document``."""
+    xid_until = models.BigIntegerField()
+    """Every event of a transaction with a lower id was sealed when this seal was made."""
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    database_rights = ("SELECT", "INSERT")
+
+    class Meta:
+        ordering = ["number"]
+        triggers = list(APPEND_ONLY)
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
+class AuditLeaf(models.Model):
+    """Where an event stands: its place under its seal, and what it was when it was sealed."""
+
+    event_id = models.UUIDField(primary_key=True)
+    """No foreign key: a deleted event leaves its leaf behind."""
+    seal = models.ForeignKey(AuditSeal, on_delete=models.PROTECT, related_name="leaves")
+    index = models.PositiveIntegerField()
+    digest = models.BinaryField()
+    """sha256 of the event (sealing.canonical.event_digest)."""
+
+    database_rights = ("SELECT", "INSERT")
+
+    class Meta:
+        ordering = ["seal", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["seal", "index"], name="audit_leaf_place_once")
+        ]
+        triggers = list(APPEND_ONLY)
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} under seal {self.seal_id}"
+
+
+class AuditMark(models.Model):
+    """One row, written to learn from the database which transactions have ended (seals.py)."""
+
+    only = models.BooleanField(primary_key=True, default=True)
+    settled_xid = models.BigIntegerField(default=0)
+    """Filled in by a trigger: all transactions with a lower id had ended."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="audit_mark_once", condition=models.Q(only=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"settled below {self.settled_xid}"

@@ -57,6 +57,7 @@ class DataFolder:
         self.services_file = self.run / "services.json"
         self.lock_file = self.path / "lock"
         self.secret_key = self.path / "secret_key"
+        self.audit_key = self.path / "audit_key"
         self.credential_keys = self.path / "credential_keys"
         self._lock: int | None = None
 
@@ -69,6 +70,7 @@ class DataFolder:
             # Root's service user passes through, and reads nothing.
             self.path.chmod(0o711 if identity.drops_root else 0o700)
             self.secret(self.secret_key.name, SECRET_KEY_BYTES)
+            self.secret(self.audit_key.name, SECRET_KEY_BYTES)
             self.secret(self.credential_keys.name, SECRET_KEY_BYTES)
         except OSError as error:
             raise explain_os_error(error, self.path) from None

@@ -37,6 +37,9 @@ WAITERS_OF_ONE_ACCOUNT = 8
 PG_DUMP = services.pg_dump(ENVIRONMENT)
 
 SECRET_KEY = services.secret_key(ENVIRONMENT)
+AUDIT_KEY = services.audit_key(ENVIRONMENT)
+SEAL_EVERY_S = ENVIRONMENT.seal_every_s
+SEALS_DIR = (ENVIRONMENT.seals_dir or DATA_DIR / "seals").resolve()
 CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
@@ -183,6 +186,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hot_update.scan_forgotten",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "seal-audit-trails": {
+        "task": "governance.seal_audit_trails",
+        "schedule": float(SEAL_EVERY_S),
+        "options": {"expires": SEAL_EVERY_S},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "EXECFABRIC_"
 SECRETS = (
     "secret_key",
+    "audit_key",
     "credential_keys",
     "database_url",
     "database_owner_url",
@@ -83,6 +84,21 @@ class Environment(BaseSettings):
         default="",
         description="Signs sessions and links; 50 random characters, 32 at least. Made once for "
         "embedded use.",
+    )
+    audit_key: str = Field(
+        default="",
+        description="Signs the seals of audit trails; 50 random characters, 32 at least. Only the "
+        "clock (beat) needs it: keep it from the database's host and from web. Made once for "
+        "embedded use. A new key is met with a new fingerprint by whoever verifies.",
+    )
+    seal_every_s: int = Field(
+        default=20, ge=1, le=3_600, description="Seconds between two looks for events to seal."
+    )
+    seals_dir: Path | None = Field(
+        default=None,
+        description="Folder in which the clock keeps a copy of every seal, one file for each "
+        "schema, only ever appended to: on another disk or host than the database, best one that "
+        "forbids changes. Empty: seals, in the data folder.",
     )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -190,7 +206,7 @@ class Environment(BaseSettings):
                 values[name] = Path(path).read_text().strip()
         return values
 
-    @field_validator("secret_key")
+    @field_validator("secret_key", "audit_key")
     @classmethod
     def _long_enough(cls, key: str) -> str:
         if key and len(key) < SHORTEST_KEY:

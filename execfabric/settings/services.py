@@ -156,6 +156,17 @@ def secret_key(environment: Environment) -> str:
     )
 
 
+def audit_key(environment: Environment) -> str:
+    """Return what signs seals: the given one, or that of embedded use; empty without either."""
+    own = environment.data_dir / "audit_key"
+    if environment.audit_key:
+        return environment.audit_key
+    try:
+        return own.read_text().strip()
+    except (FileNotFoundError, PermissionError):
+        return ""
+
+
 def credential_keys(environment: Environment) -> tuple[str, ...]:
     """Return the keys of credentials, newest first: the given ones, or embedded use's own.
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import file_views, views
+from . import evidence_views, file_views, views
 
 app_name = "executions"
 
@@ -13,6 +13,12 @@ urlpatterns = [
         "<uuid:execution_id>/files.zip",
         file_views.ExecutionArchive.as_view(),
         name="execution-archive",
+    ),
+    path("<uuid:execution_id>/evidence/", evidence_views.Evidence.as_view(), name="evidence"),
+    path(
+        "<uuid:execution_id>/evidence.json",
+        evidence_views.EvidenceFile.as_view(),
+        name="evidence-file",
     ),
     path("<uuid:execution_id>/live/", views.ExecutionLive.as_view(), name="execution-live"),
     path("<uuid:execution_id>/log.txt", views.ExecutionLog.as_view(), name="execution-log"),

@@ -15,6 +15,7 @@ from tests.architecture.test_rules import ROOT, modules
 
 RAW_SQL = {
     "execfabric/core/actions.py",
+    "execfabric/core/seals.py",
     "execfabric/core/statements.py",
     "execfabric/web/health.py",
     "skills/batches/lifecycle.py",

@@ -24,6 +24,7 @@ WRITES = {"save", "create", "bulk_create", "bulk_update", "update", "delete", "g
 WRITERS = {
     "services", "files", "lifecycle", "moves", "retention", "retries", "actions", "audit", "states",
     "migrating",
+    "seals",
     "storage",
 }  # fmt: skip
 """Modules that may write rows: services, and the parts of core they are made of."""

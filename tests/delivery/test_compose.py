@@ -17,6 +17,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("migrate", "web", "worker", "beat", "checks")
 ONE_SHOT = ("migrate",)
 OWNER = "EXECFABRIC_DATABASE_OWNER_URL"
+AUDIT_KEY = "EXECFABRIC_AUDIT_KEY"
 SETTINGS = {f"EXECFABRIC_{name.upper()}" for name in Environment.model_fields}
 
 
@@ -34,6 +35,7 @@ def test_every_variable_is_a_setting() -> None:
 def test_the_processes_of_the_platform_share_one_image_and_one_environment(name: str) -> None:
     assert SERVICES[name]["image"] == SERVICES["web"]["image"]
     environment = {**SERVICES[name]["environment"]}
+    environment.pop(AUDIT_KEY, None)
     owner = {OWNER: environment.pop(OWNER, SERVICES["web"]["environment"][OWNER])}
     assert {**environment, **owner} == SERVICES["web"]["environment"]
     assert SERVICES[name]["volumes"] == ["data:/data"]
@@ -43,8 +45,13 @@ def test_only_what_opens_tenants_knows_the_owner_of_the_database() -> None:
     assert {name for name in OURS if OWNER in SERVICES[name]["environment"]} == {"migrate", "web"}
 
 
+def test_only_the_clock_can_sign_seals() -> None:
+    assert [name for name in OURS if AUDIT_KEY in SERVICES[name]["environment"]] == ["beat"]
+
+
 def test_there_is_no_default_for_a_secret() -> None:
     for name in (
+        "EXECFABRIC_AUDIT_KEY",
         "EXECFABRIC_SECRET_KEY",
         "POSTGRES_PASSWORD",
         "POSTGRES_APP_PASSWORD",

@@ -4,4 +4,7 @@ from . import views
 
 app_name = "audit"
 
-urlpatterns = [path("", views.EventList.as_view(), name="event-list")]
+urlpatterns = [
+    path("", views.EventList.as_view(), name="event-list"),
+    path("export/", views.Export.as_view(), name="export"),
+]

@@ -169,6 +169,10 @@ def nothing(_ids: Ids) -> dict[str, Any]:
     return {}
 
 
+def export_form(_ids: Ids) -> dict[str, Any]:
+    return {"form": "bundle"}
+
+
 def credentials(_ids: Ids) -> dict[str, Any]:
     return {"username": "nobody-at-all", "password": "correct horse battery"}
 
@@ -416,6 +420,8 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
+    "audit/export/": export_form,
+    "platform/audit/export/": export_form,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
     "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,

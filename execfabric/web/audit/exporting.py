@@ -1,0 +1,154 @@
+"""Exports of the audit trail, made while they are sent: nothing of them is kept.
+
+A bundle is proven by its seals and can be verified offline (sealing.verifying); JSONL and CSV are
+for reading on, and prove nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django_tenants.utils import schema_context
+
+from execfabric.core.actor import current_schema
+from execfabric.core.models import AuditEvent, AuditLeaf, AuditSeal
+from execfabric.core.seals import document_of, ids_under, proven, waiting_since
+from sealing import bundle
+from sealing.canonical import EVENT_FIELDS, canonical
+from sealing.seals import seal_from
+
+AT_ONCE = 1_000
+"""Events that are read at a time."""
+
+
+def whole_bundle(exported_at: datetime) -> Iterator[bytes]:
+    """Return the lines of a bundle of every sealed event of the current schema."""
+    _since, unsealed = waiting_since()
+    return _bundle(current_schema(), exported_at, _whole(), selection=None, unsealed=unsealed)
+
+
+def selected_bundle(
+    events: QuerySet[AuditEvent], exported_at: datetime, *, selection: Mapping[str, str]
+) -> Iterator[bytes]:
+    """Return the lines of a bundle of the sealed ones among events. selection: how they were found.
+
+    Meant for fewer events than a whole trail has: their places are read at once.
+    """
+    leaves = AuditLeaf.objects.filter(event_id__in=events.order_by().values("pk"))
+    places = list(leaves.order_by("seal_id", "index").values_list("seal_id", "event_id"))
+    sealed = AuditLeaf.objects.filter(event_id=OuterRef("pk"))
+    unsealed = events.filter(~Exists(sealed)).count()
+    return _bundle(
+        current_schema(), exported_at, _chosen(places), selection=selection, unsealed=unsealed
+    )
+
+
+def proof_of(events: QuerySet[AuditEvent], exported_at: datetime) -> list[bytes]:
+    """Return the lines of a bundle of events, at once: for few."""
+    return b"".join(selected_bundle(events, exported_at, selection={})).splitlines(keepends=True)
+
+
+def as_jsonl(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
+    for event in _in_order(events):
+        yield canonical(document_of(event)) + b"\n"
+
+
+def as_csv(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
+    """Return events as a table; what a spreadsheet would take for a formula begins with '."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(EVENT_FIELDS)
+    for event in _in_order(events):
+        document = document_of(event)
+        document["details"] = canonical(document["details"]).decode("utf-8", "replace")
+        writer.writerow(_cell(document[name]) for name in EVENT_FIELDS)
+        if buffer.tell() > 64 * 1024:
+            yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _bundle(
+    schema: str,
+    exported_at: datetime,
+    parts: Iterator[list[dict[str, Any]]],
+    *,
+    selection: Mapping[str, str] | None,
+    unsealed: int,
+) -> Iterator[bytes]:
+    moment = exported_at.isoformat(timespec="microseconds")
+    head = bundle.header(schema=schema, exported_at=moment, selection=selection, unsealed=unsealed)
+    yield bundle.as_line(head)
+    seals = events = 0
+    while True:
+        with schema_context(schema):  # The request is over by now.
+            lines = next(parts, None)
+        if lines is None:
+            break
+        seals += 1
+        events += len(lines) - 1
+        yield b"".join(map(bundle.as_line, lines))
+    yield bundle.as_line(bundle.end(seals=seals, events=events))
+
+
+def _whole() -> Iterator[list[dict[str, Any]]]:
+    """Return seal by seal its line and those of its events."""
+    number = 0
+    # One by one: a seal that was deleted in between is left for the verifier to find.
+    while (
+        row := AuditSeal.objects.filter(number__gt=number).order_by("number").first()
+    ) is not None:
+        number = row.number
+        yield _part(row, only=None)
+
+
+def _chosen(places: list[tuple[int, UUID]]) -> Iterator[list[dict[str, Any]]]:
+    for number, group in itertools.groupby(places, key=itemgetter(0)):
+        only = [event_id for _number, event_id in group]
+        yield _part(AuditSeal.objects.get(pk=number), only=only)
+
+
+def _part(row: AuditSeal, *, only: list[UUID] | None) -> list[dict[str, Any]]:
+    """Return the line of a seal, as it lies in the database, and those of its events."""
+    ids = ids_under(row) if only is None else None
+    return [
+        bundle.seal_line(seal_from(row.document), ids=ids),
+        *(
+            bundle.event_line(each.event, seal=row.number, index=each.index, path=each.path)
+            for each in proven(row, only=only)
+            if each.event is not None
+        ),
+    ]
+
+
+def _in_order(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
+    """Return events, the oldest first, a thousand at a time."""
+    schema = current_schema()
+    ordered = events.order_by("pk")
+    last: UUID | None = None
+    while True:
+        with schema_context(schema):
+            some = list((ordered.filter(pk__gt=last) if last else ordered)[:AT_ONCE])
+        yield from some
+        if len(some) < AT_ONCE:
+            return
+        last = some[-1].pk
+
+
+def _cell(value: Any) -> Any:
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.encode("utf-8", "replace")

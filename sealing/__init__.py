@@ -1,0 +1,1 @@
+"""How audit events are sealed, exported and verified. Standard library and cryptography only."""
