@@ -18,7 +18,6 @@ COPY examples examples
 COPY execfabric execfabric
 COPY executors executors
 COPY governance governance
-COPY sealing sealing
 COPY skills skills
 COPY tenants tenants
 # A bare interpreter imports these for every run and may not write what it compiled.

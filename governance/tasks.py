@@ -9,9 +9,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from execfabric.core.sealing.seals import Signer
 from execfabric.core.sealing_state import SealingState, remember
 from execfabric.core.tasks import PlatformTask
-from sealing.seals import Signer
 from tenants.registry.models import Tenant
 
 from .audit.sealing import seal_schemas

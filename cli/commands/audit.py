@@ -18,10 +18,10 @@ from cli.errors import CliError, usage_error
 from cli.exit_codes import ExitCode
 from cli.session import session_of
 from cli.terminal import clean_line
-from sealing.bundle import EVIDENCE_FORMAT, as_line
-from sealing.canonical import NotCanonical, from_text, parse
-from sealing.seals import Seal
-from sealing.verifying import Report, kept_seals, verify
+from execfabric.core.sealing.bundle import EVIDENCE_FORMAT, as_line
+from execfabric.core.sealing.canonical import NotCanonical, from_text, parse
+from execfabric.core.sealing.seals import Seal
+from execfabric.core.sealing.verifying import Report, kept_seals, verify
 
 app = typer.Typer(no_args_is_help=True, help="Verify exports of audit trails, offline.")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")

@@ -18,9 +18,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from sealing.canonical import event_digest, ids_digest, leaf_of
-from sealing.merkle import paths_of, root_of
-from sealing.seals import FIRST_PREVIOUS, Seal, Signer, seal_from
+from execfabric.core.sealing.canonical import event_digest, ids_digest, leaf_of
+from execfabric.core.sealing.merkle import paths_of, root_of
+from execfabric.core.sealing.seals import FIRST_PREVIOUS, Seal, Signer, seal_from
 
 from . import statements
 from .actor import current_schema

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO
 
 from execfabric.core.models import AuditSeal
+from execfabric.core.sealing.canonical import NotCanonical, canonical, parse
+from execfabric.core.sealing.seals import NotASeal, Seal, seal_from
 from execfabric.core.seals import genuine, last_seal_row
-from sealing.canonical import NotCanonical, canonical, parse
-from sealing.seals import NotASeal, Seal, seal_from
 
 LONGEST_LINE = 4_096
 """Bytes; a seal takes about 700."""

@@ -12,8 +12,8 @@ from django_tenants.utils import schema_context
 
 from execfabric.core import seals
 from execfabric.core.connections import drop_dead_connections
+from execfabric.core.sealing.seals import Signer
 from execfabric.core.sealing_state import SealingState, late_after
-from sealing.seals import Signer
 
 from .copies import copy_seals
 

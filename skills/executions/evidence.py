@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.models import AuditEvent
+from execfabric.core.sealing.bundle import EVIDENCE_FORMAT
+from execfabric.core.sealing.canonical import parse
 from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.audit.exporting import proof_of
-from sealing.bundle import EVIDENCE_FORMAT
-from sealing.canonical import parse
 
 from .approvals.digests import version_digest
 from .inputs import files_of

@@ -8,10 +8,10 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from execfabric.core.permissions import can
+from execfabric.core.sealing.canonical import canonical
 from execfabric.web.audit.tables import title_of
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.security import CSP_HEADER, UNTRUSTED_FILE_POLICY
-from sealing.canonical import canonical
 
 from .evidence import events_about, evidence_of
 from .presentation import shown_inputs

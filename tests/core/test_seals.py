@@ -11,6 +11,9 @@ from django.db import DatabaseError, connection, transaction
 from execfabric.core.actor import Actor, Door
 from execfabric.core.audit import record
 from execfabric.core.models import AuditEvent, AuditLeaf, AuditSeal, Outcome
+from execfabric.core.sealing.canonical import event_digest, leaf_of
+from execfabric.core.sealing.merkle import root_from
+from execfabric.core.sealing.seals import Signer
 from execfabric.core.seals import (
     BrokenChain,
     genuine,
@@ -19,9 +22,6 @@ from execfabric.core.seals import (
     settled_xid,
     waiting_since,
 )
-from sealing.canonical import event_digest, leaf_of
-from sealing.merkle import root_from
-from sealing.seals import Signer
 from tests.owner import owner_connection
 
 SIGNER = Signer("a key of the tests, long enough to be one")

@@ -10,13 +10,13 @@ from django_tenants.utils import schema_context
 from execfabric.core.actor import Actor, Door
 from execfabric.core.audit import record
 from execfabric.core.models import AuditSeal, Outcome
+from execfabric.core.sealing.canonical import canonical
+from execfabric.core.sealing.seals import Signer
+from execfabric.core.sealing.verifying import kept_seals
 from execfabric.core.sealing_state import SealingState, is_in_time, known_state, remember
 from execfabric.core.seals import genuine
 from governance.audit.sealing import seal_schemas
 from governance.tasks import seal_audit_trails
-from sealing.canonical import canonical
-from sealing.seals import Signer
-from sealing.verifying import kept_seals
 
 SIGNER = Signer("a key of the tests, long enough to be one")
 EVERYTHING = 2**62

@@ -13,9 +13,9 @@ from cli.commands.audit import fingerprint
 from cli.exit_codes import ExitCode
 from cli.main import main
 from execfabric.core.models import AuditEvent
+from execfabric.core.sealing.canonical import parse
+from execfabric.core.sealing.seals import Signer
 from governance.audit.sealing import seal_schemas
-from sealing.canonical import parse
-from sealing.seals import Signer
 from skills.executions.services import request_execution
 from tests.factories.skills import make_skill
 

@@ -20,10 +20,10 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import current_schema
 from execfabric.core.models import AuditEvent, AuditLeaf, AuditSeal
+from execfabric.core.sealing import bundle
+from execfabric.core.sealing.canonical import EVENT_FIELDS, canonical
+from execfabric.core.sealing.seals import seal_from
 from execfabric.core.seals import document_of, ids_under, proven, waiting_since
-from sealing import bundle
-from sealing.canonical import EVENT_FIELDS, canonical
-from sealing.seals import seal_from
 
 AT_ONCE = 1_000
 """Events that are read at a time."""

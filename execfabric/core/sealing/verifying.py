@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealing.bundle import FORMAT
-from sealing.canonical import (
+from execfabric.core.sealing.bundle import FORMAT
+from execfabric.core.sealing.canonical import (
     EVENT_FIELDS,
     NotCanonical,
     event_digest,
@@ -17,8 +17,8 @@ from sealing.canonical import (
     leaf_of,
     parse,
 )
-from sealing.merkle import root_from
-from sealing.seals import FIRST_PREVIOUS, NotASeal, Seal, seal_from
+from execfabric.core.sealing.merkle import root_from
+from execfabric.core.sealing.seals import FIRST_PREVIOUS, NotASeal, Seal, seal_from
 
 MOST_FINDINGS = 100
 EVENT_ID = re.compile(rb'"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
@@ -306,8 +306,8 @@ class _Check:
             self._find(
                 f"The end was cut off: the export ends with seal {last}, and seal "
                 f"{beyond[0].number} to {beyond[-1].number} were kept elsewhere. The last one was "
-                f"made at {beyond[-1].sealed_at}; {beyond[-1].total} events were sealed by then. If "
-                "the export is older than that, say with --until when it was made."
+                f"made at {beyond[-1].sealed_at}; {beyond[-1].total} events were sealed by then. "
+                "If the export is older than that, say with --until when it was made."
             )
 
 

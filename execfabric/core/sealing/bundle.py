@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sealing.canonical import as_text, canonical
-from sealing.seals import Seal
+from execfabric.core.sealing.canonical import as_text, canonical
+from execfabric.core.sealing.seals import Seal
 
 FORMAT = "execfabric-audit/1"
 EVIDENCE_FORMAT = "execfabric-evidence/1"

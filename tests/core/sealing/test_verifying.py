@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sealing.bundle import as_line
-from sealing.canonical import parse
-from sealing.verifying import EVENT_ID, kept_seals, verify
-from tests.sealing.exported import (
+from execfabric.core.sealing.bundle import as_line
+from execfabric.core.sealing.canonical import parse
+from execfabric.core.sealing.verifying import EVENT_ID, kept_seals, verify
+from tests.core.sealing.exported import (
     STRANGER,
     changed,
     event,

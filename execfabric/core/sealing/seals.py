@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from sealing.canonical import as_text, canonical, from_text
+from execfabric.core.sealing.canonical import as_text, canonical, from_text
 
 PURPOSE = b"execfabric audit seal 1\x00"
 """Stands before what is signed: a signature for anything else is none for a seal."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealing.merkle import paths_of, root_from, root_of
+from execfabric.core.sealing.merkle import paths_of, root_from, root_of
 
 
 def leaves(count: int) -> list[bytes]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sealing.bundle import as_line, end, event_line, header, seal_line
-from sealing.canonical import event_digest, ids_digest, leaf_of, parse
-from sealing.merkle import paths_of, root_of
-from sealing.seals import Seal, Signer
+from execfabric.core.sealing.bundle import as_line, end, event_line, header, seal_line
+from execfabric.core.sealing.canonical import event_digest, ids_digest, leaf_of, parse
+from execfabric.core.sealing.merkle import paths_of, root_of
+from execfabric.core.sealing.seals import Seal, Signer
 
 SIGNER = Signer("a key of the tests, long enough to be one")
 STRANGER = Signer("a key of somebody else, long enough as well")
