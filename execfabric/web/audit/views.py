@@ -13,7 +13,6 @@ from django_tables2 import RequestConfig
 
 from execfabric.core.actor import current_schema
 from execfabric.core.permissions import can
-from execfabric.core.seals import last_seal_row, waiting_since
 from execfabric.core.selectors import audit_events_visible_to
 from execfabric.web.requests import ConsoleRequest
 from execfabric.web.security import CSP_HEADER, UNTRUSTED_FILE_POLICY
@@ -51,14 +50,11 @@ class EventList(TrailView):
         found = EventFilter(request.GET, queryset=audit_events_visible_to(request.actor))
         table = EventTable(found.qs)
         RequestConfig(request, paginate={"per_page": PER_PAGE}).configure(table)
-        row = last_seal_row()
         return self.render(
             filter=found,
             table=table,
             selection=selection_of(found),
             may_export=can(request.actor, "core.audit.export"),
-            seal=row.document if row else None,
-            unsealed=waiting_since()[1],
         )
 
 
