@@ -302,6 +302,13 @@ def pack_report(report: dict[str, Any]) -> bytes:
     return " ".join([str(report[name]) for name in REPORTED]).encode()
 
 
+def keep_open(*descriptors: int, first: int = 3) -> None:
+    """Close all descriptors from first on but those given."""
+    for kept in (*sorted(descriptors), 1 << 20):
+        os.closerange(first, kept)
+        first = kept + 1
+
+
 def read_exactly(descriptor: int, size: int) -> bytes:
     data = b""
     while len(data) < size:

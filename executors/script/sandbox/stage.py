@@ -16,7 +16,6 @@ import os
 import select
 import time
 
-from executors.script.network.listener import open_listener
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 from executors.script.sandbox.lockdown import lock_down
 from executors.script.sandbox.namespaces import enter_namespaces, prepare_namespaces
@@ -26,7 +25,7 @@ from executors.script.sandbox.privileges import (
     forbid_new_privileges,
 )
 from executors.script.sandbox.view import ROOM, build_view, enter_root, mount_processes
-from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, Stage
+from executors.script.stage import KILL_PATIENCE_S, SANDBOX_FAILED, START_FAILED, Stage, keep_open
 from executors.script.tree import descendants
 
 TYPE_CHECKING = False  # As in typing, whose import would cost every run.
@@ -110,13 +109,11 @@ class SandboxStage(Stage):
     def listen_for_gate(self, plan: dict[str, Any]) -> None:
         """Open the inside end of the gate if the run has the network."""
         if plan["network"]:
-            settings = self.open_settings()
+            from executors.script.network.listener import open_listener  # Few runs need it.
+
+            settings = os.open("/proc/sys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self.listener = open_listener(settings)
             os.close(settings)
-
-    def open_settings(self) -> int:
-        """Return the machine's settings, open."""
-        return os.open("/proc/sys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def hand_out_room(self) -> None:
         """Send the worker the run's folders; it reads them also when nothing here is left.
@@ -146,10 +143,7 @@ class SandboxStage(Stage):
 
     def become_guard(self) -> None:
         """Keep only what waiting takes, so that a script that got here would gain nothing."""
-        first = 0
-        for kept in (*sorted((self.lifeline, self.status_writer)), 1 << 20):
-            os.closerange(first, kept)
-            first = kept + 1
+        keep_open(self.lifeline, self.status_writer, first=0)
         if not self.is_bounded:
             empty_bounding_set()
         drop_capabilities()

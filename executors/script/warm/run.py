@@ -17,6 +17,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from executors.script.network.listener import open_listener
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.lockdown import lock_down
 from executors.script.sandbox.stage import SandboxStage
@@ -26,11 +27,11 @@ from executors.script.stage import (
     SANDBOX_FAILED,
     START_FAILED,
     TICK_S,
+    keep_open,
     pack_report,
 )
 from executors.script.tree import descendants
 from executors.script.warm.claim import claim
-from executors.script.warm.world import keep_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,9 +186,10 @@ class WarmRun(SandboxStage):
     def open_guard(self) -> int:
         return os.dup(self.guard.descriptor)
 
-    def open_settings(self) -> int:
-        # Those of the network are the caller's, whoever opened the folder.
-        return os.dup(self.world.settings)
+    def listen_for_gate(self, plan: dict[str, Any]) -> None:
+        if plan["network"]:
+            # Those of the network are the caller's, whoever opened the folder.
+            self.listener = open_listener(self.world.settings)
 
     def drop_rights(self) -> None:
         order = self.order

@@ -45,6 +45,7 @@ from executors.script.sandbox.view import (
     mount_own_processes,
     mount_processes,
 )
+from executors.script.stage import keep_open
 from executors.script.tree import children_of, descendants
 
 MOST_GUARDS = 256
@@ -187,14 +188,6 @@ def own_user() -> int:
     """Return the flag of a user namespace where each run needs one of its own: for ordinary users,
     whose processes the kernel counts there."""
     return NEWUSER if os.geteuid() else 0
-
-
-def keep_open(*descriptors: int) -> None:
-    """Close all but standard input, output, error and descriptors."""
-    first = 3
-    for kept in (*sorted(descriptors), 1 << 20):
-        os.closerange(first, kept)
-        first = kept + 1
 
 
 def start_guards(channel: socket.socket, frame_only: int) -> None:
