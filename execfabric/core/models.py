@@ -58,12 +58,15 @@ class AuditEvent(models.Model):
 
 
 class AuditSeal(models.Model):
-    """The signed root over some events of this schema (sealing.seals). Written by seals.py only."""
+    """The signed root over some events of this schema (core.sealing.seals).
+
+    Written by seals.py only.
+    """
 
     number = models.PositiveBigIntegerField(primary_key=True)
     """1, 2, 3, … without a gap."""
     document = models.JSONField()
-    """What was signed, and the signature: ``sealing.seals.Seal.document``."""
+    """What was signed, and the signature: ``core.sealing.seals.Seal.document``."""
     xid_until = models.BigIntegerField()
     """Every event of a transaction with a lower id was sealed when this seal was made."""
     made_at = models.DateTimeField(auto_now_add=True)
@@ -86,7 +89,7 @@ class AuditLeaf(models.Model):
     seal = models.ForeignKey(AuditSeal, on_delete=models.PROTECT, related_name="leaves")
     index = models.PositiveIntegerField()
     digest = models.BinaryField()
-    """sha256 of the event (sealing.canonical.event_digest)."""
+    """sha256 of the event (core.sealing.canonical.event_digest)."""
 
     database_rights = ("SELECT", "INSERT")
 

@@ -146,7 +146,7 @@ def waiting_since() -> tuple[datetime | None, int]:
 
 
 def document_of(event: AuditEvent) -> dict[str, Any]:
-    """Return an event as it is sealed: sealing.canonical.EVENT_FIELDS."""
+    """Return an event as it is sealed: core.sealing.canonical.EVENT_FIELDS."""
     return {
         "id": str(event.id),
         "at": _utc(event.at),

@@ -1,7 +1,7 @@
 """The evidence pack of one execution: everything that tells what was asked, allowed and done.
 
-Its events carry proofs and seals (sealing.bundle), so that they can be verified offline. The rest
-is what the platform has on record; secrets are hidden.
+Its events carry proofs and seals (core.sealing.bundle), so that they can be verified offline. The
+rest is what the platform has on record; secrets are hidden.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exports of the audit trail, made while they are sent: nothing of them is kept.
 
-A bundle is proven by its seals and can be verified offline (sealing.verifying); JSONL and CSV are
-for reading on, and prove nothing.
+A bundle is proven by its seals and can be verified offline (core.sealing.verifying); JSONL and
+CSV are for reading on, and prove nothing.
 """
 
 from __future__ import annotations

@@ -47,9 +47,6 @@ process does not see."""
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[str, Path, tuple[str, ...] | None, Path | None]
-"""Tenant, interpreter, imported modules, environment."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -62,9 +59,6 @@ class Wanted:
     """The script's interpreter, that of an environment or the same."""
     preloaded: tuple[str, ...] | None
     """Modules it has imported; None for one that only starts programs, which is nobody's own."""
-
-    def key(self) -> Key:
-        return self.tenant, self.python, self.preloaded, self.environment
 
 
 @dataclass(frozen=True)
@@ -88,8 +82,8 @@ class Zygotes:
         self._recycling = recycling or Recycling()
         self._lock = threading.Lock()
         """Held for moments only; nothing is waited for under it."""
-        self._zygotes: dict[Key, Zygote] = {}
-        self._starting: dict[Key, threading.Event] = {}
+        self._zygotes: dict[Wanted, Zygote] = {}
+        self._starting: dict[Wanted, threading.Event] = {}
         self._leaving: list[Zygote] = []
         self._failed_at: dict[Path, float] = {}
         _pools.add(self)
@@ -100,7 +94,7 @@ class Zygotes:
 
         frame: what its runs' views have in common, see ``view.build_frame``.
         """
-        zygote = self._get(wanted.key(), frame)
+        zygote = self._get(wanted, frame)
         try:
             yield zygote
         finally:
@@ -113,16 +107,16 @@ class Zygotes:
     def drop(self, zygote: Zygote) -> None:
         """End a zygote that does not do its work, and every run it has."""
         with self._lock:
-            for key, known in list(self._zygotes.items()):
+            for wanted, known in list(self._zygotes.items()):
                 if known is zygote:
-                    self._retire(key)
+                    self._retire(wanted)
         zygote.process.kill()
 
     def close(self) -> None:
         """End all zygotes that have no run."""
         with self._lock:
-            for key in list(self._zygotes):
-                self._retire(key)
+            for wanted in list(self._zygotes):
+                self._retire(wanted)
             for zygote in self._leaving:
                 if not zygote.active:
                     zygote.process.end(SEND_PATIENCE_S)
@@ -140,53 +134,55 @@ class Zygotes:
         self._lock = threading.Lock()
         self._zygotes, self._starting, self._leaving = {}, {}, []
 
-    def _get(self, key: Key, frame: dict[str, Any]) -> Zygote:
+    def _get(self, wanted: Wanted, frame: dict[str, Any]) -> Zygote:
         """Return a zygote, with one more active run. Raises NoZygote."""
-        identity = _identity_of(key[1], key[3])
+        identity = _identity_of(wanted.python, wanted.environment)
         while True:
             with self._lock:
-                zygote = self._find(key, identity, frame)
+                zygote = self._find(wanted, identity, frame)
                 if zygote is not None:
-                    return self._take(key, zygote)
-                other = self._starting.get(key)
+                    return self._take(wanted, zygote)
+                other = self._starting.get(wanted)
                 if other is None:
-                    self._check_may_start(key)
-                    started = self._starting[key] = threading.Event()
+                    self._check_may_start(wanted)
+                    started = self._starting[wanted] = threading.Event()
             if other is not None:
                 # Another thread starts it. Runs of other tenants do not wait for that.
                 other.wait()
                 continue
             try:
-                zygote = self._start(key, identity, frame)
+                zygote = self._start(wanted, identity, frame)
                 with self._lock:
-                    return self._take(key, zygote)
+                    return self._take(wanted, zygote)
             finally:
                 with self._lock:
-                    self._starting.pop(key, None)
+                    self._starting.pop(wanted, None)
                 started.set()
 
-    def _find(self, key: Key, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote | None:
+    def _find(
+        self, wanted: Wanted, identity: tuple[int, ...], frame: dict[str, Any]
+    ) -> Zygote | None:
         self._reap()
-        zygote = self._zygotes.get(key)
+        zygote = self._zygotes.get(wanted)
         if zygote is None:
             return None
         if zygote.process.has_ended():
             logger.warning("A zygote ended: %s.", last_words(zygote.errors))
         if not self._is_fit(zygote, identity, frame):
-            self._retire(key)
+            self._retire(wanted)
             return None
         return zygote
 
-    def _take(self, key: Key, zygote: Zygote) -> Zygote:
+    def _take(self, wanted: Wanted, zygote: Zygote) -> Zygote:
         # The order of the dictionary is the order of use.
-        self._zygotes.pop(key, None)
-        self._zygotes[key] = zygote
+        self._zygotes.pop(wanted, None)
+        self._zygotes[wanted] = zygote
         zygote.active += 1
         zygote.served += 1
         return zygote
 
-    def _check_may_start(self, key: Key) -> None:
-        if time.monotonic() - self._failed_at.get(key[1], -RETRY_AFTER_S) < RETRY_AFTER_S:
+    def _check_may_start(self, wanted: Wanted) -> None:
+        if time.monotonic() - self._failed_at.get(wanted.python, -RETRY_AFTER_S) < RETRY_AFTER_S:
             raise NoZygote("it did not start a short time ago")
         self._make_place()
 
@@ -204,14 +200,14 @@ class Zygotes:
     def _make_place(self) -> None:
         if len(self._zygotes) + len(self._starting) < self._recycling.most_zygotes:
             return
-        for key, zygote in self._zygotes.items():
+        for wanted, zygote in self._zygotes.items():
             if not zygote.active:
-                self._retire(key)
+                self._retire(wanted)
                 return
         raise NoZygote("all there may be have runs of others")
 
-    def _retire(self, key: Key) -> None:
-        zygote = self._zygotes.pop(key)
+    def _retire(self, wanted: Wanted) -> None:
+        zygote = self._zygotes.pop(wanted)
         self._leaving.append(zygote)
         # Not under a thread that is about to send: the number could be another socket's by then.
         if not zygote.active:
@@ -220,14 +216,14 @@ class Zygotes:
     def _reap(self) -> None:
         self._leaving = [gone for gone in self._leaving if not gone.process.has_ended()]
 
-    def _start(self, key: Key, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote:
-        _, python, preloaded, _ = key
+    def _start(self, wanted: Wanted, identity: tuple[int, ...], frame: dict[str, Any]) -> Zygote:
+        python = wanted.python
         settings = {
             "code": str(CODE),
             "frame": frame,
             "idle_s": self._recycling.idle_s,
             "spare_s": self._recycling.spare_s,
-            "preloaded": preloaded,
+            "preloaded": wanted.preloaded,
         }
         try:
             zygote = start_zygote(python, identity, settings, self._compiled)
