@@ -40,6 +40,11 @@ SECRET_KEY = services.secret_key(ENVIRONMENT)
 AUDIT_KEY = services.audit_key(ENVIRONMENT)
 SEAL_EVERY_S = ENVIRONMENT.seal_every_s
 SEALS_DIR = (ENVIRONMENT.seals_dir or DATA_DIR / "seals").resolve()
+SEALS_WEBHOOK_URL = ENVIRONMENT.seals_webhook_url
+SEALS_WEBHOOK_SECRET = ENVIRONMENT.seals_webhook_secret
+SEALS_EMAIL = tuple(sorted(ENVIRONMENT.seals_email))
+SEALS_EMAIL_EVERY_H = ENVIRONMENT.seals_email_every_h
+AUDIT_KEPT_DAYS = ENVIRONMENT.audit_kept_days
 CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
@@ -60,6 +65,7 @@ SHARED_APPS = [
     "tenants.registry",
     *_EVERY_SCHEMA,
     "skills.hot_update",
+    "governance.audit",
     "governance.http_access",
 ]
 TENANT_APPS = _EVERY_SCHEMA
@@ -142,6 +148,8 @@ STORAGES = {
     "default": services.storage_settings(ENVIRONMENT.storage_url, DATA_DIR),
     "staticfiles": {"BACKEND": "execfabric.web.storage.StaticStorage"},
 }
+if ENVIRONMENT.seals_storage_url:
+    STORAGES["seals"] = services.storage_settings(ENVIRONMENT.seals_storage_url, DATA_DIR)
 globals().update(services.email_settings(ENVIRONMENT.email_url))
 
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
@@ -152,10 +160,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Checks and publications install packages, which takes minutes: a worker of their own does them.
+# What may take minutes has a worker of its own: packages are installed, servers are waited for,
+# archives are written.
 CELERY_TASK_ROUTES = {
-    f"hot_update.{task}": {"queue": "hot-update"}
-    for task in ("check_revision", "lock_revision", "publish_revision")
+    task: {"queue": "hot-update"}
+    for task in (
+        *("hot_update.check_revision", "hot_update.lock_revision", "hot_update.publish_revision"),
+        *("governance.archive_audit_trail", "governance.archive_audit_trails"),
+        "governance.copy_seals",
+    )
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -191,6 +204,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "governance.seal_audit_trails",
         "schedule": float(SEAL_EVERY_S),
         "options": {"expires": SEAL_EVERY_S},
+    },
+    "copy-seals": {
+        "task": "governance.copy_seals",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "archive-audit-trails": {
+        "task": "governance.archive_audit_trails",
+        "schedule": 3_600.0,
+        "options": {"expires": 3_600},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",
