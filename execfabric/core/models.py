@@ -128,6 +128,27 @@ class AuditRetention(models.Model):
         return f"{self.days} days"
 
 
+class SavedTrailView(models.Model):
+    """Filters of the audit trail under a name, of one account or of all who read the trail here."""
+
+    owner_id = models.BigIntegerField()
+    owner_name = models.CharField(max_length=150)
+    name = models.CharField(max_length=80)
+    query = models.JSONField(default=dict)
+    """Filters by name, as the address of the page has them."""
+    is_shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner_id", "name"], name="trail_view_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AuditMark(models.Model):
     """One row, written to learn from the database which transactions have ended (seals.py)."""
 

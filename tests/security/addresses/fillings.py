@@ -41,6 +41,8 @@ class Ids:
     http_write: str
     http_grant: str
     http_trial: str
+    audit_archive: str
+    trail_view: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -74,9 +76,12 @@ NOBODYS = Ids(
     http_write="01980000-0000-7000-8000-000000000010",
     http_grant="01980000-0000-7000-8000-000000000011",
     http_trial="01980000-0000-7000-8000-000000000012",
+    audit_archive="01980000-0000-7000-8000-000000000013",
+    trail_view="99999904",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
+    "archive_id": "audit_archive",
     "artifact_id": "artifact",
     "batch_id": "batch",
     "execution_id": "execution",
@@ -90,6 +95,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "submission_id": "submission",
     "grant_id": "http_grant",
     "trial_id": "http_trial",
+    "view_id": "trail_view",
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
@@ -171,6 +177,14 @@ def nothing(_ids: Ids) -> dict[str, Any]:
 
 def export_form(_ids: Ids) -> dict[str, Any]:
     return {"form": "bundle"}
+
+
+def days_form(_ids: Ids) -> dict[str, Any]:
+    return {"days": 365}
+
+
+def trail_view(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Refused", "outcome": "refused"}
 
 
 def credentials(_ids: Ids) -> dict[str, Any]:
@@ -420,8 +434,18 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
+    "audit/archives/<uuid:archive_id>/file/": nothing,
+    "audit/archives/keep/": days_form,
+    "audit/archives/request/": days_form,
     "audit/export/": export_form,
+    "audit/views/": trail_view,
+    "audit/views/<int:view_id>/delete/": nothing,
+    "platform/audit/archives/<uuid:archive_id>/file/": nothing,
+    "platform/audit/archives/keep/": days_form,
+    "platform/audit/archives/request/": days_form,
     "platform/audit/export/": export_form,
+    "platform/audit/views/": trail_view,
+    "platform/audit/views/<int:view_id>/delete/": nothing,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
     "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,
