@@ -19,7 +19,7 @@ OPERATIONS = "operations"
 LOGS = {"": _("Everything"), LOGINS: _("Logins"), OPERATIONS: _("Operations")}
 """Which part of the trail a page shows, by the filter ``log``."""
 LOGIN_AREA = "accounts."
-LOGIN_OBJECTS = ("session", "token", "password", "factor", "second_factor", "recovery", "sso")
+LOGIN_OBJECTS = ("session", "token", "password", "second_factor", "recovery_codes")
 """What acts of logging in are about, by the middle of their codes."""
 
 
