@@ -68,8 +68,8 @@ def request_execution(
 
     version_number is what the caller expects to run; only the version in use ever runs. The same
     idempotency key of the same actor returns the first execution again. reason is for those who
-    must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs), Conflict (another version is in use, or the key
-    was used for other inputs), NotPermitted.
+    must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs),
+    Conflict (another version is in use, or the key was used for other inputs), NotPermitted.
     """
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
