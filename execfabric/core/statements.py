@@ -41,14 +41,11 @@ def insert_of(
     whose value comes from there, with their names in it.
     """
     names = tuple(sorted((taken or {}).items()))
-    values = []
-    for field, is_plain in _stored_fields(type(row)):
-        if taken and field.column in taken:
-            continue
-        value = field.pre_save(row, add=True)
-        if not (is_plain and type(value) in _STORED_AS_THEY_ARE):
-            value = field.get_db_prep_save(value, connection=connection)
-        values.append(value)
+    values = [
+        _as_stored(field, field.pre_save(row, add=True))
+        for field in type(row)._meta.concrete_fields
+        if not field.generated and not (taken and field.column in taken)
+    ]
     return _insert(type(row), source, names), values
 
 
@@ -57,8 +54,7 @@ def update_of(
 ) -> tuple[str, list[Any]]:
     """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
     values = [
-        _field(model, name).get_db_prep_save(value, connection=connection)
-        for name, value in (*changes.items(), *where.items())
+        _as_stored(_field(model, name), value) for name, value in (*changes.items(), *where.items())
     ]
     return _update(model, tuple(changes), tuple(where)), values
 
@@ -74,19 +70,23 @@ def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 
-_STORED_AS_THEY_ARE = frozenset({str, int, bool, UUID, type(None)})
-"""What psycopg sends of a plain field as Django would."""
+def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
+    """Return what psycopg is to send; most often that is value, and Django takes long to say so."""
+    if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
+        return value
+    return field.get_db_prep_save(value, connection=connection)
 
 
-@functools.cache
-def _stored_fields(model: type[models.Model]) -> list[tuple[models.Field[Any, Any], bool]]:
-    """Return the fields that an INSERT names, and of each whether it is plain."""
-    plain = (models.CharField, models.TextField, models.IntegerField, models.BooleanField)
-    return [
-        (field, isinstance(field, (*plain, models.UUIDField, models.ForeignKey)))
-        for field in model._meta.concrete_fields
-        if not field.generated
-    ]
+_PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})
+_PLAIN_FIELDS = (
+    models.CharField,
+    models.TextField,
+    models.IntegerField,
+    models.FloatField,
+    models.BooleanField,
+    models.UUIDField,
+    models.ForeignKey,
+)
 
 
 @functools.lru_cache(maxsize=100)
