@@ -243,3 +243,49 @@ def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
     assert batch.status == BatchStatus.PAUSED
     assert "confirmed" in batch.held_because
     assert Execution.objects.count() == 1
+
+
+class TestWhatIsSeenOfIt:
+    SECRET = "hunter2-and-more"
+    CODE = "def main(name: str, api_token: str = '', note: str = '') -> dict:\n    return {}\n"
+
+    @pytest.fixture
+    def asked(self, oscar):
+        """Return the id of a batch that waits for an approval, over these rows."""
+        skill = make_skill(code=self.CODE, manifest='approval = "four_eyes"\n')
+
+        def make(rows, **given):
+            table = upload_file(actor=oscar, name="people.csv", content=io.BytesIO(rows))
+            batch = batches.create_batch(actor=oscar, skill=skill, source=table, **given)
+            return batches.start_batch(actor=oscar, batch=batch).pk
+
+        return make
+
+    @pytest.mark.parametrize("who", ["oscar", "anna", "olivia"])
+    def test_a_secret_of_a_row_is_shown_to_nobody(self, asked, person, who):
+        batch = asked(f"name,api_token\nAda,{self.SECRET}\n".encode())
+
+        for look in (
+            person(who).api.get(f"/api/v1/batches/{batch}/rows"),
+            person(who).api.get(f"/api/v1/batches/{batch}/result.csv"),
+            person(who).browser.get(f"/batches/{batch}/"),
+        ):
+            seen = b"".join(look) if look.streaming else look.content
+            assert b"Ada" in seen
+            assert self.SECRET.encode() not in seen
+
+    def test_nor_is_one_that_all_rows_have(self, asked, person):
+        batch = asked(b"name\nAda\n", inputs={"api_token": self.SECRET})
+
+        for look in (
+            person("anna").api.get(f"/api/v1/batches/{batch}"),
+            person("anna").api.get(f"/api/v1/batches/{batch}/rows"),
+            person("anna").browser.get(f"/batches/{batch}/"),
+        ):
+            assert look.status_code == 200
+            assert self.SECRET not in look.content.decode()
+
+    def test_the_approver_sees_what_is_the_same_for_all_rows(self, asked, person):
+        batch = asked(b"name\nAda\n", inputs={"note": "Pay twice."})
+
+        assert "Pay twice." in person("anna").browser.get(f"/batches/{batch}/").content.decode()
