@@ -80,6 +80,14 @@ def test_nothing_of_it_exists_before_it_is_confirmed(oscar):
     assert [(one.kind, one.act) for one in inbox_of(oscar)] == [("batch", "confirm")]
 
 
+def test_nobody_confirms_what_somebody_else_asked_for(oscar, olivia):
+    batch = started(oscar, skill_of("high"))
+
+    with pytest.raises(NotPermitted):
+        batches.confirm_batch(actor=olivia, batch=batch)
+    assert not Execution.objects.exists()
+
+
 def test_each_row_has_a_grant_of_its_own_and_starts_by_it(confirmed):
     assert len({one.grant.inputs_digest for one in confirmed}) == 2
 
