@@ -10,10 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from execfabric.core.errors import Conflict, NotPermitted
+from skills.batches import lifecycle
 from skills.batches import services as batches
 from skills.batches.models import Batch, BatchApproval
 from skills.batches.states import BatchStatus
 from skills.catalogue.models import SkillGrant
+from skills.executions import services
 from skills.executions.approvals.inbox import inbox_of
 from skills.executions.approvals.models import Delegation, RunGrant
 from skills.executions.approvals.rules import rules_in_force
@@ -214,6 +216,33 @@ class TestSeveralApprovals:
         assert batches.approve_batch(actor=anna, batch=again).status == "awaiting_approval"
         assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
 
+    def test_what_lay_paused_for_too_long_is_asked_for_anew(
+        self, batch, anna, olivia, oscar, monkeypatch
+    ):
+        from skills.batches import dispatch
+
+        monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
+        for actor in (anna, olivia):
+            batches.approve_batch(actor=actor, batch=batch)
+        batches.pause_batch(actor=oscar, batch=batch)
+        assert batches.resume_batch(actor=oscar, batch=batch).status == BatchStatus.RUNNING
+        batches.pause_batch(actor=oscar, batch=batch)
+        long_ago = timezone.now() - timedelta(hours=25)
+        Batch.objects.filter(pk=batch.pk).update(asked_at=long_ago, released_at=long_ago)
+
+        with pytest.raises(Conflict, match="still running"):
+            batches.resume_batch(actor=oscar, batch=batch)
+        services.cancel_execution(actor=oscar, execution=Execution.objects.get())
+        lifecycle.count_ended([Execution.objects.get().pk])
+        again = batches.resume_batch(actor=oscar, batch=batch)
+
+        assert again.status == BatchStatus.AWAITING_CONFIRMATION
+        again = batches.confirm_batch(actor=oscar, batch=again)
+        assert batches.approve_batch(actor=anna, batch=again).status == "awaiting_approval"
+        assert Execution.objects.count() == 1
+        assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
+        assert worker_starts(Execution.objects.latest("pk"))
+
     def test_another_version_in_use_voids_the_request(self, batch, anna):
         make_skill(code=GREET + "# another\n", manifest='risk = "high"\n')
 
@@ -237,7 +266,7 @@ def test_a_batch_of_what_is_not_known_is_refused(oscar, risk, approval):
 def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
     oscar, olivia, monkeypatch, django_capture_on_commit_callbacks
 ):
-    from skills.batches import dispatch, lifecycle
+    from skills.batches import dispatch
 
     monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
     batch = started(oscar, skill_of("medium"))
