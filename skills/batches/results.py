@@ -1,7 +1,7 @@
 """The table of what came of a batch, read and written a few hundred rows at a time.
 
-Its cells are what users and scripts wrote, but for secrets. A program for tables would take a text that begins like
-a formula for one, so such texts are written as text that cannot run.
+Its cells are what users and scripts wrote, but for secrets. A program for tables would take a text
+that begins like a formula for one, so such texts are written as text that cannot run.
 """
 
 from __future__ import annotations

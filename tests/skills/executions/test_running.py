@@ -100,7 +100,7 @@ def test_odd_scripts_end_in_a_stored_record(run, code, status):
 
 
 def test_a_file_that_was_exchanged_in_storage_does_not_run(run, oscar):
-    code = "from pathlib import Path\ndef main(orders: Path) -> str:\n    return orders.read_text()\n"
+    code = "def main(orders) -> str:\n    return open(orders).read()\n"
     skill = make_skill(code=code, inputs='[inputs.orders]\nformat = "file"\n')
     file = services.upload_file(actor=oscar, name="orders.txt", content=io.BytesIO(b"what I saw"))
     stored = Path(default_storage.path(file.stored_as))
