@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -21,7 +22,8 @@ def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     """
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
         cursor.execute(statement, values)
-        return list(cursor.fetchall()) if cursor.description else []
+        # Not cursor.description, which would describe every column.
+        return list(cursor.fetchall()) if cursor.pgresult.nfields else []
 
 
 def database_now() -> datetime:
@@ -39,15 +41,14 @@ def insert_of(
     whose value comes from there, with their names in it.
     """
     names = tuple(sorted((taken or {}).items()))
-    fields = [
-        field
-        for field in type(row)._meta.concrete_fields
-        if not field.generated and field.column not in (taken or {})
-    ]
-    values = [
-        field.get_db_prep_save(field.pre_save(row, add=True), connection=connection)
-        for field in fields
-    ]
+    values = []
+    for field, is_plain in _stored_fields(type(row)):
+        if taken and field.column in taken:
+            continue
+        value = field.pre_save(row, add=True)
+        if not (is_plain and type(value) in _STORED_AS_THEY_ARE):
+            value = field.get_db_prep_save(value, connection=connection)
+        values.append(value)
     return _insert(type(row), source, names), values
 
 
@@ -71,6 +72,21 @@ def _update(model: type[models.Model], changes: tuple[str, ...], where: tuple[st
 
 def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
+
+
+_STORED_AS_THEY_ARE = frozenset({str, int, bool, UUID, type(None)})
+"""What psycopg sends of a plain field as Django would."""
+
+
+@functools.cache
+def _stored_fields(model: type[models.Model]) -> list[tuple[models.Field[Any, Any], bool]]:
+    """Return the fields that an INSERT names, and of each whether it is plain."""
+    plain = (models.CharField, models.TextField, models.IntegerField, models.BooleanField)
+    return [
+        (field, isinstance(field, (*plain, models.UUIDField, models.ForeignKey)))
+        for field in model._meta.concrete_fields
+        if not field.generated
+    ]
 
 
 @functools.lru_cache(maxsize=100)
