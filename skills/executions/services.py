@@ -206,6 +206,15 @@ def _may_run(actor: Actor, skill: object) -> bool:
 
 
 @target_rule("executions.execution.confirm")
+def _may_confirm(actor: Actor, execution: object) -> bool:
+    """Only who asked for it: else one manager would stand for both the requester and the others."""
+    return (
+        isinstance(execution, Execution)
+        and execution.requested_by_id == actor.user_id
+        and _may_run(actor, execution.skill)
+    )
+
+
 @target_rule("executions.execution.retry")
 def _may_run_it(actor: Actor, execution: object) -> bool:
     return _may_cancel(actor, execution) and _may_run(actor, execution.skill)  # type: ignore[attr-defined]
