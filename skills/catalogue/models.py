@@ -26,6 +26,13 @@ class Approval(models.TextChoices):
     FOUR_EYES = "four_eyes", "Approval by somebody else"
 
 
+class Visibility(models.TextChoices):
+    """Who gets rights on a skill when it is new; from then on its grants are the tenant's."""
+
+    TENANT = "tenant", "Everybody, by role"
+    GRANTED = "granted", "Nobody, until it is granted"
+
+
 class Maintainer(models.TextChoices):
     TENANT = "tenant", "This workspace"
     PLATFORM = "platform", "The platform"
@@ -172,6 +179,9 @@ class SkillVersion(models.Model):
     risk = models.CharField(max_length=10, choices=Risk)
     confirm = models.BooleanField()
     approval = models.CharField(max_length=20, choices=Approval)
+    visibility = models.CharField(
+        max_length=10, choices=Visibility, default=Visibility.TENANT, db_default=Visibility.TENANT
+    )
     ai_callable = models.BooleanField()
     manual = models.BooleanField()
     network = models.BooleanField()

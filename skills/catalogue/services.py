@@ -18,6 +18,7 @@ from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
 from .described import asset_of, readme_of, words_of
+from .edits import origin_of, version_with_edits
 from .environments import build_and_store, lock_of
 from .errors import NotVerified, VersionWithdrawn
 from .models import (
@@ -31,6 +32,7 @@ from .models import (
     SkillGrant,
     SkillVersion,
     Verification,
+    Visibility,
     Withdrawal,
 )
 from .resources import check_resource
@@ -129,10 +131,11 @@ def register_script(
     )
     if is_new:
         skill = locked_skill(version.skill)
-        authorise_if_new(skill)
+        authorise_if_new(version, skill)
         if skill.is_pinned:
             Verification.objects.create(version=version, report={"checks": []}, verified_at=now())
         else:
+            version = keeping_edits(skill, version, actor=actor)
             put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
         version.skill = skill
     return version
@@ -172,10 +175,31 @@ def add_version(
     return version, True
 
 
-def authorise_if_new(skill: Skill) -> bool:
-    """Authorise a skill that was never in use and has no grants; return whether it was one."""
-    is_new = skill.version_id is None and not skill.grants.exists()
-    if is_new:
+def keeping_edits(skill: Skill, version: SkillVersion, *, actor: Actor) -> SkillVersion:
+    """Return version, or one on the same script with what was edited of the one in use here.
+
+    skill is locked. See ``edits``.
+    """
+    return version_with_edits(
+        skill.version, version, actor=actor, number=next_number(skill.versions)
+    )
+
+
+def authorise_if_new(version: SkillVersion, skill: Skill) -> bool:
+    """Give a skill that was never in use the grants its version asks for; return whether it was.
+
+    What somebody granted before stays. skill is locked.
+    """
+    if skill.version_id is not None:
+        return False
+    held = set(skill.grants.values_list("role", "right"))
+    is_new = not skill.grants.exists()
+    if version.visibility == Visibility.GRANTED:
+        # An earlier try may have asked for the default rights, and stopped after it got them.
+        if held == _default_rights():
+            skill.grants.all().delete()
+            is_new = True
+    elif is_new:
         authorise(skill)
     return is_new
 
@@ -285,16 +309,17 @@ def register_skill(
     )
     skill = locked_skill(skill)
     words = {**words_of(skill.name, manifest, readme), "kind": kind, "resource": manifest.resource}
-    current = skill.version
+    current = skill.version and origin_of(skill.version)
     is_same = current and all(getattr(current, name) == value for name, value in words.items())
     if current and is_same and not Withdrawal.objects.filter(version=current).exists():
-        return current
+        return skill.version or current
     version = SkillVersion.objects.create(
         skill=skill, number=next_number(skill.versions), author=actor.username, **words
     )
     if not skill.is_pinned:
+        version = keeping_edits(skill, version, actor=actor)
         put_in_use(skill, version, actor=actor, verify=False)
-    if is_new:
+    if is_new and version.visibility == Visibility.TENANT:
         authorise(skill)
     return version
 
@@ -302,10 +327,12 @@ def register_skill(
 def authorise(skill: Skill) -> None:
     """Grant the baseline roles their default rights on a new skill."""
     SkillGrant.objects.bulk_create(
-        SkillGrant(skill=skill, role=role, right=right)
-        for right, roles in DEFAULT_RIGHTS.items()
-        for role in sorted(roles)
+        SkillGrant(skill=skill, role=role, right=right) for role, right in sorted(_default_rights())
     )
+
+
+def _default_rights() -> set[tuple[str, str]]:
+    return {(role.value, right.value) for right, roles in DEFAULT_RIGHTS.items() for role in roles}
 
 
 def _register_script(

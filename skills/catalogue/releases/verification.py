@@ -20,7 +20,7 @@ from tenants.accounts.actors import actor_for_account
 from tenants.accounts.models import Account
 from tenants.registry.models import Tenant
 
-from ..models import Right, Skill, SkillVersion
+from ..models import Right, Skill, SkillVersion, Visibility
 from ..selectors import skill_to_run, skills_for_assistant, skills_visible_to
 
 RUN = "executions.execution.request"
@@ -136,6 +136,8 @@ def _somebody_runs(skill: Skill, version: SkillVersion) -> Finding:
         found = skill_to_run(actor, skill.name)
         if found is not None and found.version == version and can(actor, RUN, found):
             return Finding("here", True, _("%(who)s runs it.") % {"who": account.username})
+    if version.visibility == Visibility.GRANTED:
+        return Finding("here", True, _("Nobody runs it until an administrator here grants it."))
     return Finding("here", False, _("Nobody here may run it. Grant it to a role first."))
 
 
