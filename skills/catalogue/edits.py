@@ -20,7 +20,7 @@ from execfabric.core.actor import Actor
 from executors.inputs import FORMATS, InputValidator
 
 from .differences import LABELS
-from .managing.editing import INPUT_TEXTS, OWN_OF_EACH, STRICTER
+from .managing.editing import OWN_OF_EACH, STRICTER
 from .models import SkillVersion
 
 TEXTS = ("title", "description", "tags", "examples")
@@ -137,7 +137,7 @@ def _fields(words: Words) -> dict[str, Any]:
     """Return whatever can be edited, by name."""
     found = {name: words[name] for name in (*TEXTS, *STRICTER)}
     for name, schema in words["input_schema"].get("properties", {}).items():
-        for word in sorted(INPUT_TEXTS):
+        for word in INPUT_LABELS:
             found[f"inputs.{name}.{word}"] = schema.get(word) or ([] if word == "examples" else "")
     return found
 

@@ -11,7 +11,7 @@ from .registry import Finding, Level, Subject, check, in_lines
 def check_edits(subject: Subject) -> Finding:
     """Name what somebody edited of the version in use, and what becomes of it."""
     if subject.manifest is None:
-        return Finding(Level.BLOCK, "Without a valid manifest there is nothing to compare.")
+        return Finding(Level.WARN, "Without a valid manifest there is nothing to compare.")
     name = subject.manifest.skill.name
     skill = Skill.objects.select_related("version").filter(name=name).first()
     if skill is None or skill.version is None:

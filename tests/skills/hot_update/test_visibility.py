@@ -30,7 +30,9 @@ def test_a_new_skill_is_seen_by_nobody_but_those_who_can_grant_it(sam, acme_tena
             actor = person(name).actor
             assert skill_to_run(actor, "greet") is None
             assert not skills_for_assistant(actor).exists()
-        assert skills_visible_to(person("olivia").actor).exists()
+        olivia = person("olivia")
+        assert skills_visible_to(olivia.actor).exists()
+        assert "Give it to whom you want" in olivia.browser.get("/skills/greet/").content.decode()
 
 
 def test_who_it_is_granted_to_runs_it(sam, acme_tenant, person):
