@@ -16,7 +16,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from execfabric.core.actor import Actor
 from executors.inputs import FORMATS, InputValidator
 
 from .differences import LABELS
@@ -95,12 +94,10 @@ def with_edits(words: Words, edits: Iterable[Edit]) -> dict[str, Any]:
     return merged
 
 
-def version_with_edits(
-    in_use: SkillVersion | None, version: SkillVersion, *, actor: Actor, number: int
-) -> SkillVersion:
+def version_with_edits(in_use: SkillVersion | None, version: SkillVersion) -> SkillVersion:
     """Return version, or one on the same script that keeps what was edited of the one in use.
 
-    That is one that is there already, or a new one with this number. The skill is locked.
+    That is one that is there already, or a new one: not stored, without number and author.
     """
     if in_use is None or in_use.pk == version.pk:
         return version
@@ -115,9 +112,7 @@ def version_with_edits(
     note = _("Kept what was edited here: %(names)s") % {"names": names_of(kept)}
     if len(note) > LONGEST_NOTE:
         note = f"{note[: LONGEST_NOTE - 1]}…"
-    return SkillVersion.objects.create(
-        **merged, based_on=version, number=number, author=actor.username, note=note
-    )
+    return SkillVersion(**merged, based_on=version, note=note)
 
 
 def names_of(edits: Iterable[Edit]) -> str:

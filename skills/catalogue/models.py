@@ -282,7 +282,7 @@ class SkillBinding(models.Model):
     """Username then."""
     reason = models.CharField(max_length=200, blank=True)
     report = models.JSONField(default=list)
-    """What was checked before: [{"check", "passed", "text"}] (verifying)."""
+    """What was checked before: [{"check", "passed", "text"}] (verification)."""
     bound_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -358,7 +358,7 @@ class Verification(models.Model):
         SkillVersion, on_delete=models.CASCADE, related_name="verifications"
     )
     report = models.JSONField()
-    """{"checks": [{"check", "ok", "text"}]}; names no other tenant."""
+    """{"checks": [{"check", "passed", "text"}]} ("ok" in rows of before); names no other tenant."""
     verified_at = models.DateTimeField()
 
     class Meta:

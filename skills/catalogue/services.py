@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from .models import (
     Withdrawal,
 )
 from .resources import check_resource
-from .verifying import Report, verify_binding
+from .verification.here import verify_here
+from .verification.report import Report
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
@@ -136,7 +138,7 @@ def register_script(
             Verification.objects.create(version=version, report={"checks": []}, verified_at=now())
         else:
             version = keeping_edits(skill, version, actor=actor)
-            put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
+            put_in_use(skill, version, actor=actor)  # It was synced a moment ago.
         version.skill = skill
     return version
 
@@ -180,9 +182,11 @@ def keeping_edits(skill: Skill, version: SkillVersion, *, actor: Actor) -> Skill
 
     skill is locked. See ``edits``.
     """
-    return version_with_edits(
-        skill.version, version, actor=actor, number=next_number(skill.versions)
-    )
+    kept = version_with_edits(skill.version, version)
+    if kept._state.adding:
+        kept.number, kept.author = next_number(skill.versions), actor.username
+        kept.save(force_insert=True)
+    return kept
 
 
 def authorise_if_new(version: SkillVersion, skill: Skill) -> bool:
@@ -230,18 +234,24 @@ def locked_skill(skill: Skill) -> Skill:
 
 
 def put_in_use(
-    skill: Skill, version: SkillVersion, *, actor: Actor, reason: str = "", verify: bool = True
+    skill: Skill,
+    version: SkillVersion,
+    *,
+    actor: Actor,
+    reason: str = "",
+    verify: Callable[[Skill], Report] | None = None,
 ) -> SkillBinding:
-    """Bind version, check that it works here, and write all of it down. skill is locked.
+    """Bind version, let it be verified, and write all of it down. skill is locked.
 
-    Raises NotVerified, whose caller must let the transaction be undone, and VersionWithdrawn where
-    the platform has recalled these files, under whatever version.
+    verify is None for what was synced and registered a moment ago. Raises NotVerified, whose caller
+    must let the transaction be undone, and VersionWithdrawn where the platform has recalled these
+    files, under whatever version.
     """
     require_not_recalled(version)
     replaced = skill.version_id
     skill.version = version
     skill.save(update_fields=["version"])
-    report = require_verified(skill, version) if verify else None
+    report = verify(skill) if verify else None
     return SkillBinding.objects.create(
         skill=skill,
         version=version,
@@ -272,12 +282,13 @@ def require_published(version: SkillVersion) -> None:
         )
 
 
-def require_verified(skill: Skill, version: SkillVersion) -> Report:
-    """Return the report on version, which is bound. Raises NotVerified where it has not passed."""
-    report = verify_binding(skill, version)
+def require_verified(skill: Skill) -> Report:
+    """Return the report on the version skill is bound to. Raises NotVerified where it fails."""
+    report = verify_here(skill)
     if not report.passed:
+        number = skill.version.number if skill.version else 0
         raise NotVerified(
-            f"Version {version.number} cannot be used: {report.failures} Nothing was changed.",
+            f"Version {number} cannot be used: {report.failures} Nothing was changed.",
             {"checks": report.as_json()},
         )
     return report
@@ -318,7 +329,7 @@ def register_skill(
     )
     if not skill.is_pinned:
         version = keeping_edits(skill, version, actor=actor)
-        put_in_use(skill, version, actor=actor, verify=False)
+        put_in_use(skill, version, actor=actor)
     if is_new and version.visibility == Visibility.TENANT:
         authorise(skill)
     return version

@@ -22,7 +22,9 @@ from ..services import (
     put_in_use,
     require_not_recalled,
 )
-from .verification import verify_elsewhere, verify_here
+from ..verification.elsewhere import verify_elsewhere, without_names
+from ..verification.here import verify_here
+from ..verification.report import Report
 
 
 @action("catalogue.release.register", title="Register a reviewed version", roles=SYSTEM)
@@ -62,18 +64,25 @@ def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
     version = keeping_edits(skill, as_submitted, actor=actor)
     if skill.is_pinned:
         _bind(skill, version)
-    else:
-        put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
-    here, elsewhere = verify_here(skill), verify_elsewhere(skill)
-    found = here + elsewhere
-    if found.problems:
-        raise NotVerified(" ".join(found.problems), found.document())
-    if skill.is_pinned:
+        report = _verified_everywhere(skill).as_json()
         _bind(skill, kept)
-    report, now = (here + elsewhere.without_names()).document(), timezone.now()
+    else:
+        report = put_in_use(skill, version, actor=actor, verify=_verified_everywhere).report
+    now = timezone.now()
     if version != as_submitted:  # The tenant may take it as it came: it is the same script.
-        Verification.objects.create(version=as_submitted, report=report, verified_at=now)
-    return Verification.objects.create(version=version, report=report, verified_at=now)
+        Verification.objects.create(
+            version=as_submitted, report={"checks": report}, verified_at=now
+        )
+    return Verification.objects.create(version=version, report={"checks": report}, verified_at=now)
+
+
+def _verified_everywhere(skill: Skill) -> Report:
+    """Return what this tenant may read about the bound version. Raises NotVerified."""
+    here, elsewhere = verify_here(skill, is_published=True), verify_elsewhere(skill)
+    found = here + elsewhere
+    if not found.passed:
+        raise NotVerified(found.failures, {"checks": found.as_json()})
+    return here + without_names(elsewhere)
 
 
 def _bind(skill: Skill, version: SkillVersion | None) -> None:

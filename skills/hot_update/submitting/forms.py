@@ -122,9 +122,9 @@ class ManifestForm(forms.Form):
     def __init__(self, tables: Tables, *args: Any, fixed_name: bool = False, **kwargs: Any) -> None:
         self.tables = tables
         skill = tables["skill"]
-        plain = {
-            **{"risk": "medium", "approval": "none", "visibility": "tenant"},
-            **{"timeout_s": 300, "memory_mb": 512},
+        plain = {"risk": "medium", "approval": "none", "visibility": "tenant"} | {
+            "timeout_s": 300,
+            "memory_mb": 512,
         }
         initial = {**plain, **skill, "tags": ", ".join(map(str, skill.get("tags", [])))}
         for name, told in tables["inputs"].items():
