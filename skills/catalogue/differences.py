@@ -36,7 +36,7 @@ LABELS: dict[str, Label] = {
     "memory_bytes": _("Memory limit in bytes"),
     "queue": _("Workers"),
     "concurrency": _("Runs at once"),
-    "max_retries": _("Lost runs started again, at most"),
+    "max_retries": _("Times a lost run starts again"),
 }
 """What a version says of itself, and how people call it."""
 
