@@ -27,6 +27,7 @@ LABELS: dict[str, Label] = {
     "risk": _("Risk"),
     "confirm": _("Confirmation"),
     "approval": _("Approval"),
+    "visibility": _("Rights when it is new"),
     "ai_callable": _("Assistant may call it"),
     "manual": _("Manual execution"),
     "network": _("Network"),

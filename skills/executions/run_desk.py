@@ -82,6 +82,8 @@ def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
     if blocked := policy.decide(version, rules_in_force()).blocked:
         return blocked
     if not can(actor, "executions.execution.request", skill):
+        if can(actor, "catalogue.grant.change", skill):
+            return _("You have no right to run it. Give it to whom you want, at Who may use it.")
         return _(
             "Your account may see this skill, but not run it. "
             "Ask an administrator of this workspace for the right to run it."
