@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from execfabric.core.models import AuditEvent
@@ -13,15 +14,31 @@ from tests.conftest import PASSWORD
 
 @pytest.fixture(autouse=True)
 def few(acme, monkeypatch):
-    """Limits that a test reaches in a moment, and counts of its own."""
+    """Limits that a test reaches in a moment, and counts and addresses of its own.
+
+    All tests share one server, which must not forget what others count there.
+    """
     monkeypatch.setattr(lockout, "MOST_FAILURES", {"account": 6, "address": 10, "network": 20})
-    cache.clear()
-    yield
-    cache.clear()
+    mark, key_of = secrets.token_hex(8), lockout._key
+    monkeypatch.setattr(lockout, "_key", lambda *parts: f"{mark}:{key_of(*parts)}")
+    monkeypatch.setattr(Somewhere, "part", secrets.randbelow(256))
+
+
+class Somewhere:
+    """Where the addresses of a test lie: their second part."""
+
+    part = 0
+
+    @classmethod
+    def at(cls, address: str) -> str:
+        if ":" in address:
+            return address.replace("db8", f"{0xD00 + cls.part:x}")
+        first, _second, rest = address.split(".", 2)
+        return f"{first}.{cls.part}.{rest}"
 
 
 def log_in(username, password="wrong", *, address="192.0.2.1", page=False):
-    client = Client(headers={"host": "acme.localhost"}, REMOTE_ADDR=address)
+    client = Client(headers={"host": "acme.localhost"}, REMOTE_ADDR=Somewhere.at(address))
     fields = {"username": username, "password": password}
     if page:
         return client.post("/login/", fields).status_code
@@ -91,7 +108,7 @@ def test_each_tenant_counts_for_itself(globex):
     for number in range(10):
         log_in(f"nobody{number}")
 
-    client = Client(headers={"host": "globex.localhost"}, REMOTE_ADDR="192.0.2.1")
+    client = Client(headers={"host": "globex.localhost"}, REMOTE_ADDR=Somewhere.at("192.0.2.1"))
     answer = client.post("/login/", {"username": "gina", "password": PASSWORD})
     assert answer.status_code == 302
 
@@ -102,6 +119,6 @@ def test_who_is_locked_out_is_in_the_login_log():
     log_in("oscar", PASSWORD)
 
     event = AuditEvent.objects.filter(code="accounts.token.issue").first()
-    assert (event.outcome, event.address) == ("refused", "192.0.2.1")
+    assert (event.outcome, event.address) == ("refused", Somewhere.at("192.0.2.1"))
     assert "Too many failed attempts" in event.reason
     assert (event.details["username"], event.details["locked_out"]) == ("oscar", True)
