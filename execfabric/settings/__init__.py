@@ -16,6 +16,10 @@ BASE_DOMAIN = ENVIRONMENT.base_domain
 PORT = ENVIRONMENT.port
 HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
+ADMIN_SECOND_FACTOR = (
+    HTTPS if ENVIRONMENT.admin_second_factor is None else ENVIRONMENT.admin_second_factor
+)
+PROOF_S = ENVIRONMENT.proof_s
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 SECOND_REVIEWER = ENVIRONMENT.second_reviewer
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
@@ -53,7 +57,6 @@ _EVERY_SCHEMA = [
     "skills.catalogue",
     "skills.executions",
     "skills.batches",
-    "django.contrib.sessions",
 ]
 SHARED_APPS = [
     "django_tenants",
@@ -106,6 +109,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
+    "tenants.accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -236,7 +240,9 @@ SESSION_COOKIE_NAME = "execfabric_session"  # No domain: a cookie of one host is
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 14 * 86_400
+SESSION_ENGINE = "tenants.accounts.sessions.store"
+SESSION_IDLE_S = ENVIRONMENT.session_idle_s
+SESSION_COOKIE_AGE = ENVIRONMENT.session_longest_s
 CSRF_COOKIE_NAME = "execfabric_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"

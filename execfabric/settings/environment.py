@@ -110,6 +110,28 @@ class Environment(BaseSettings):
         default=frozenset(),
         description="Usernames of the public domain that are super-admins, separated by commas.",
     )
+    admin_second_factor: bool | None = Field(
+        default=None,
+        description="Whether super-admins must have a second factor: without one they only get to "
+        "the page that sets it up. Empty: as EXECFABRIC_HTTPS.",
+    )
+    session_idle_s: int = Field(
+        default=2 * 3_600,
+        ge=60,
+        description="Seconds without a request after which a person has to log in again.",
+    )
+    session_longest_s: int = Field(
+        default=12 * 3_600,
+        ge=60,
+        description="Seconds after which a person has to log in again in any case.",
+    )
+    proof_s: int = Field(
+        default=300,
+        ge=30,
+        le=3_600,
+        description="Seconds for which a login, or giving the password again, counts as proof of "
+        "who somebody is: dangerous acts ask for one.",
+    )
     trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Addresses whose X-Forwarded-For is believed, separated by commas.",
@@ -212,6 +234,11 @@ class Environment(BaseSettings):
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("admin_second_factor", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("credential_keys", mode="before")
     @classmethod

@@ -41,6 +41,8 @@ class Ids:
     http_write: str
     http_grant: str
     http_trial: str
+    session: str
+    api_token: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -74,6 +76,8 @@ NOBODYS = Ids(
     http_write="01980000-0000-7000-8000-000000000010",
     http_grant="01980000-0000-7000-8000-000000000011",
     http_trial="01980000-0000-7000-8000-000000000012",
+    session="0123456789abcdef0123",
+    api_token="0123456789abcdef4567",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -93,6 +97,10 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
+    ("security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("security/tokens/<str:handle>/revoke/", "handle"): "api_token",
+    ("platform/security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("platform/security/tokens/<str:handle>/revoke/", "handle"): "api_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/skills/<slug:name>/bind", "name"): "skill",
@@ -175,6 +183,10 @@ def export_form(_ids: Ids) -> dict[str, Any]:
 
 def credentials(_ids: Ids) -> dict[str, Any]:
     return {"username": "nobody-at-all", "password": "correct horse battery"}
+
+
+def code(_ids: Ids) -> dict[str, Any]:
+    return {"code": "123456"}
 
 
 def reason(_ids: Ids) -> dict[str, Any]:
@@ -350,6 +362,7 @@ BODIES: dict[str, Body] = {
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/auth/prove": credentials,
     "api/v1/delegations": delegation,
     "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/batches": batch,
@@ -448,14 +461,32 @@ BODIES: dict[str, Body] = {
     "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
+    "login/code/": code,
     "logout/": nothing,
     "platform/login/": credentials,
+    "platform/login/code/": code,
     "platform/logout/": nothing,
     "platform/reviews/<uuid:submission_id>/approve/": verdict,
     "platform/reviews/<uuid:submission_id>/reject/": verdict,
     "platform/reviews/<uuid:submission_id>/remark/": remark,
     "platform/reviews/<uuid:submission_id>/resume/": nothing,
     "platform/reviews/<uuid:submission_id>/withdraw/": reason,
+    **{
+        f"{host}security/{page}": code if page == "second-factor/" else nothing
+        for host in ("", "platform/")
+        for page in (
+            "prove/",
+            "recovery-codes/renew/",
+            "second-factor/",
+            "second-factor/begin/",
+            "second-factor/remove/",
+            "sessions/<str:handle>/revoke/",
+            "sessions/revoke-others/",
+            "tokens/<str:handle>/revoke/",
+            "tokens/revoke-all/",
+        )
+    },
+    "platform/set-password/<str:key>/<str:token>/": new_password,
     "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,

@@ -30,7 +30,7 @@ from skills.hot_update.submitting import services as submitting
 from skills.hot_update.submitting.intake import PendingFiles
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.groups.services import add_member
-from tenants.accounts.models import Account, Group
+from tenants.accounts.models import Account, ApiToken, Group, Session
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD, tenant_named
@@ -154,6 +154,8 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             group=str(group.pk),
             member=member.username,
             delegation=str(delegation.pk),
+            session=_session(person, mark).handle,
+            api_token=ApiToken.objects.create(user=person)[0].handle,
             **_http_resource(tenant, mark, word("ledger")),
         )
     return World(tenant, mark, person, ids)
@@ -163,7 +165,7 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
     """Show a resource to tenant; return the ids of what belongs to it in the public domain."""
     own = f"no-{_long_number(mark)}"  # On the admin host names of tenants mean something else.
     with tenant_context(tenant_named("admin")):
-        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE, is_proven=True)
         credential = create_credential(
             actor=sam, name=f"key-{own}", title="", style="bearer", settings={},
             secrets={"token": f"{mark}-secret"},
@@ -197,6 +199,17 @@ def level_sequences(*tenants: Any) -> None:
             "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
             [schemas],
         )
+
+
+def _session(person: Account, mark: str) -> Session:
+    now = timezone.now()
+    return Session.objects.create(
+        session_key=f"{mark}-session",
+        expire_date=now + timedelta(days=1),
+        account=person,
+        started_at=now,
+        last_seen_at=now,
+    )
 
 
 def _long_number(of: str) -> int:
