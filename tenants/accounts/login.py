@@ -69,7 +69,7 @@ def prove_code(request: ConsoleRequest, account: Account, code: str, *, door: Do
     account alone. A right one is used up.
     """
     credentials = {"username": account.username}
-    wrong_codes = f"wrong-codes:{account.pk}"
+    wrong_codes = f"wrong-codes:{account.pk}:{counted_username(request, credentials)}"
     locked_out = (
         not AxesProxyHandler.is_allowed(request, credentials)
         or cache.get(wrong_codes, 0) >= MOST_WRONG_CODES

@@ -34,6 +34,7 @@ FOREIGN = Expectation(frozenset({404}))
 FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
 FOREIGN_LINK = Expectation(frozenset({404}), needs_login=False)
 LINK = Expectation(frozenset({400}), needs_login=False)
+LINK_ELSEWHERE = Expectation(frozenset({400}), needs_login=False, owner_gets=400)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
 MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
@@ -279,7 +280,7 @@ ADMIN_HOST: dict[str, Expectation] = {
     "platform/security/sessions/revoke-others/": OWN,
     "platform/security/tokens/<str:handle>/revoke/": FOREIGN,
     "platform/security/tokens/revoke-all/": OWN,
-    "platform/set-password/<str:key>/<str:token>/": LINK,
+    "platform/set-password/<str:key>/<str:token>/": LINK_ELSEWHERE,
     "platform/tenants/": GOVERNED,
     "platform/tenants/<slug:name>/": GOVERNED,
     "platform/tenants/<slug:name>/limits/": GOVERNED,
