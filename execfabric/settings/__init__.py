@@ -64,6 +64,7 @@ SHARED_APPS = [
     *_EVERY_SCHEMA,
     "skills.hot_update",
     "governance.http_access",
+    "governance.admins",
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.encoding import force_bytes, force_str
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+from django_tenants.utils import get_public_schema_name
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
@@ -87,6 +88,28 @@ def create_account(
     password or roles), Conflict (username taken) and NotPermitted.
     """
     _check_roles(actor, roles, is_platform_admin=is_platform_admin)
+    account = add_account(
+        username,
+        display_name=display_name,
+        email=email,
+        password=password,
+        is_platform_admin=is_platform_admin,
+    )
+    RoleAssignment.objects.bulk_create(
+        RoleAssignment(account=account, role=role) for role in sorted(roles)
+    )
+    return account
+
+
+def add_account(
+    username: str,
+    *,
+    display_name: str = "",
+    email: str = "",
+    password: str = "",
+    is_platform_admin: bool = False,
+) -> Account:
+    """Store a new account, as part of an action. Raises InvalidInput, Conflict."""
     account = Account(
         username=username.strip(),
         display_name=display_name.strip(),
@@ -103,9 +126,6 @@ def create_account(
             account.save()
     except IntegrityError:
         raise Conflict(f"There is an account named {account.username} already.") from None
-    RoleAssignment.objects.bulk_create(
-        RoleAssignment(account=account, role=role) for role in sorted(roles)
-    )
     return account
 
 
@@ -123,10 +143,11 @@ def make_first_owner(actor: Actor, owner: OwnerRequest) -> str:
 
 
 def set_password_path(account: Account) -> str:
-    """Return the path, on the tenant's host, on which account's password can be set once."""
+    """Return the path, on the host of the schema, on which account's password can be set once."""
+    is_public = current_schema() == get_public_schema_name()
     return reverse(
         "accounts:set-password",
-        urlconf=settings.ROOT_URLCONF,
+        urlconf=settings.PUBLIC_SCHEMA_URLCONF if is_public else settings.ROOT_URLCONF,
         args=[
             urlsafe_base64_encode(force_bytes(account.pk)),
             set_password_tokens.make_token(account),

@@ -86,11 +86,11 @@ class Login(View):
         return redirect(self._next(request, account))
 
     def _next(self, request: ConsoleRequest, account: Account) -> str:
+        if self.home_without_role != self.home and not services.roles_of(account):
+            return self.home_without_role  # Nothing else is there for them.
         wanted = request.GET.get("next", "")
         own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
-        if own:
-            return wanted
-        return self.home if services.roles_of(account) else self.home_without_role
+        return wanted if own else self.home
 
     def _page(self, request: ConsoleRequest, form: forms.Form, status: int = 200) -> HttpResponse:
         return render(request, self.template_name, {"form": form}, status=status)

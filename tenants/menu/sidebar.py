@@ -49,5 +49,5 @@ def brand(request: ConsoleRequest) -> Brand:
     if tenant is None:
         return Brand()
     if tenant.is_platform:
-        return Brand(subtitle=_("Governance"), home_url="/platform/")
+        return Brand(subtitle=_("Governance"), home_url="/")
     return Brand(subtitle=tenant.title)

@@ -38,6 +38,8 @@ LINK_ELSEWHERE = Expectation(frozenset({400}), needs_login=False, owner_gets=400
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
 MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
+GOVERNED_NOT_AT_ALL = Expectation(frozenset({404}), owner_gets=404)
+"""For whitelisted tenant admins: neither for a super-admin nor for anybody else."""
 GOVERNED_FORM = Expectation(frozenset({404}), owner_gets=302)  # To the page with the form.
 GOVERNED_API = Expectation(frozenset({403}))
 
@@ -235,8 +237,21 @@ ADMIN_HOST: dict[str, Expectation] = {
     "api/v1/tenants/<slug:name>/resume": GOVERNED_API,
     "api/v1/tenants/<slug:name>/suspend": GOVERNED_API,
     "api/v1/tenants/<slug:name>/withdraw-version": GOVERNED_API,
+    "entrance/": GOVERNED_NOT_AT_ALL,
     "healthz": OPEN,
     "platform/": GOVERNED,
+    "platform/administrators/": GOVERNED,
+    "platform/administrators/<int:account_id>/": GOVERNED,
+    "platform/administrators/<int:account_id>/disable/": GOVERNED,
+    "platform/administrators/<int:account_id>/enable/": GOVERNED,
+    "platform/administrators/<int:account_id>/link/": GOVERNED,
+    "platform/administrators/<int:account_id>/second-factor/reset/": GOVERNED,
+    "platform/administrators/<int:account_id>/sessions/<str:handle>/end/": GOVERNED,
+    "platform/administrators/<int:account_id>/sessions/end/": GOVERNED,
+    "platform/administrators/<int:account_id>/tenants/": GOVERNED,
+    "platform/administrators/invite/": GOVERNED,
+    "platform/administrators/whitelist/": GOVERNED,
+    "platform/entries/": GOVERNED,
     "platform/audit/": GOVERNED,
     "platform/audit/export/": GOVERNED_FORM,
     "platform/credentials/": GOVERNED,

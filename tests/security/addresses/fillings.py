@@ -43,6 +43,7 @@ class Ids:
     http_trial: str
     session: str
     api_token: str
+    admin: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -78,6 +79,7 @@ NOBODYS = Ids(
     http_trial="01980000-0000-7000-8000-000000000012",
     session="0123456789abcdef0123",
     api_token="0123456789abcdef4567",
+    admin="99999905",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
@@ -97,6 +99,8 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
+    "account_id": "admin",
+    ("platform/administrators/<int:account_id>/sessions/<str:handle>/end/", "handle"): "session",
     ("security/sessions/<str:handle>/revoke/", "handle"): "session",
     ("security/tokens/<str:handle>/revoke/", "handle"): "api_token",
     ("platform/security/sessions/<str:handle>/revoke/", "handle"): "session",
@@ -486,6 +490,15 @@ BODIES: dict[str, Body] = {
             "tokens/revoke-all/",
         )
     },
+    "platform/administrators/<int:account_id>/disable/": reason,
+    "platform/administrators/<int:account_id>/enable/": nothing,
+    "platform/administrators/<int:account_id>/link/": nothing,
+    "platform/administrators/<int:account_id>/second-factor/reset/": reason,
+    "platform/administrators/<int:account_id>/sessions/<str:handle>/end/": nothing,
+    "platform/administrators/<int:account_id>/sessions/end/": nothing,
+    "platform/administrators/<int:account_id>/tenants/": nothing,
+    "platform/administrators/invite/": credentials,
+    "platform/administrators/whitelist/": credentials,
     "platform/set-password/<str:key>/<str:token>/": new_password,
     "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
