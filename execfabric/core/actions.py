@@ -49,7 +49,7 @@ def action(
 
     ``needs_proof`` is for dangerous acts: an account must have proved within the last minutes who
     it is (``actor.is_proven``), else ProofNeeded is raised and nothing recorded. The system need
-    not.
+    not, and for a part of another action that one decides.
 
     Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
     DomainError (but Postponed), ``failed`` for anything else, after the act's transaction is
@@ -80,7 +80,7 @@ def action(
             try:
                 if not open_to_all:
                     permissions.require(call.actor, code, kwargs.get(target))
-                if needs_proof and not _is_proven(call.actor):
+                if needs_proof and _depth.get() == 1 and not _is_proven(call.actor):
                     raise ProofNeeded(title)
                 with nullcontext() if in_one_statement else transaction.atomic():
                     if not in_one_statement:

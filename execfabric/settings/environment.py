@@ -102,9 +102,9 @@ class Environment(BaseSettings):
     )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Encrypts the credentials of HTTP APIs: keys of 32 random characters or more, "
-        "separated by commas or lines. The first one encrypts, all of them decrypt; see manage.py "
-        "rotate_credential_keys. Made once for embedded use.",
+        description="Encrypts the credentials of HTTP APIs and second factors: keys of 32 random "
+        "characters or more, separated by commas or lines. The first one encrypts, all of them "
+        "decrypt; see manage.py rotate_credential_keys. Made once for embedded use.",
     )
     admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),

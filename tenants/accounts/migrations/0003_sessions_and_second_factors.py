@@ -85,6 +85,6 @@ class Migration(migrations.Migration):
             "UPDATE accounts_apitoken SET proven_at = created, last_used_at = created",
             migrations.RunSQL.noop,
         ),
-        # Sessions lay there before; everybody logs in once again.
-        migrations.RunSQL("DROP TABLE IF EXISTS django_session", migrations.RunSQL.noop),
+        # django_session, where sessions lay before, stays for web processes of the version before;
+        # a later release drops it.
     ]

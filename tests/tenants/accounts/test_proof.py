@@ -190,6 +190,18 @@ class TestTheAction:
 
         assert not AuditEvent.objects.filter(code="tests.danger.do").exists()
 
+    def test_as_a_part_of_another_act_that_one_decides(self, acme, dangerous):
+        @action("tests.danger.whole", title="Do all of it", roles=EVERYONE)
+        def do_all(*, actor: Actor) -> None:
+            dangerous(actor=actor)
+
+        try:
+            do_all(actor=actor_for_account(Account.objects.get(username="oscar"), door=Door.PAGE))
+        finally:
+            del ACTIONS["tests.danger.whole"], PERMISSIONS["tests.danger.whole"]
+
+        assert AuditEvent.objects.filter(code__startswith="tests.danger.").count() == 2
+
     def test_the_platform_itself_needs_none(self, acme, dangerous):
         dangerous(actor=Actor.system("tests"))
 
