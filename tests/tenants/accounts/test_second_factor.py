@@ -337,6 +337,17 @@ class TestSuperAdmins:
         with pytest.raises(NotPermitted):
             services.remove_second_factor(actor=sam.actor, account=sam.account)
 
+    def test_a_recovery_code_lets_one_in_on_the_admin_host_too(self, sam):
+        code = turn_on(sam)[0]
+        client = browser("admin.localhost")
+        log_in(client, "sam", path="/platform/login/")
+        client.post("/platform/login/code/", {"code": "000000"})
+
+        answer = client.post("/platform/login/code/", {"code": code})
+
+        assert answer["Location"] == "/platform/"
+        assert "9 are left" in client.get("/platform/").content.decode()
+
     def test_an_account_of_a_tenant_needs_none(self, sam, acme):
         assert roles_of(Account.objects.get(username="olivia")) == {Role.OWNER}
 
