@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from execfabric.core import permissions
 from execfabric.core.actor import Actor
@@ -19,4 +19,5 @@ def domains_visible_to(actor: Actor) -> QuerySet[Domain]:
     if not can(actor, READ):
         return Domain.objects.none()
     rows = Domain.objects.select_related("tenant")
-    return rows.order_by("tenant__number", "-tenant__kind", "-is_primary", "domain")
+    number = F("tenant__number").asc(nulls_first=True)
+    return rows.order_by(number, "-tenant__kind", "-is_primary", "domain")

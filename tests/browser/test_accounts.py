@@ -31,6 +31,7 @@ def shot(page, name: str) -> None:
         page.emulate_media(color_scheme=look)
         for size, width in (("", 1280), ("-phone", 390)):
             page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(400)  # What moves or fades has come to rest.
             page.screenshot(path=Path(folder) / f"{name}-{look}{size}.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 900})
 
