@@ -19,6 +19,7 @@ from execfabric.core.states import move
 from execfabric.core.tasks import enqueue
 from executors.script.bundle import Bundle
 from skills.catalogue.workspace import store_bundle
+from tenants.registry.models import Tenant
 
 from ..models import Remark, Revision, Submission
 from ..public import public_domain
@@ -272,3 +273,11 @@ def _require_text(field: str, text: str) -> None:
     if not text.strip() or len(text) > LONGEST_TEXT:
         wrong = _("Write something, at most %(length)d characters.") % {"length": LONGEST_TEXT}
         raise InvalidInput(wrong, fields={field: wrong})
+
+
+def delete_submissions(tenant: Tenant) -> None:
+    """Delete all submissions of a tenant that is deleted, with what was said about them.
+
+    Part of that act, in the public domain. Their files lie in the tenant's storage.
+    """
+    Submission.objects.filter(tenant=tenant).delete()
