@@ -115,7 +115,11 @@ def _count_calls(now: datetime) -> dict[UUID, tuple[int, int, datetime | None]]:
     rows = list(
         day.order_by()
         .values_list("version_id")
-        .annotate(Count("pk"), Count("pk", filter=failed), Max("finished_at", filter=failed))
+        .annotate(
+            calls=Count("pk"),
+            wrong=Count("pk", filter=failed),
+            last=Max("finished_at", filter=failed),
+        )
     )
     versions = SkillVersion.objects.in_bulk([version for version, *_rest in rows])
     found: dict[UUID, tuple[int, int, datetime | None]] = {}
