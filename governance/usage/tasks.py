@@ -27,6 +27,7 @@ def count_usage(**_newer: object) -> None:
     now, until = timezone.now(), time.monotonic() + COUNT_S
     due = (
         Tenant.objects.exclude(usage__counted_at__gt=now - COUNTED_EVERY)
+        .exclude(deletion_due_at__lte=now)
         .order_by(F("usage__counted_at").asc(nulls_first=True))
         .only("pk", "schema_name")
     )

@@ -62,7 +62,7 @@ def test_a_customer_and_its_tenant_from_the_first_day_to_the_last(
     as_person: Callable[..., Any], hooli: None, counted: None
 ) -> None:
     page = as_person("sam", "admin")
-    page.get_by_text("Executions by tenant").wait_for()
+    page.get_by_role("heading", name="Executions by tenant").wait_for()
     page.get_by_role("img", name="Executions by tenant").wait_for()
     page.get_by_text("As a table").click()
     page.get_by_text("online").first.wait_for()

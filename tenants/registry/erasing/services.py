@@ -34,7 +34,8 @@ def erase_tenant(*, actor: Actor, tenant: Tenant, erased_at: datetime) -> Former
     refuses that too.
     """
     due = Tenant.objects.filter(pk=tenant.pk, deletion_due_at__lte=erased_at)
-    found = due.first()
+    # Locked, so that nobody writes rows that hang on it, such as a count of what it used.
+    found = due.select_for_update().first()
     if found is None or not found.is_closed or found.number is None or found.closed_at is None:
         raise Conflict("The deletion of this tenant is not due.")
     for eraser in _erasers:

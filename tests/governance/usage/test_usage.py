@@ -154,7 +154,8 @@ class TestTheOverview:
         assert '<rect class="series-0"' in page
         assert "Acme: 41</title>" in page
         assert '<td class="num">41</td>' in page
-        assert 'aria-labelledby="runs-title-svg' in page or "<desc id=" in page
+        assert 'aria-labelledby="runs-chart-title runs-chart-text"' in page
+        assert "41 in 7 days." in page.partition('<desc id="runs-chart-text">')[2][:100]
 
     def test_it_shows_workers_and_says_which_queue_nobody_serves(self, sam):
         worker = presence.own_presence(does="runs", queues=("default",), slots=4)
