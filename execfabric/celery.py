@@ -58,7 +58,7 @@ def tell_presence(sender: Any, **_signal: Any) -> None:
     from execfabric.core.presence import own_presence, tell_in_background
 
     queues = tuple(sorted(sender.app.amqp.queues.consume_from))
-    presence = own_presence(does="tasks", queues=queues, slots=sender.concurrency or 1)
+    presence = own_presence(does="tasks", queues=queues, slots=sender.controller.concurrency)
     _stop_telling.append(tell_in_background(presence))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -134,13 +134,16 @@ class TenantDetail(PlatformView):
         actor = request.actor
         tenant = get_object_or_404(ledger_visible_to(actor), name=name)
         status = TenantStatus(tenant.status)
-        about = audit_events_visible_to(actor).filter(
-            target_type="registry.tenant", target_id=str(tenant.pk)
-        )
         with schema_context(tenant.schema_name):
             days = days_kept()
         deletion = deletion_of(actor, tenant.pk)
-        exports = exports_visible_to(actor).filter(tenant_id=tenant.pk)
+        exports = list(exports_visible_to(actor).filter(tenant_id=tenant.pk)[:LATEST])
+        work = [str(one.pk) for one in (*exports, deletion) if one is not None]
+        about = audit_events_visible_to(actor).filter(
+            Q(target_type="registry.tenant", target_id=str(tenant.pk))
+            | Q(target_type__in=["tenant_data.tenantexport", "tenant_data.tenantdeletion"],
+                target_id__in=work)
+        )  # fmt: skip
         return self.render(
             tenant=tenant,
             usage=getattr(tenant, "usage", None),
@@ -153,7 +156,7 @@ class TenantDetail(PlatformView):
                 for one in sorted(tenant.domains.all(), key=lambda one: not one.is_primary)
             ],
             deletion=deletion,
-            exports=exports[:LATEST],
+            exports=exports,
             may=self._may(tenant, has_deletion=deletion is not None),
             grace_days=settings.DELETION_GRACE_DAYS,
             events=self.latest(about),

@@ -170,8 +170,9 @@ class ContactDetailView(CustomerApiView):
     )
     def delete(self, request: ApiRequest, customer_id: UUID, contact_id: int) -> Response:
         """Remove a contact."""
-        contact = self.find(self.customer(request, customer_id).contacts.all(), pk=contact_id)
-        services.remove_contact(actor=request.actor, contact=contact)
+        customer = self.customer(request, customer_id)
+        contact = self.find(customer.contacts.all(), pk=contact_id)
+        services.remove_contact(actor=request.actor, customer=customer, contact=contact)
         return Response(status=204)
 
 

@@ -66,33 +66,31 @@ def change_customer(
 
 
 @action("customers.contact.add", title="Add a contact", roles=PLATFORM, target="customer")
-def add_contact(*, actor: Actor, customer: Customer, facts: ContactFacts) -> Contact:
+def add_contact(*, actor: Actor, customer: Customer, facts: ContactFacts) -> None:
     """Raises InvalidInput."""
     _check_contact(facts)
     Customer.objects.select_for_update().get(pk=customer.pk)
     if facts.is_main:
         customer.contacts.filter(is_main=True).update(is_main=False)
-    return Contact.objects.create(customer=customer, **asdict(facts))
+    Contact.objects.create(customer=customer, **asdict(facts))
 
 
-@action("customers.contact.remove", title="Remove a contact", roles=PLATFORM, target="contact")
-def remove_contact(*, actor: Actor, contact: Contact) -> None:
-    Contact.objects.filter(pk=contact.pk).delete()
+@action("customers.contact.remove", title="Remove a contact", roles=PLATFORM, target="customer")
+def remove_contact(*, actor: Actor, customer: Customer, contact: Contact) -> None:
+    customer.contacts.filter(pk=contact.pk).delete()
 
 
 @action(
     "customers.tenant.link", title="Give a tenant to a customer", roles=PLATFORM, target="customer"
 )
-def link_tenant(
-    *, actor: Actor, customer: Customer, tenant: Tenant, linked_at: datetime
-) -> CustomerTenant:
+def link_tenant(*, actor: Actor, customer: Customer, tenant: Tenant, linked_at: datetime) -> None:
     """Note that a tenant is the customer's. Raises Conflict when it is somebody's already."""
     if tenant.kind != TenantKind.CUSTOMER:
         raise Conflict("This tenant is not one of a customer.")
     known = CustomerTenant.objects.filter(tenant=tenant).select_related("customer").first()
     if known is not None:
         raise Conflict(f"{tenant.title} belongs to {known.customer.name} already.")
-    return CustomerTenant.objects.create(
+    CustomerTenant.objects.create(
         customer=customer,
         tenant=tenant,
         name=tenant.name,

@@ -150,7 +150,7 @@ class ContactRemove(CustomerView):
     def post(self, request: ConsoleRequest, customer_id: UUID, contact_id: int) -> HttpResponse:
         customer = self.customer(customer_id)
         contact = get_object_or_404(customer.contacts, pk=contact_id)
-        services.remove_contact(actor=request.actor, contact=contact)
+        services.remove_contact(actor=request.actor, customer=customer, contact=contact)
         messages.success(request, _("Removed."))
         return redirect("governance:customer-detail", customer_id)
 
