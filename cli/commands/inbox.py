@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from cli import output
-from cli.commands import reports
+from cli.client import Json
 from cli.session import session_of
 from cli.terminal import clean_line
 
@@ -17,7 +17,7 @@ def inbox(context: typer.Context) -> None:
     found = session.client().inbox()
     waiting = found["results"]
     if waiting:
-        columns = ["Execution", "Skill", "Risk", "Asked by", "Since", "You can"]
+        columns = ["Id", "Skill", "Risk", "Asked by", "Since", "You can"]
         rows = [
             [
                 output.text(row.get("id")),
@@ -25,13 +25,19 @@ def inbox(context: typer.Context) -> None:
                 output.text(row.get("risk")),
                 output.text(row.get("asked_by")),
                 output.moment(row.get("since")),
-                Text(clean_line(row.get("act", "")), style="red" if row.get("is_overdue") else ""),
+                Text(_command(row, row.get("act")), style="red" if row.get("is_overdue") else ""),
             ]
             for row in waiting
         ]
         session.screen.show(output.table(columns, rows))
-        first = clean_line(waiting[0].get("id", ""))
-        session.screen.hint(reports.next_commands(session, first, "status"))
+        look = f"{_command(waiting[0], 'status')} {clean_line(waiting[0].get('id', ''))}"
+        session.screen.hint(f"Look: {session.command(look)}")
     else:
         session.screen.note(Text("Nothing waits for you."))
     session.screen.json(found)
+
+
+def _command(row: Json, act: object) -> str:
+    """Return the words of the command that does act to what waits; a batch has commands apart."""
+    words = clean_line(act or "")
+    return f"batch {words}" if row.get("kind") == "batch" else words

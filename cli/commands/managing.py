@@ -166,6 +166,8 @@ def _version_row(row: Json) -> list[RenderableType]:
     number = output.text(row.get("number"), style="bold")
     if row.get("in_use"):
         number.append("  in use", style="green")
+    if row.get("withdrawn"):
+        number.append("  withdrawn", style="red")
     changed = row.get("changed")
     return [
         number,

@@ -11,11 +11,12 @@ from django.conf import settings
 
 def client() -> redis.Redis:
     """Return a client on this process's own pool; a fork gets a new one."""
-    return redis.Redis(connection_pool=_pool(os.getpid()))
+    return _client(os.getpid())
 
 
 @functools.lru_cache(maxsize=1)
-def _pool(_pid: int) -> redis.ConnectionPool:
-    return redis.ConnectionPool.from_url(
+def _client(_pid: int) -> redis.Redis:
+    pool = redis.ConnectionPool.from_url(
         settings.REDIS_URL, decode_responses=True, socket_timeout=5, socket_connect_timeout=5
     )
+    return redis.Redis(connection_pool=pool)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -21,7 +22,8 @@ def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     """
     with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
         cursor.execute(statement, values)
-        return list(cursor.fetchall()) if cursor.description else []
+        # Not cursor.description, which would describe every column.
+        return list(cursor.fetchall()) if cursor.pgresult.nfields else []
 
 
 def database_now() -> datetime:
@@ -39,14 +41,10 @@ def insert_of(
     whose value comes from there, with their names in it.
     """
     names = tuple(sorted((taken or {}).items()))
-    fields = [
-        field
-        for field in type(row)._meta.concrete_fields
-        if not field.generated and field.column not in (taken or {})
-    ]
     values = [
-        field.get_db_prep_save(field.pre_save(row, add=True), connection=connection)
-        for field in fields
+        _as_stored(field, field.pre_save(row, add=True))
+        for field in type(row)._meta.concrete_fields
+        if not field.generated and not (taken and field.column in taken)
     ]
     return _insert(type(row), source, names), values
 
@@ -56,8 +54,7 @@ def update_of(
 ) -> tuple[str, list[Any]]:
     """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
     values = [
-        _field(model, name).get_db_prep_save(value, connection=connection)
-        for name, value in (*changes.items(), *where.items())
+        _as_stored(_field(model, name), value) for name, value in (*changes.items(), *where.items())
     ]
     return _update(model, tuple(changes), tuple(where)), values
 
@@ -71,6 +68,25 @@ def _update(model: type[models.Model], changes: tuple[str, ...], where: tuple[st
 
 def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
+
+
+def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
+    """Return what psycopg is to send; most often that is value, and Django takes long to say so."""
+    if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
+        return value
+    return field.get_db_prep_save(value, connection=connection)
+
+
+_PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})
+_PLAIN_FIELDS = (
+    models.CharField,
+    models.TextField,
+    models.IntegerField,
+    models.FloatField,
+    models.BooleanField,
+    models.UUIDField,
+    models.ForeignKey,
+)
 
 
 @functools.lru_cache(maxsize=100)

@@ -104,38 +104,84 @@ def wait_until(
     """
     if timeout_s <= 0:
         return look()
-    with _seats.seat(f"{current_schema()}:{waiter}") as seated:
-        channels = [_channel(each) for each in ([topics] if isinstance(topics, str) else topics)]
-        return _wait(channels, look, enough, timeout_s, heeds) if seated else look()
-
-
-def _wait(
-    channels: Sequence[str],
-    look: Callable[[], Seen],
-    enough: Callable[[Seen], bool],
-    timeout_s: float,
-    heeds: Callable[[str], bool],
-) -> Seen:
-    deadline = time.monotonic() + timeout_s
-    try:
-        subscription = _subscription()
-        subscription.subscribe(*channels)
-        # Subscribed before the first look, so a change between the two is not missed.
-        _await_start(subscription, channels)
+    with listening(topics, waiter=waiter) as listener:
         seen = look()
-        while not enough(seen) and (left := deadline - time.monotonic()) > 0:
-            message = subscription.get_message(timeout=min(left, LONGEST_SILENCE_S))
-            if message is None or _is_news(message, channels, heeds):
-                seen = look()
-        subscription.unsubscribe(*channels)  # type: ignore[no-untyped-call]
-        return seen
-    except redis.RedisError as error:
-        _drop_subscription()
-        logger.warning("wake.wait_failed", channels=channels, error=str(error))
+        if listener.is_deaf or enough(seen):
+            return seen
+        return listener.wait_until(look, enough=enough, timeout_s=timeout_s, heeds=heeds)
+
+
+class Listener:
+    """Hears what is announced of some topics from its beginning on. Of one thread."""
+
+    def __init__(self, channels: Sequence[str]) -> None:
+        self._channels = channels
+        self._subscription: PubSub | None = None
+
+    @property
+    def is_deaf(self) -> bool:
+        return self._subscription is None
+
+    def begin(self) -> None:
+        with self._deaf_without_redis():
+            self._subscription = _subscription()
+            self._subscription.subscribe(*self._channels)
+            _await_start(self._subscription, self._channels)
+
+    def end(self) -> None:
+        with self._deaf_without_redis():
+            if self._subscription is not None:
+                self._subscription.unsubscribe(*self._channels)  # type: ignore[no-untyped-call]
+
+    def wait_until(
+        self,
+        look: Callable[[], Seen],
+        *,
+        enough: Callable[[Seen], bool],
+        timeout_s: float,
+        heeds: Callable[[str], bool] = lambda _news: True,
+    ) -> Seen:
+        """Return ``look()`` as soon as there are news that ``heeds`` and ``enough`` says so.
+
+        It is looked after timeout_s seconds at the latest; at once where it cannot hear.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._deaf_without_redis():
+            while (listened := self._subscription) and (left := deadline - time.monotonic()) > 0:
+                message = listened.get_message(timeout=min(left, LONGEST_SILENCE_S))
+                if message is None or _is_news(message, self._channels, heeds):
+                    seen = look()
+                    if enough(seen):
+                        return seen
         return look()
-    except BaseException:
-        _drop_subscription()  # Whatever is still to be read from it.
-        raise
+
+    @contextmanager
+    def _deaf_without_redis(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as error:
+            self._subscription = None
+            _drop_subscription()
+            logger.warning("wake.wait_failed", channels=self._channels, error=str(error))
+
+
+@contextmanager
+def listening(topics: str | Sequence[str], *, waiter: str) -> Iterator[Listener]:
+    """Listen during the block, so that nothing that happens in it is missed.
+
+    waiter as in ``wait_until``. Where too many wait already, it hears nothing.
+    """
+    named = [topics] if isinstance(topics, str) else topics
+    listener = Listener([_channel(each) for each in named])
+    with _seats.seat(f"{current_schema()}:{waiter}") as seated:
+        if seated:
+            listener.begin()
+        try:
+            yield listener
+        except BaseException:
+            _drop_subscription()  # Whatever is still to be read from it.
+            raise
+        listener.end()
 
 
 def _await_start(subscription: PubSub, channels: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 
 from .views import API_PREFIX, error_page, is_logged_in
 
+NO_LENGTH = "Send the request with its length (Content-Length), not in chunks."
 SWEEP_EVERY_S = 3600.0
 ABANDONED_AFTER_S = 6 * 3600.0
 """An upload nothing was added to for so long belongs to a process that was killed."""
@@ -48,6 +49,9 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            # Django would take the body for empty, and miss every field in the answer.
+            return error_page(request, HTTPStatus.LENGTH_REQUIRED, message=NO_LENGTH)
         length = _content_length(request)
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and length > _most(request):
             return error_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

@@ -282,7 +282,7 @@ def _read_zip(source: IO[bytes], collector: _Collector) -> None:
     with zipfile.ZipFile(source) as archive:
         for entry in archive.infolist():
             if entry.flag_bits & 0x1:
-                raise BundleError("The archive is encrypted.")
+                raise BundleError("The archive is encrypted. Pack it without a password.")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BundleError("The archive is compressed in an unusual way. Use plain zip.")
             # zipfile cuts a name at NUL and turns the system's separator; we want it as it was.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from execfabric.core.storage import open_file
 from executors.script.bundle import Bundle, BundleError, read_archive
 from executors.script.differences import Change, changed_text
 from skills.catalogue.described import words_of
+from skills.catalogue.edits import Edit, edits_met_by, with_edits
 from skills.catalogue.models import Skill, SkillVersion
 from skills.hot_update.models import Revision
 from skills.hot_update.reviewing.rules import Rules, manifest_of
@@ -54,14 +55,29 @@ BEGUN = ("runtime", "entry")
 """Keys of a manifest that a script version keeps."""
 
 
-def changed_description(live: Live, revision: Revision, rules: Rules) -> Change | None:
-    """Compare what the version in use says with the effective manifest, key by key."""
+def edits_met(live: Live, revision: Revision, rules: Rules) -> list[Edit]:
+    """Return what people of the tenant edited of the version in use, and what becomes of it."""
+    try:
+        manifest = manifest_of(revision, rules)
+    except DomainError:
+        return []
+    with schema_context(revision.submission.tenant.schema_name):
+        return edits_met_by(live.version, words_of(revision.submission.skill_name, manifest, ""))
+
+
+def changed_description(
+    live: Live, revision: Revision, rules: Rules, edits: Sequence[Edit] = ()
+) -> Change | None:
+    """Compare what the version in use says with the effective manifest, key by key.
+
+    Edits that are kept are no change.
+    """
     try:
         manifest = manifest_of(revision, rules)
     except DomainError:
         return None
     version = live.version
-    words = words_of(revision.submission.skill_name, manifest, "")
+    words = with_edits(words_of(revision.submission.skill_name, manifest, ""), edits)
     script = version.script_version
     old = {name: getattr(version, name) for name in words}
     begun = {name: getattr(manifest.skill, name) for name in BEGUN}

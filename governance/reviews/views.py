@@ -28,7 +28,7 @@ from skills.hot_update.reviewing.rules import Rules, manifest_of, needs_second, 
 from skills.hot_update.states import SubmissionStatus, Verdict
 
 from ..views import PlatformView
-from .differences import changed_description, changed_packages, live_version
+from .differences import changed_description, changed_packages, edits_met, live_version
 from .filters import SubmissionFilter
 from .forms import ReasonForm, RemarkForm, ShownForm, VerdictForm
 from .sources import source_of, tree_of
@@ -277,7 +277,10 @@ def _entry_of(revision: Revision, bundle: Bundle | None) -> Any:
 def _differences(revision: Revision, bundle: Bundle | None, rules: Rules | None) -> dict[str, Any]:
     live = live_version(revision)
     script = live.version.script_version if live else None
-    description = changed_description(live, revision, rules) if live and rules is not None else None
+    edits = edits_met(live, revision, rules) if live and rules is not None else []
+    description = (
+        changed_description(live, revision, rules, edits) if live and rules is not None else None
+    )
     packages = changed_packages(live, shown_lock(revision))
     same_files = script is not None and script.digest == revision.digest
     return {
@@ -286,6 +289,7 @@ def _differences(revision: Revision, bundle: Bundle | None, rules: Rules | None)
         "file_changes": changed_files(live.bundle, bundle)
         if live and live.bundle and bundle
         else [],
+        "edits": edits,
         "description_change": description,
         "package_change": packages,
     }

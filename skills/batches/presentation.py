@@ -11,7 +11,7 @@ from django.urls import reverse
 from skills.catalogue.models import SkillVersion
 from skills.executions.inputs import file_ids
 from skills.executions.models import StoredFile
-from skills.executions.presentation import plain, title_of
+from skills.executions.presentation import masked, plain, title_of
 from skills.executions.states import Status
 
 from .models import Batch, BatchRow
@@ -48,7 +48,7 @@ class BarPart:
 def shown_rows(batch: Batch, rows: Iterable[BatchRow]) -> list[ShownRow]:
     """Return rows as they are shown; asks once for the names of all their files.
 
-    Of the inputs only those that differ from row to row are shown.
+    Of the inputs only those that differ from row to row are shown, secrets never.
     """
     version = batch.version
     own = set(batch.mapping) or version.file_inputs or set(version.input_fields)
@@ -60,7 +60,7 @@ def shown_rows(batch: Batch, rows: Iterable[BatchRow]) -> list[ShownRow]:
             row,
             [
                 (titles.get(name, name), _short(_named(value, names), LONGEST_INPUT))
-                for name, value in row.inputs.items()
+                for name, value in masked(version, row.inputs).items()
                 if name in own
             ][:MOST_INPUTS],
             [

@@ -1,7 +1,7 @@
 """The table of what came of a batch, read and written a few hundred rows at a time.
 
-Its cells are what users and scripts wrote. A program for tables would take a text that begins like
-a formula for one, so such texts are written as text that cannot run.
+Its cells are what users and scripts wrote, but for secrets. A program for tables would take a text
+that begins like a formula for one, so such texts are written as text that cannot run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from openpyxl.writer.excel import save_workbook
 
 from execfabric.core.actor import current_schema
 from skills.executions.models import Execution
+from skills.executions.presentation import masked
 
 from .models import Batch, BatchRow
 from .presentation import file_names, state_of
@@ -103,7 +104,8 @@ class ResultTable:
             output = {"result": output}
         errors = row.errors or {}
         said = "; ".join(f"{name} {why}" for name, why in errors.items())
-        inputs = [_file_cell(row.inputs.get(name), names) for name in self.inputs]
+        shown = masked(self.batch.version, row.inputs)
+        inputs = [_file_cell(shown.get(name), names) for name in self.inputs]
         rest = {name: value for name, value in output.items() if name not in self._known}
         return [
             row.number,

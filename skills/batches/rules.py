@@ -18,9 +18,10 @@ def _may_run(actor: Actor, skill: object) -> bool:
 
 @target_rule("batches.batch.map")
 @target_rule("batches.batch.start")
+@target_rule("batches.batch.confirm")
 @target_rule("batches.batch.retry")
 def _may_run_own(actor: Actor, batch: object) -> bool:
-    """What runs is asked for in the name of who made the batch, so nobody else can."""
+    """What runs is asked for in the name of who made the batch, and they confirm it themselves."""
     return (
         isinstance(batch, Batch)
         and batch.requested_by_id == actor.user_id
@@ -28,7 +29,6 @@ def _may_run_own(actor: Actor, batch: object) -> bool:
     )
 
 
-@target_rule("batches.batch.confirm")
 @target_rule("batches.batch.resume")
 def _may_run_it(actor: Actor, batch: object) -> bool:
     return isinstance(batch, Batch) and _may_stop(actor, batch) and _may_run(actor, batch.skill)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -10,6 +11,7 @@ from rest_framework import serializers
 
 from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
+from skills.executions.presentation import masked
 from skills.executions.serializers import ApprovalsOut
 
 from .approving import approvals_of
@@ -115,7 +117,9 @@ class BatchSummaryOut(serializers.Serializer):
 class BatchOut(BatchSummaryOut):
     columns = serializers.ListField(child=serializers.CharField())
     mapping = serializers.DictField(child=serializers.CharField())
-    inputs = serializers.DictField()
+    inputs = serializers.SerializerMethodField(
+        help_text="What is the same for each row. Secrets are hidden."
+    )
     approvals = serializers.SerializerMethodField(
         help_text="How many are given and needed, while it waits for them."
     )
@@ -123,6 +127,10 @@ class BatchOut(BatchSummaryOut):
     errors = serializers.SerializerMethodField(  # type: ignore[assignment]
         help_text=f"The first {ERRORS_SHOWN} rows with errors; counts.invalid says how many."
     )
+
+    @extend_schema_field(serializers.DictField())
+    def get_inputs(self, batch: Batch) -> Mapping[str, Any]:
+        return masked(batch.version, batch.inputs)
 
     @extend_schema_field(ApprovalsOut(allow_null=True))
     def get_approvals(self, batch: Batch) -> dict[str, int] | None:
@@ -147,7 +155,7 @@ class BatchRowOut(serializers.Serializer):
     status = serializers.SerializerMethodField(
         help_text="invalid, waiting, or the status of the execution."
     )
-    inputs = serializers.DictField()
+    inputs = serializers.SerializerMethodField(help_text="Secrets are hidden.")
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.CharField(), allow_null=True
     )
@@ -155,6 +163,10 @@ class BatchRowOut(serializers.Serializer):
     output = serializers.JSONField(source="execution.output", default=None)
     summary = serializers.CharField(source="execution.summary", default="")
     error = serializers.CharField(source="execution.error", default="")
+
+    @extend_schema_field(serializers.DictField())
+    def get_inputs(self, row: BatchRow) -> Mapping[str, Any]:
+        return masked(row.batch.version, row.inputs)
 
     def get_status(self, row: BatchRow) -> str:
         return state_of(row).value

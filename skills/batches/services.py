@@ -40,6 +40,12 @@ NEXT: dict[Status, BatchStatus] = {
     Status.QUEUED: BatchStatus.RUNNING,
 }
 """What the policy says of one execution, said of a whole batch."""
+NOBODYS_WORD: dict[str, Any] = {
+    "confirmed_by_id": None,
+    "approved_by_id": None,
+    "released_at": None,
+}
+"""What a batch that is asked for anew has of the people who let it run before."""
 
 
 @action("batches.batch.create", title="Prepare a batch", roles=RUNNERS, target="skill")
@@ -187,10 +193,22 @@ def pause_batch(*, actor: Actor, batch: Batch) -> Batch:
 
 @action("batches.batch.resume", title="Resume a batch", roles=RUNNERS, target="batch")
 def resume_batch(*, actor: Actor, batch: Batch) -> Batch:
-    """Let a paused batch go on. Raises Conflict."""
+    """Let a paused batch go on. Raises Conflict.
+
+    Where it lay for longer than a request may wait, those who let it run are asked anew.
+    """
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.PAUSED, "This batch is not paused.")
     _check_version(fresh)
+    in_force = rules_in_force()
+    lies_since = fresh.released_at or fresh.asked_at
+    if (
+        policy.decide(fresh.version, in_force).mode != policy.Mode.AUTO
+        and lies_since < timezone.now() - in_force.expires_after
+    ):
+        if fresh.sent_rows:
+            raise Conflict("Some of its rows are still running. Resume it when they have ended.")
+        return _submitted(actor, fresh, held_because="", **NOBODYS_WORD)
     return _moved_on(fresh, to=BatchStatus.RUNNING, held_because="", released_at=None)
 
 
@@ -228,10 +246,8 @@ def retry_batch(*, actor: Actor, batch: Batch) -> Batch:
         fresh,
         waiting_rows=again,
         failed_rows=fresh.failed_rows - again,
-        confirmed_by_id=None,
-        approved_by_id=None,
         finished_at=None,
-        released_at=None,
+        **NOBODYS_WORD,
     )
 
 

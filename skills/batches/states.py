@@ -60,6 +60,7 @@ BATCH_TRANSITIONS: Transitions = {
     ),
     BatchStatus.PAUSED: frozenset(
         {
+            *WAITING,  # What was let run too long ago is asked for anew.
             BatchStatus.RUNNING,
             BatchStatus.CANCELLING,
             BatchStatus.CANCELLED,

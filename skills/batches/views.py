@@ -27,6 +27,7 @@ from skills.catalogue.selectors import skills_visible_to
 from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
 from skills.executions.forms import RejectForm
+from skills.executions.presentation import shown_inputs
 from skills.executions.services import upload_file
 
 from . import downloads, services
@@ -196,6 +197,7 @@ class BatchPage(ConsoleView):
             is_own=batch.requested_by_id == self.request.actor.user_id,
             may_audit=can(self.request.actor, "core.audit.read"),
             has_rows_file=batch.kind == BatchKind.ROWS,
+            same_inputs=shown_inputs(batch.version, batch.inputs),
             **self.live_context(batch),
             **forms,
         )

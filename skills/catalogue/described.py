@@ -30,6 +30,7 @@ def words_of(name: str, manifest: Manifest | ResourceManifest, readme: str) -> d
         "risk": described.risk,
         "confirm": described.confirm or described.risk == Risk.HIGH.value,
         "approval": described.approval,
+        "visibility": described.visibility,
         "ai_callable": described.ai_callable,
         "manual": described.manual,
         "network": described.network,

@@ -27,6 +27,7 @@ LABELS: dict[str, Label] = {
     "risk": _("Risk"),
     "confirm": _("Confirmation"),
     "approval": _("Approval"),
+    "visibility": _("Rights when it is new"),
     "ai_callable": _("Assistant may call it"),
     "manual": _("Manual execution"),
     "network": _("Network"),
@@ -35,6 +36,7 @@ LABELS: dict[str, Label] = {
     "memory_bytes": _("Memory limit in bytes"),
     "queue": _("Workers"),
     "concurrency": _("Runs at once"),
+    "max_retries": _("Times a lost run starts again"),
 }
 """What a version says of itself, and how people call it."""
 

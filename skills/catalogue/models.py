@@ -26,6 +26,13 @@ class Approval(models.TextChoices):
     FOUR_EYES = "four_eyes", "Approval by somebody else"
 
 
+class Visibility(models.TextChoices):
+    """Who gets rights on a skill when it is new; from then on its grants are the tenant's."""
+
+    TENANT = "tenant", "Everybody, by role"
+    GRANTED = "granted", "Nobody, until it is granted"
+
+
 class Maintainer(models.TextChoices):
     TENANT = "tenant", "This workspace"
     PLATFORM = "platform", "The platform"
@@ -172,6 +179,9 @@ class SkillVersion(models.Model):
     risk = models.CharField(max_length=10, choices=Risk)
     confirm = models.BooleanField()
     approval = models.CharField(max_length=20, choices=Approval)
+    visibility = models.CharField(
+        max_length=10, choices=Visibility, default=Visibility.TENANT, db_default=Visibility.TENANT
+    )
     ai_callable = models.BooleanField()
     manual = models.BooleanField()
     network = models.BooleanField()
@@ -272,7 +282,7 @@ class SkillBinding(models.Model):
     """Username then."""
     reason = models.CharField(max_length=200, blank=True)
     report = models.JSONField(default=list)
-    """What was checked before: [{"check", "passed", "text"}] (verifying)."""
+    """What was checked before: [{"check", "passed", "text"}] (verification)."""
     bound_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -348,7 +358,7 @@ class Verification(models.Model):
         SkillVersion, on_delete=models.CASCADE, related_name="verifications"
     )
     report = models.JSONField()
-    """{"checks": [{"check", "ok", "text"}]}; names no other tenant."""
+    """{"checks": [{"check", "passed", "text"}]} ("ok" in rows of before); names no other tenant."""
     verified_at = models.DateTimeField()
 
     class Meta:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from executors.script.bundle import Bundle
 from executors.script.environment.lock import Lock
 
 from .described import asset_of, readme_of, words_of
+from .edits import origin_of, version_with_edits
 from .environments import build_and_store, lock_of
 from .errors import NotVerified, VersionWithdrawn
 from .models import (
@@ -31,10 +33,12 @@ from .models import (
     SkillGrant,
     SkillVersion,
     Verification,
+    Visibility,
     Withdrawal,
 )
 from .resources import check_resource
-from .verifying import Report, verify_binding
+from .verification.here import verify_here
+from .verification.report import Report
 from .workspace import store_bundle, sync_bundle
 
 ONBOARD = "catalogue.script.onboard"
@@ -129,11 +133,12 @@ def register_script(
     )
     if is_new:
         skill = locked_skill(version.skill)
-        authorise_if_new(skill)
+        authorise_if_new(version, skill)
         if skill.is_pinned:
             Verification.objects.create(version=version, report={"checks": []}, verified_at=now())
         else:
-            put_in_use(skill, version, actor=actor, verify=False)  # It was synced a moment ago.
+            version = keeping_edits(skill, version, actor=actor)
+            put_in_use(skill, version, actor=actor)  # It was synced a moment ago.
         version.skill = skill
     return version
 
@@ -172,10 +177,33 @@ def add_version(
     return version, True
 
 
-def authorise_if_new(skill: Skill) -> bool:
-    """Authorise a skill that was never in use and has no grants; return whether it was one."""
-    is_new = skill.version_id is None and not skill.grants.exists()
-    if is_new:
+def keeping_edits(skill: Skill, version: SkillVersion, *, actor: Actor) -> SkillVersion:
+    """Return version, or one on the same script with what was edited of the one in use here.
+
+    skill is locked. See ``edits``.
+    """
+    kept = version_with_edits(skill.version, version)
+    if kept._state.adding:
+        kept.number, kept.author = next_number(skill.versions), actor.username
+        kept.save(force_insert=True)
+    return kept
+
+
+def authorise_if_new(version: SkillVersion, skill: Skill) -> bool:
+    """Give a skill that was never in use the grants its version asks for; return whether it was.
+
+    What somebody granted before stays. skill is locked.
+    """
+    if skill.version_id is not None:
+        return False
+    held = set(skill.grants.values_list("role", "right"))
+    is_new = not skill.grants.exists()
+    if version.visibility == Visibility.GRANTED:
+        # An earlier try may have asked for the default rights, and stopped after it got them.
+        if held == _default_rights():
+            skill.grants.all().delete()
+            is_new = True
+    elif is_new:
         authorise(skill)
     return is_new
 
@@ -206,18 +234,24 @@ def locked_skill(skill: Skill) -> Skill:
 
 
 def put_in_use(
-    skill: Skill, version: SkillVersion, *, actor: Actor, reason: str = "", verify: bool = True
+    skill: Skill,
+    version: SkillVersion,
+    *,
+    actor: Actor,
+    reason: str = "",
+    verify: Callable[[Skill], Report] | None = None,
 ) -> SkillBinding:
-    """Bind version, check that it works here, and write all of it down. skill is locked.
+    """Bind version, let it be verified, and write all of it down. skill is locked.
 
-    Raises NotVerified, whose caller must let the transaction be undone, and VersionWithdrawn where
-    the platform has recalled these files, under whatever version.
+    verify is None for what was synced and registered a moment ago. Raises NotVerified, whose caller
+    must let the transaction be undone, and VersionWithdrawn where the platform has recalled these
+    files, under whatever version.
     """
     require_not_recalled(version)
     replaced = skill.version_id
     skill.version = version
     skill.save(update_fields=["version"])
-    report = require_verified(skill, version) if verify else None
+    report = verify(skill) if verify else None
     return SkillBinding.objects.create(
         skill=skill,
         version=version,
@@ -248,12 +282,13 @@ def require_published(version: SkillVersion) -> None:
         )
 
 
-def require_verified(skill: Skill, version: SkillVersion) -> Report:
-    """Return the report on version, which is bound. Raises NotVerified where it has not passed."""
-    report = verify_binding(skill, version)
+def require_verified(skill: Skill) -> Report:
+    """Return the report on the version skill is bound to. Raises NotVerified where it fails."""
+    report = verify_here(skill)
     if not report.passed:
+        number = skill.version.number if skill.version else 0
         raise NotVerified(
-            f"Version {version.number} cannot be used: {report.failures} Nothing was changed.",
+            f"Version {number} cannot be used: {report.failures} Nothing was changed.",
             {"checks": report.as_json()},
         )
     return report
@@ -285,16 +320,17 @@ def register_skill(
     )
     skill = locked_skill(skill)
     words = {**words_of(skill.name, manifest, readme), "kind": kind, "resource": manifest.resource}
-    current = skill.version
+    current = skill.version and origin_of(skill.version)
     is_same = current and all(getattr(current, name) == value for name, value in words.items())
     if current and is_same and not Withdrawal.objects.filter(version=current).exists():
-        return current
+        return skill.version or current
     version = SkillVersion.objects.create(
         skill=skill, number=next_number(skill.versions), author=actor.username, **words
     )
     if not skill.is_pinned:
-        put_in_use(skill, version, actor=actor, verify=False)
-    if is_new:
+        version = keeping_edits(skill, version, actor=actor)
+        put_in_use(skill, version, actor=actor)
+    if is_new and version.visibility == Visibility.TENANT:
         authorise(skill)
     return version
 
@@ -302,10 +338,12 @@ def register_skill(
 def authorise(skill: Skill) -> None:
     """Grant the baseline roles their default rights on a new skill."""
     SkillGrant.objects.bulk_create(
-        SkillGrant(skill=skill, role=role, right=right)
-        for right, roles in DEFAULT_RIGHTS.items()
-        for role in sorted(roles)
+        SkillGrant(skill=skill, role=role, right=right) for role, right in sorted(_default_rights())
     )
+
+
+def _default_rights() -> set[tuple[str, str]]:
+    return {(role.value, right.value) for right, roles in DEFAULT_RIGHTS.items() for role in roles}
 
 
 def _register_script(

@@ -33,12 +33,8 @@ WAIT = OpenApiParameter(
 )
 
 
-class WaitingView(ApiView):
-    """A view whose answer can wait for an execution."""
-
-    def settled(self, request: ApiRequest, execution: Execution) -> Execution:
-        wait_s = waiting.seconds(request.query_params.get("wait", ""))
-        return waiting.settled(execution, actor=request.actor, wait_s=wait_s)
+def _wait_s(request: ApiRequest) -> float:
+    return waiting.seconds(request.query_params.get("wait", ""))
 
 
 def _skill_of(request: ApiRequest, name: str) -> Skill:
@@ -48,7 +44,7 @@ def _skill_of(request: ApiRequest, name: str) -> Skill:
     return skill
 
 
-class ExecutionListView(WaitingView):
+class ExecutionListView(ApiView):
     @extend_schema(
         operation_id="executions_list",
         tags=["executions"],
@@ -99,20 +95,23 @@ class ExecutionListView(WaitingView):
         body = ExecutionIn(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
-        execution = services.request_execution(
-            actor=request.actor,
-            skill=_skill_of(request, wanted["skill"]),
-            inputs=wanted["inputs"],
-            version_number=wanted.get("version"),
-            idempotency_key=request.headers.get("Idempotency-Key", ""),
-            reason=wanted["reason"],
-        )
-        execution.requested_by = request.user  # Known; asking again would cost a query.
-        execution = self.settled(request, execution)
+        skill = _skill_of(request, wanted["skill"])
+        with waiting.awaited(request.actor, _wait_s(request)) as awaited:
+            execution = services.request_execution(
+                actor=request.actor,
+                skill=skill,
+                inputs=wanted["inputs"],
+                version_number=wanted.get("version"),
+                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                reason=wanted["reason"],
+                execution_id=awaited.id,
+            )
+            execution.requested_by = request.user  # Known; asking again would cost a query.
+            execution = awaited.settled(execution)
         return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
 
 
-class ExecutionDetailView(WaitingView):
+class ExecutionDetailView(ApiView):
     @extend_schema(
         operation_id="executions_retrieve",
         tags=["executions"],
@@ -122,7 +121,7 @@ class ExecutionDetailView(WaitingView):
     def get(self, request: ApiRequest, execution_id: str) -> Response:
         """Return one execution; with ``wait``, as soon as it is over or needs a person."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
-        seen = self.settled(request, execution)
+        seen = waiting.settled(execution, actor=request.actor, wait_s=_wait_s(request))
         return Response(ExecutionOut(seen, context={"request": request}).data)
 
 
@@ -214,8 +213,9 @@ class LogView(ApiView):
         """Return the log after a cursor; with ``wait``, as soon as there is more."""
         execution = self.find(executions_visible_to(request.actor), pk=execution_id)
         cursor = waiting.log_cursor(request.query_params.get("after", ""))
-        wait_s = waiting.seconds(request.query_params.get("wait", ""))
-        chunks, final = waiting.new_log(execution, cursor, actor=request.actor, wait_s=wait_s)
+        chunks, final = waiting.new_log(
+            execution, cursor, actor=request.actor, wait_s=_wait_s(request)
+        )
         cursor = chunks[-1].seq if chunks else cursor
         pieces = [
             {"seq": chunk.seq, "stream": stream, "text": text, "at": chunk.at}

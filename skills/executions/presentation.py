@@ -139,6 +139,10 @@ def masked(version: SkillVersion, inputs: Mapping[str, Any]) -> Mapping[str, Any
     return {**inputs, **dict.fromkeys(secret, HIDDEN)} if secret else inputs
 
 
+def without_secrets(version: SkillVersion, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if name not in version.secret_inputs}
+
+
 def log_lines(chunks: Sequence[LogChunk], left_out_chars: int) -> list[tuple[str, str]]:
     """Return stream and text of each piece of the end of a log; left_out_chars came before it."""
     pieces = [piece for chunk in chunks for piece in chunk.pieces]

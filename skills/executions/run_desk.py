@@ -22,6 +22,7 @@ from skills.catalogue.selectors import reason_withdrawn
 from . import policy, services
 from .approvals.rules import rules_in_force
 from .forms import run_form, send_inputs
+from .presentation import without_secrets
 from .selectors import executions_visible_to
 
 TEMPLATE = "executions/run_panel.html"
@@ -81,6 +82,8 @@ def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
     if blocked := policy.decide(version, rules_in_force()).blocked:
         return blocked
     if not can(actor, "executions.execution.request", skill):
+        if can(actor, "catalogue.grant.change", skill):
+            return _("You have no right to run it. Give it to whom you want, at Who may use it.")
         return _(
             "Your account may see this skill, but not run it. "
             "Ask an administrator of this workspace for the right to run it."
@@ -89,10 +92,13 @@ def _why_not(actor: Actor, skill: Skill, version: SkillVersion) -> str:
 
 
 def _earlier_inputs(request: ConsoleRequest, skill: Skill) -> dict[str, Any]:
-    """Return the inputs of the execution named by ``?from=``, to start from; else none."""
+    """Return the inputs of the execution named by ``?from=``, to start from; else none.
+
+    Without its secrets: whoever may see an execution does not see those.
+    """
     try:
         wanted = UUID(request.GET.get("from", ""))
     except ValueError:
         return {}
     visible = executions_visible_to(request.actor).filter(pk=wanted, skill=skill)
-    return next((execution.inputs for execution in visible), {})
+    return next((without_secrets(one.version, one.inputs) for one in visible), {})

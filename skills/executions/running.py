@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,7 +33,7 @@ from . import lifecycle, outcomes
 from .heartbeat import Heartbeat
 from .inputs import files_of
 from .live_log import LiveSink
-from .models import Execution
+from .models import Execution, StoredFile
 from .recording import record_result
 from .run_folders import make_run_folder
 
@@ -122,8 +123,7 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
         for number, file in enumerate(stored, start=1):
             target = received / name / str(number) / file.name
             target.parent.mkdir(parents=True)
-            with open_file(file.stored_as) as source, target.open("wb") as copy:
-                shutil.copyfileobj(source, copy)
+            _copy(file, target)
             paths.append(target)
         input_files[name] = paths if isinstance(inputs[name], list) else paths[0]
     resolved = _resolved(version, purpose=f"execution {execution.pk}")
@@ -139,6 +139,15 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
         network_hosts=version.network_hosts,
         secrets=resolved.secrets,
     )
+
+
+def _copy(file: StoredFile, target: Path) -> None:
+    """Raises Conflict where another content lies there now: people let this one run."""
+    with open_file(file.stored_as) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    with target.open("rb") as copied:
+        if hashlib.file_digest(copied, "sha256").hexdigest() != file.sha256:
+            raise Conflict(f"The stored file {file.name} is not the one that was uploaded.")
 
 
 def _resolved(version: SkillVersion, *, purpose: str) -> Resolved:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
 from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
 from execfabric.core.roles import EVERYONE, RUNNERS
@@ -60,13 +62,14 @@ def request_execution(
     idempotency_key: str = "",
     reason: str = "",
     requested_at: datetime | None = None,
+    execution_id: UUID | None = None,
 ) -> Execution:
     """Ask for one run of skill; it waits for people where the policy says so, else it is queued.
 
     version_number is what the caller expects to run; only the version in use ever runs. The same
     idempotency key of the same actor returns the first execution again. reason is for those who
-    must approve it. Raises InvalidInput (inputs), Conflict (another version is in use, or the key
-    was used for other inputs), NotPermitted.
+    must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs),
+    Conflict (another version is in use, or the key was used for other inputs), NotPermitted.
     """
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
@@ -74,6 +77,7 @@ def request_execution(
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
     checked = checked_inputs(actor, version, inputs)
     execution = Execution(
+        id=execution_id or uuid7(),
         skill=skill,
         version=version,
         requested_by_id=actor.user_id,
@@ -202,6 +206,15 @@ def _may_run(actor: Actor, skill: object) -> bool:
 
 
 @target_rule("executions.execution.confirm")
+def _may_confirm(actor: Actor, execution: object) -> bool:
+    """Only who asked for it: else one manager would stand for both the requester and the others."""
+    return (
+        isinstance(execution, Execution)
+        and execution.requested_by_id == actor.user_id
+        and _may_run(actor, execution.skill)
+    )
+
+
 @target_rule("executions.execution.retry")
 def _may_run_it(actor: Actor, execution: object) -> bool:
     return _may_cancel(actor, execution) and _may_run(actor, execution.skill)  # type: ignore[attr-defined]

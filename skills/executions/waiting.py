@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
 from zlib import crc32
 
 from execfabric.core import wake
@@ -37,18 +41,65 @@ def log_cursor(text: str) -> int:
 
 def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
     """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
-    if wait_s <= 0 or execution.is_final or execution.awaits_a_person:
+    if wait_s <= 0 or execution.status in SETTLED:
         return execution
 
     seen = wake.wait_until(
         execution.topic,
-        lambda: read_execution(execution.pk, in_one_of=SETTLED),
-        enough=lambda seen: seen is not None,
+        _settled_one(execution),
+        enough=_is_there,
         timeout_s=wait_s,
         waiter=actor.username,
-        heeds=lambda news: news in SETTLED,
+        heeds=_settles,
     )
-    return seen or read_execution(execution.pk, in_one_of=Status.values) or execution
+    return seen or _as_it_is(execution)
+
+
+@contextmanager
+def awaited(actor: Actor, wait_s: float) -> Iterator[AwaitedExecution]:
+    """Wait up to wait_s for an execution that is asked for in the block."""
+    execution = Execution()  # For its id: whoever listens before it is there need not look again.
+    if wait_s <= 0:
+        yield AwaitedExecution(execution.pk, actor, wait_s, None)
+        return
+    with wake.listening(execution.topic, waiter=actor.username) as listener:
+        yield AwaitedExecution(execution.pk, actor, wait_s, listener)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedExecution:
+    id: UUID
+    """What the execution is to be stored under."""
+    actor: Actor
+    wait_s: float
+    listener: wake.Listener | None
+
+    def settled(self, execution: Execution) -> Execution:
+        """Return it as ``settled`` does; it may also be one that was there before."""
+        if self.listener is None or execution.pk != self.id:
+            return settled(execution, actor=self.actor, wait_s=self.wait_s)
+        if execution.status in SETTLED:
+            return execution
+        seen = self.listener.wait_until(
+            _settled_one(execution), enough=_is_there, timeout_s=self.wait_s, heeds=_settles
+        )
+        return seen or _as_it_is(execution)
+
+
+def _settled_one(execution: Execution) -> Callable[[], Execution | None]:
+    return lambda: read_execution(execution.pk, in_one_of=SETTLED)
+
+
+def _is_there(seen: Execution | None) -> bool:
+    return seen is not None
+
+
+def _settles(news: str) -> bool:
+    return news in SETTLED
+
+
+def _as_it_is(execution: Execution) -> Execution:
+    return read_execution(execution.pk, in_one_of=Status.values) or execution
 
 
 def new_log(

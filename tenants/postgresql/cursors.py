@@ -16,6 +16,7 @@ from typing import Any
 from django.db.backends.postgresql.base import CursorMixin, ServerSideCursor
 from django.db.utils import ProgrammingError
 from psycopg import ClientCursor, Cursor
+from psycopg._queries import PostgresQuery, _query2pg_nocache
 from psycopg.errors import FeatureNotSupported
 from psycopg.sql import Composable
 
@@ -85,12 +86,31 @@ class OneStatementCursor(NoSideDoors, FollowingCursor):
         super()._execute_send(query, force_extended=True, **options)
 
 
+class KeptQuery(PostgresQuery):
+    """A statement with its places numbered as PostgreSQL wants them, which is done once.
+
+    psycopg forgets that of long statements, since those of others seldom come again.
+    """
+
+    __slots__ = ()
+
+    def convert(self, query: Any, vars: Any) -> None:  # noqa: A002 - its name at psycopg
+        self.query, self._want_formats, self._order, self._parts = _numbered(query)
+        self.dump(vars)
+
+
+@functools.lru_cache(maxsize=200)
+def _numbered(text: str) -> Any:
+    return _query2pg_nocache(text.encode(), "utf-8")
+
+
 class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
     """Sends a plain statement that PostgreSQL parses and plans once for each session.
 
     For the few statements that are sent all the time; values stay apart from the text.
     """
 
+    _query_cls = KeptQuery
     before_each: Callable[[], None] | None = None
 
     def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:

@@ -46,6 +46,14 @@ def test_it_lists_what_waits_and_says_what_comes_next(serve, run):
     assert f"status {WAITING['id']}" in said.err
 
 
+def test_of_a_batch_it_names_the_commands_of_batches(serve, run):
+    batch = {**WAITING, "kind": "batch"}
+    _, said = run(serve((200, {}, {"count": 1, "results": [batch]})), "inbox")
+
+    assert "batch approve" in said.out
+    assert f"batch status {WAITING['id']}" in said.err
+
+
 def test_it_says_that_nothing_waits(serve, run):
     code, said = run(serve((200, {}, {"count": 0, "results": []})), "inbox")
 

@@ -42,9 +42,8 @@ def description_of(page: str) -> dict[str, str]:
     """Return what the editor is filled with, as a browser would send it."""
     values = dict(re.findall(r'<input type="(?:text|number)" name="([^"]+)" value="([^"]*)"', page))
     values |= dict(re.findall(r'<textarea name="([^"]+)"[^>]*>\s?([^<]*)</textarea>', page))
-    values |= dict(
-        re.findall(r'type="radio" name="(risk|approval)" value="([^"]+)"[^>]*checked', page)
-    )
+    radios = r'type="radio" name="(risk|approval|visibility)" value="([^"]+)"[^>]*checked'
+    values |= dict(re.findall(radios, page))
     return values
 
 
@@ -56,15 +55,18 @@ def test_from_the_files_to_the_reviewers(dana):
     address = sent_files(dana)
     editor = text_of(dana.browser.get(address))
     values = description_of(editor)
-    assert (values["title"], values["risk"]) == ("Greet", "low")
+    assert (values["title"], values["risk"], values["visibility"]) == ("Greet", "low", "tenant")
     assert values["name.description"] == "Whom to greet."
     assert "What users will see" in editor
 
-    answer = dana.browser.post(address, {**values, **ANSWERS, "title": "Greet visitors"})
+    answer = dana.browser.post(
+        address, {**values, **ANSWERS, "title": "Greet visitors", "visibility": "granted"}
+    )
 
     submission = Submission.objects.get()
     assert answer["Location"] == f"/submissions/{submission.pk}/"
-    assert latest(submission).manifest["skill"]["title"] == "Greet visitors"
+    skill = latest(submission).manifest["skill"]
+    assert (skill["title"], skill["visibility"]) == ("Greet visitors", "granted")
     page = text_of(dana.browser.get(answer["Location"]))
     assert "This page follows by itself" in page
     assert 'hx-trigger="every 2s"' in page

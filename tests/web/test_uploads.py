@@ -50,6 +50,16 @@ def test_who_is_logged_in_sends_files(make_request: MakeRequest, length: int, st
     assert answer(make_request("/skills/x/", "post"), length) == status
 
 
+def test_a_body_in_chunks_is_refused_instead_of_taken_for_empty(make_request: MakeRequest) -> None:
+    request = make_request("/api/v1/files", "post", **{"Transfer-Encoding": "chunked"})
+    request.META.pop("CONTENT_LENGTH", None)
+
+    refused = BodyLimitMiddleware(lambda _request: HttpResponse())(request)
+
+    assert refused.status_code == 411
+    assert b"Content-Length" in refused.content
+
+
 def test_a_token_counts_for_the_api_only(make_request: MakeRequest) -> None:
     token = {"Authorization": "Bearer x"}
     for path, status in (("/api/v1/files", 200), ("/login/", 413)):

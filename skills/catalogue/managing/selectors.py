@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Coalesce
 
 from execfabric.core import permissions
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import MANAGERS, SYSTEM, Role
 from skills.catalogue.differences import Difference, compare
-from skills.catalogue.models import Skill, SkillBinding, SkillVersion
+from skills.catalogue.models import Skill, SkillBinding, SkillVersion, Withdrawal
 from skills.catalogue.selectors import skills_visible_to
 
 permissions.grant(
@@ -47,9 +49,17 @@ def skills_with_history(actor: Actor) -> QuerySet[Skill]:
     return Skill.objects.none()
 
 
-def versions_of(skill: Skill) -> QuerySet[SkillVersion]:
-    """Return the versions of skill, the newest first, with script, packages and base."""
-    return skill.versions.select_related("script_version__environment", "based_on")
+def versions_of(skill: Skill) -> QuerySet[Any]:
+    """Return the versions of skill, the newest first, with script, packages and base.
+
+    And with ``withdrawn``: why the platform recalled its files, empty where it did not.
+    """
+    same_files = Q(version__script_version__digest=OuterRef("script_version__digest"))
+    recalls = Withdrawal.objects.filter(Q(version=OuterRef("pk")) | same_files)
+    reason = Subquery(recalls.order_by("withdrawn_at").values("reason")[:1])
+    return skill.versions.select_related("script_version__environment", "based_on").annotate(
+        withdrawn=Coalesce(reason, Value(""), output_field=TextField())
+    )
 
 
 def bindings_of(skill: Skill) -> QuerySet[SkillBinding]:
@@ -75,11 +85,12 @@ def difference(actor: Actor, old: SkillVersion, new: SkillVersion, skill: Skill)
 def version_before(skill: Skill) -> SkillVersion | None:
     """Return to which version a rollback leads: the last one before that was ever in use.
 
-    For skills from before bindings were written down, simply the last one before.
+    One that the platform withdrew is passed over. For skills from before bindings were written
+    down, simply the last one before.
     """
     if skill.version is None:
         return None
-    older = versions_of(skill).filter(number__lt=skill.version.number)
+    older = versions_of(skill).filter(number__lt=skill.version.number, withdrawn="")
     bound = skill.bindings.values("version_id")
     replaced = skill.bindings.filter(replaced__isnull=False).values("replaced_id")
     used = older.filter(Q(pk__in=bound) | Q(pk__in=replaced)).first()
@@ -92,6 +103,8 @@ class HistoryRow:
     is_in_use: bool
     change: Difference | None
     """From the version before; None for the first."""
+    withdrawn: str = ""
+    """Why the platform recalled its files; empty where it did not."""
 
 
 def history_of(skill: Skill, *, before: int | None = None, limit: int = 50) -> list[HistoryRow]:
@@ -105,6 +118,7 @@ def history_of(skill: Skill, *, before: int | None = None, limit: int = 50) -> l
             version=version,
             is_in_use=version.pk == skill.version_id,
             change=compare(rows[place + 1], version) if place + 1 < len(rows) else None,
+            withdrawn=version.withdrawn,
         )
         for place, version in enumerate(rows[:limit])
     ]

@@ -27,6 +27,9 @@ class VersionOut(serializers.Serializer):
         help_text="The version it was edited from; null for one that came with its script.",
     )
     script_digest = serializers.CharField(source="version.script_version.digest", default="")
+    withdrawn = serializers.CharField(
+        help_text="Why the platform withdrew it: nobody starts it. Empty where it did not."
+    )
     changed = serializers.SerializerMethodField(
         help_text="What differs from the version before, in a word each."
     )

@@ -59,7 +59,7 @@ def bind_version(
         raise Conflict(f"Version {version.number} is in use already.")
     if version.pk != locked.version_id:
         require_published(version)
-        put_in_use(locked, version, actor=actor, reason=reason)
+        put_in_use(locked, version, actor=actor, reason=reason, verify=require_verified)
     locked.is_pinned = pin
     locked.save(update_fields=["is_pinned"])
     return locked
@@ -76,7 +76,7 @@ def roll_back(*, actor: Actor, skill: Skill, reason: str, expected: int | None =
     target = version_before(locked)
     if target is None:
         raise Conflict("No earlier version was in use. Choose one of the list.")
-    put_in_use(locked, target, actor=actor, reason=reason)
+    put_in_use(locked, target, actor=actor, reason=reason, verify=require_verified)
     return locked
 
 
@@ -108,7 +108,7 @@ def enable_skill(*, actor: Actor, skill: Skill, reason: str) -> Skill:
     locked.is_enabled, locked.disabled_reason = True, ""
     locked.save(update_fields=["is_enabled", "disabled_reason"])
     if locked.version is not None:
-        require_verified(locked, locked.version)
+        require_verified(locked)
     return locked
 
 
@@ -138,7 +138,7 @@ def edit_skill(
     version.number = next_number(locked.versions)
     version.author, version.note = actor.username, reason
     version.save(force_insert=True)
-    put_in_use(locked, version, actor=actor, reason=reason)
+    put_in_use(locked, version, actor=actor, reason=reason, verify=require_verified)
     return version
 
 

@@ -14,8 +14,17 @@ from executors.script.environment.lock import Lock
 
 from ..errors import NotVerified
 from ..models import Skill, SkillVersion, Verification, Withdrawal
-from ..services import add_version, authorise_if_new, put_in_use, require_not_recalled
-from .verification import verify_elsewhere, verify_here
+from ..services import (
+    add_version,
+    authorise_if_new,
+    keeping_edits,
+    locked_skill,
+    put_in_use,
+    require_not_recalled,
+)
+from ..verification.elsewhere import verify_elsewhere, without_names
+from ..verification.here import verify_here
+from ..verification.report import Report
 
 
 @action("catalogue.release.register", title="Register a reviewed version", roles=SYSTEM)
@@ -32,37 +41,48 @@ def register_release(
     return version
 
 
-@action("catalogue.release.authorise", title="Authorise a new skill", roles=SYSTEM, target="skill")
-def authorise_release(*, actor: Actor, skill: Skill) -> bool:
-    """Give a skill that was never in use its default grants; return whether it was one."""
-    return authorise_if_new(Skill.objects.select_for_update().get(pk=skill.pk))
+@action(
+    "catalogue.release.authorise", title="Authorise a new skill", roles=SYSTEM, target="version"
+)
+def authorise_release(*, actor: Actor, version: SkillVersion) -> bool:
+    """Give a skill that was never in use the grants its version asks for; return whether it was."""
+    return authorise_if_new(version, locked_skill(version.skill))
 
 
 @action("catalogue.release.use", title="Put a version into use", roles=SYSTEM, target="version")
 def use_release(*, actor: Actor, version: SkillVersion) -> Verification:
     """Bind a version, verify it here and in every other tenant, and keep the report with it.
 
-    Nobody sees the binding before all of it holds. Where the tenant keeps the version it has, the
-    new one is verified and left for the tenant to bind. Raises NotVerified, VersionWithdrawn.
+    What was edited of the version in use is kept, by a version on the same script (``edits``): the
+    report names which one came into use. Nobody sees the binding before all of it holds. Where the
+    tenant keeps the version it has, the new one is verified and left for the tenant to bind.
+    Raises NotVerified, VersionWithdrawn.
     """
-    skill = Skill.objects.select_for_update().get(pk=version.skill_id)
+    skill = locked_skill(version.skill)
     require_not_recalled(version)
-    kept = skill.version
+    kept, as_submitted = skill.version, version
+    version = keeping_edits(skill, as_submitted, actor=actor)
     if skill.is_pinned:
         _bind(skill, version)
-    else:
-        put_in_use(skill, version, actor=actor, verify=False)  # Here it is done with all tenants.
-    here, elsewhere = verify_here(skill), verify_elsewhere(skill)
-    found = here + elsewhere
-    if found.problems:
-        raise NotVerified(" ".join(found.problems), found.document())
-    if skill.is_pinned:
+        report = _verified_everywhere(skill).as_json()
         _bind(skill, kept)
-    return Verification.objects.create(
-        version=version,
-        report=(here + elsewhere.without_names()).document(),
-        verified_at=timezone.now(),
-    )
+    else:
+        report = put_in_use(skill, version, actor=actor, verify=_verified_everywhere).report
+    now = timezone.now()
+    if version != as_submitted:  # The tenant may take it as it came: it is the same script.
+        Verification.objects.create(
+            version=as_submitted, report={"checks": report}, verified_at=now
+        )
+    return Verification.objects.create(version=version, report={"checks": report}, verified_at=now)
+
+
+def _verified_everywhere(skill: Skill) -> Report:
+    """Return what this tenant may read about the bound version. Raises NotVerified."""
+    here, elsewhere = verify_here(skill, is_published=True), verify_elsewhere(skill)
+    found = here + elsewhere
+    if not found.passed:
+        raise NotVerified(found.failures, {"checks": found.as_json()})
+    return here + without_names(elsewhere)
 
 
 def _bind(skill: Skill, version: SkillVersion | None) -> None:

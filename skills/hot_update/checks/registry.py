@@ -17,7 +17,10 @@ from executors.script.bundle import Bundle
 
 logger = structlog.get_logger(__name__)
 
-MODULES = ("entry", "readme", "manifest", "files", "secrets", "risky_calls", "requirements")
+MODULES = (
+    *("entry", "readme", "manifest", "edits"),
+    *("files", "secrets", "risky_calls", "requirements"),
+)
 """In the order of the report: what is quick and often wrong first."""
 MOST_LINES = 30
 

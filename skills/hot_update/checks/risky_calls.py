@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from .files import programs
 from .registry import Finding, Level, Subject, check, in_lines
@@ -56,6 +57,8 @@ KINDS = {
             "urllib3", "aiohttp", "websockets", "websocket", "paramiko", "fabric", "pycurl", "grpc",
             "boto3", "botocore", "psycopg", "psycopg2", "pymysql", "pymongo", "redis", "ldap3",
         ),
+        names=("asyncio.open_connection", "asyncio.start_server"),
+        methods=("create_connection", "create_datagram_endpoint", "create_server"),
         in_shell=r"\b(?:curl|wget|nc|ncat|netcat|ssh|scp|sftp|rsync|ftp|telnet|socat)\b|/dev/tcp/",
     ),
     "deletion": Kind(
@@ -74,7 +77,11 @@ KINDS = {
                "pickle.loads",
                "pickle.Unpickler", "marshal.load", "marshal.loads", "shelve.open", "dill.",
                "cloudpickle.", "joblib.load", "runpy.", "code.", "types.FunctionType",
-               "sys.settrace", "importlib.util.", "importlib.machinery.", "zipimport."),
+               "sys.settrace", "sys.modules", "importlib.util.", "importlib.machinery.",
+               "zipimport.", "globals", "__loader__", "timeit.timeit", "timeit.repeat",
+               "timeit.Timer"),
+        methods=("__subclasses__", "__globals__", "__builtins__", "__loader__", "__mro__",
+                 "__bases__", "__getattribute__"),
         in_shell=r"\beval\b|\bbase64\s+(?:-d|--decode|-D)\b|\|\s*(?:ba|z|da)?sh\b|\bpython3?\s+-c\b"
         r"|\bperl\s+-e\b",
     ),
@@ -84,6 +91,9 @@ KINDS = {
         modules=("ctypes", "cffi", "_ctypes"),
     ),
 }  # fmt: skip
+POWERFUL = frozenset({"os", "sys", "shutil", "builtins", "importlib", "pickle", "marshal"})
+"""Modules in which much is risky: wherever such a module itself is passed on, or is reached through
+another one, nobody can tell what of it is called."""
 UNREADABLE = Kind("cannot be read, so nobody knows what it does", "high")
 
 
@@ -166,6 +176,15 @@ class _Names:
 
     def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
+        self.looked_into = {
+            id(part)
+            for node in ast.walk(tree)
+            for part in (
+                [node.value] if isinstance(node, ast.Attribute)
+                else node.args[:1] if _is_getattr(node) else []
+            )
+        }  # fmt: skip
+        """Names of which only a part is used, which is looked at by itself."""
         self.known: dict[str, str] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -184,10 +203,10 @@ class _Names:
                 for kind, known in KINDS.items():
                     if _matches(name, known):
                         yield kind, line, name
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if isinstance(node, ast.Attribute):
                 for kind, known in KINDS.items():
-                    if node.func.attr in known.methods:
-                        yield kind, line, f".{node.func.attr}()"
+                    if node.attr in known.methods:
+                        yield kind, line, f".{node.attr}"
 
     def _named(self, node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
@@ -197,9 +216,19 @@ class _Names:
                 yield "builtins.*" if _hides(node.module, alias.name) else node.module
                 yield f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Attribute | ast.Name):
-            yield from filter(None, [self._dotted(node)])
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
+            if name := self._dotted(node):
+                *_, shortest = read = list(_read_as(name))
+                yield from read
+                if self._is_passed_on(node, shortest):
+                    yield f"builtins.{shortest}"
+        elif _is_getattr(node):
             yield from self._got(node)
+
+    def _is_passed_on(self, node: ast.Attribute | ast.Name, name: str) -> bool:
+        """Return whether a powerful module is used as a whole."""
+        is_module = isinstance(node, ast.Attribute) or node.id in self.known
+        is_whole = name.removesuffix(".__dict__") in POWERFUL
+        return is_module and is_whole and id(node) not in self.looked_into
 
     def _got(self, node: ast.Call) -> Iterator[str]:
         """Yield what getattr() gets; of a module by a made-up name it could be anything."""
@@ -222,6 +251,19 @@ class _Names:
         if parts and node.id not in self.known and node.id != "__builtins__":
             return None  # An attribute of some object, whatever its name.
         return ".".join([self.known.get(node.id, node.id), *reversed(parts)])
+
+
+def _is_getattr(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr"
+
+
+def _read_as(name: str) -> Iterator[str]:
+    """Yield a dotted name, and what it is where it leads through a module that another imports."""
+    yield name
+    parts = name.split(".")
+    for place, part in enumerate(parts[1:], start=1):
+        if part.lstrip("_") in POWERFUL:
+            yield ".".join([part.lstrip("_"), *parts[place + 1 :]])
 
 
 def _hides(module: str, name: str) -> bool:

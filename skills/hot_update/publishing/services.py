@@ -101,6 +101,9 @@ def go_live(
     _move(submission, SubmissionStatus.LIVE)
     report = {**verification.report, "verification": verification.pk}
     said = [log, *(each["text"] for each in verification.report["checks"])]
+    used = verification.version
+    if used != version:
+        said.append(f"{used} is used in the place of {version}. {used.note}")
     return _set(
         revision,
         Step.VERIFY,

@@ -10,7 +10,7 @@ from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput, NotFound
 from execfabric.core.roles import PLATFORM
-from skills.catalogue.models import SkillVersion
+from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.releases.services import withdraw_version as withdraw_here
 from skills.executions.lifecycle import recall_execution
 from skills.executions.models import Execution
@@ -66,9 +66,11 @@ def _recall_here(
     """Withdraw every version of the schema at hand that has these files; return which they were."""
     places = []
     system = Actor.system("recall")
-    versions = SkillVersion.objects.select_related("skill").filter(
-        script_version__digest=digest, withdrawal__isnull=True
-    )
+    # Who makes or binds a version holds this lock, too: what is under way is seen afterwards.
+    of_these_files = SkillVersion.objects.filter(script_version__digest=digest)
+    skills = Skill.objects.select_for_update(no_key=True).order_by("pk")
+    list(skills.filter(pk__in=of_these_files.values("skill_id")))
+    versions = of_these_files.select_related("skill").filter(withdrawal__isnull=True)
     for version in list(versions):
         withdraw_here(actor=system, version=version, reason=reason, by=by, withdrawn_at=now)
         waiting = Execution.objects.filter(version=version, status__in=[*WAITING, Status.QUEUED])

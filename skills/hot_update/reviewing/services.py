@@ -54,7 +54,8 @@ def approve_submission(
 ) -> Review:
     """Approve exactly the revision, files and packages that were shown; publishing begins at once.
 
-    Unless two must approve: then it begins with the second one. packages: digest of the lock, empty
+    Unless two must approve: then it begins with the second one; the first counts while they are a
+    reviewer. packages: digest of the lock, empty
     where it needs none (locks.packages_digest). rules tighten what was asked for.
     Raises Conflict (decided, withdrawn or replaced meanwhile), FilesChanged, InvalidInput,
     NotPermitted.
@@ -79,7 +80,7 @@ def approve_submission(
     earlier = revision.reviews.filter(verdict=Verdict.APPROVED)
     if earlier.filter(reviewer_id=actor.require_account()).exists():
         raise Conflict(_("You have approved this already; another reviewer must, too."))
-    is_second = earlier.exists()
+    is_second = any(_is_reviewer(one.reviewer_id) for one in earlier)
     review = _decide(actor, revision, Verdict.APPROVED, reason, changed(before, after))
     if is_second or not needs_second(after, is_required=settings.SECOND_REVIEWER):
         _move(fresh, SubmissionStatus.PUBLISHING)
@@ -197,9 +198,13 @@ def _require_open(submission: Submission, *statuses: SubmissionStatus) -> None:
 
 def _require_reviewer(actor: Actor) -> None:
     """Raise NotPermitted for somebody who lost the role since the request came in."""
-    account = Account.objects.filter(pk=actor.require_account()).first()
-    if account is None or not roles_of(account) & PLATFORM:
+    if not _is_reviewer(actor.require_account()):
         raise NotPermitted(_("You are no reviewer any more."))
+
+
+def _is_reviewer(account_id: int) -> bool:
+    account = Account.objects.filter(pk=account_id).first()
+    return account is not None and bool(roles_of(account) & PLATFORM)
 
 
 def _require_other_person(actor: Actor, revision: Revision) -> None:

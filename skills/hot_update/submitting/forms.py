@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executors.manifest.model import SLUG_LENGTH
-from skills.catalogue.models import Approval, Risk
+from skills.catalogue.models import Approval, Risk, Visibility
 
 from .manifests import Tables
 from .services import LONGEST_TEXT, Answers
@@ -96,6 +96,12 @@ class ManifestForm(forms.Form):
     approval = forms.ChoiceField(
         label=gettext_lazy("Approval"), choices=Approval.choices, widget=forms.RadioSelect
     )
+    visibility = forms.ChoiceField(
+        label=gettext_lazy("Who has rights on it when it is new"),
+        choices=Visibility.choices,
+        widget=forms.RadioSelect,
+        help_text=gettext_lazy("An update leaves the rights as they are."),
+    )
     network = forms.BooleanField(label=gettext_lazy("It needs the network"), required=False)
     timeout_s = forms.IntegerField(
         label=gettext_lazy("Time limit in seconds"), min_value=1, max_value=86_400
@@ -116,7 +122,10 @@ class ManifestForm(forms.Form):
     def __init__(self, tables: Tables, *args: Any, fixed_name: bool = False, **kwargs: Any) -> None:
         self.tables = tables
         skill = tables["skill"]
-        plain = {"risk": "medium", "approval": "none", "timeout_s": 300, "memory_mb": 512}
+        plain = {"risk": "medium", "approval": "none", "visibility": "tenant"} | {
+            "timeout_s": 300,
+            "memory_mb": 512,
+        }
         initial = {**plain, **skill, "tags": ", ".join(map(str, skill.get("tags", [])))}
         for name, told in tables["inputs"].items():
             initial |= {f"{name}.{key}": value for key, value in told.items()}

@@ -18,6 +18,8 @@ from execfabric.core.roles import SYSTEM
 from execfabric.core.states import move
 from execfabric.core.tasks import enqueue
 from executors.script.bundle import Bundle
+from skills.catalogue.models import Maintainer
+from skills.catalogue.services import require_maintainer
 from skills.catalogue.workspace import store_bundle
 from tenants.registry.models import Tenant
 
@@ -78,6 +80,7 @@ def submit_script(
     The owner is the tenant at hand, whatever was sent. Raises InvalidInput, AlreadySubmitted.
     """
     name = require_name(manifest)
+    require_maintainer(name, Maintainer.TENANT)
     _require_complete(answers)
     if earlier := open_submission(name):
         raise AlreadySubmitted(earlier)
@@ -135,8 +138,11 @@ def revise_submission(
     target="submission",
 )
 def recheck_submission(*, actor: Actor, submission: Submission) -> Submission:
-    """Make the checks again, such as after the package index could not be reached."""
-    moved = _move_to_checking(submission, timezone.now())
+    """Make the checks again, such as after the package index could not be reached.
+
+    Raises Conflict where it was rejected: what a reviewer refused does not come back as it is.
+    """
+    moved = _move_to_checking(submission, timezone.now(), is_new=False)
     with public_domain():
         latest = moved.revisions.latest("number")
     enqueue(CHECK, revision_id=str(latest.pk))
@@ -217,11 +223,14 @@ def _is_of_own(actor: Actor, revision: object) -> bool:
     return isinstance(revision, Revision) and _is_own(actor, revision.submission)
 
 
-def _move_to_checking(submission: Submission, now: datetime) -> Submission:
+def _move_to_checking(submission: Submission, now: datetime, *, is_new: bool = True) -> Submission:
+    """is_new: whether a revision is added that nobody has looked at."""
     with public_domain():
         fresh = Submission.objects.select_for_update().get(pk=submission.pk)
         if fresh.status == SubmissionStatus.CHECKING:
             raise Conflict(_("It is still being checked. Wait for the report, or withdraw it."))
+        if fresh.status == SubmissionStatus.REJECTED and not is_new:
+            raise Conflict(_("A reviewer has rejected this revision. Send a new one."))
         return move(
             fresh, to=SubmissionStatus.CHECKING, table=SUBMISSION_TRANSITIONS, changed_at=now
         )

@@ -273,7 +273,8 @@ def remark(_ids: Ids) -> dict[str, Any]:
 
 
 def description(_ids: Ids) -> dict[str, Any]:
-    return {"name": "greet", "title": "Greet", "risk": "low", "approval": "none", "timeout_s": 9,
+    return {"name": "greet", "title": "Greet", "risk": "low", "approval": "none",
+            "visibility": "tenant", "timeout_s": 9,
             "memory_mb": 99, "scenario": "It greets.", "manual": "on"}  # fmt: skip
 
 

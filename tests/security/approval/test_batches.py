@@ -10,10 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from execfabric.core.errors import Conflict, NotPermitted
+from skills.batches import lifecycle
 from skills.batches import services as batches
 from skills.batches.models import Batch, BatchApproval
 from skills.batches.states import BatchStatus
 from skills.catalogue.models import SkillGrant
+from skills.executions import services
 from skills.executions.approvals.inbox import inbox_of
 from skills.executions.approvals.models import Delegation, RunGrant
 from skills.executions.approvals.rules import rules_in_force
@@ -78,6 +80,14 @@ def test_nothing_of_it_exists_before_it_is_confirmed(oscar):
     assert batch.status == BatchStatus.AWAITING_CONFIRMATION
     assert not Execution.objects.exists()
     assert [(one.kind, one.act) for one in inbox_of(oscar)] == [("batch", "confirm")]
+
+
+def test_nobody_confirms_what_somebody_else_asked_for(oscar, olivia):
+    batch = started(oscar, skill_of("high"))
+
+    with pytest.raises(NotPermitted):
+        batches.confirm_batch(actor=olivia, batch=batch)
+    assert not Execution.objects.exists()
 
 
 def test_each_row_has_a_grant_of_its_own_and_starts_by_it(confirmed):
@@ -206,6 +216,33 @@ class TestSeveralApprovals:
         assert batches.approve_batch(actor=anna, batch=again).status == "awaiting_approval"
         assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
 
+    def test_what_lay_paused_for_too_long_is_asked_for_anew(
+        self, batch, anna, olivia, oscar, monkeypatch
+    ):
+        from skills.batches import dispatch
+
+        monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
+        for actor in (anna, olivia):
+            batches.approve_batch(actor=actor, batch=batch)
+        batches.pause_batch(actor=oscar, batch=batch)
+        assert batches.resume_batch(actor=oscar, batch=batch).status == BatchStatus.RUNNING
+        batches.pause_batch(actor=oscar, batch=batch)
+        long_ago = timezone.now() - timedelta(hours=25)
+        Batch.objects.filter(pk=batch.pk).update(asked_at=long_ago, released_at=long_ago)
+
+        with pytest.raises(Conflict, match="still running"):
+            batches.resume_batch(actor=oscar, batch=batch)
+        services.cancel_execution(actor=oscar, execution=Execution.objects.get())
+        lifecycle.count_ended([Execution.objects.get().pk])
+        again = batches.resume_batch(actor=oscar, batch=batch)
+
+        assert again.status == BatchStatus.AWAITING_CONFIRMATION
+        again = batches.confirm_batch(actor=oscar, batch=again)
+        assert batches.approve_batch(actor=anna, batch=again).status == "awaiting_approval"
+        assert Execution.objects.count() == 1
+        assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
+        assert worker_starts(Execution.objects.latest("pk"))
+
     def test_another_version_in_use_voids_the_request(self, batch, anna):
         make_skill(code=GREET + "# another\n", manifest='risk = "high"\n')
 
@@ -229,7 +266,7 @@ def test_a_batch_of_what_is_not_known_is_refused(oscar, risk, approval):
 def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
     oscar, olivia, monkeypatch, django_capture_on_commit_callbacks
 ):
-    from skills.batches import dispatch, lifecycle
+    from skills.batches import dispatch
 
     monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
     batch = started(oscar, skill_of("medium"))
@@ -243,3 +280,49 @@ def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
     assert batch.status == BatchStatus.PAUSED
     assert "confirmed" in batch.held_because
     assert Execution.objects.count() == 1
+
+
+class TestWhatIsSeenOfIt:
+    SECRET = "hunter2-and-more"
+    CODE = "def main(name: str, api_token: str = '', note: str = '') -> dict:\n    return {}\n"
+
+    @pytest.fixture
+    def asked(self, oscar):
+        """Return the id of a batch that waits for an approval, over these rows."""
+        skill = make_skill(code=self.CODE, manifest='approval = "four_eyes"\n')
+
+        def make(rows, **given):
+            table = upload_file(actor=oscar, name="people.csv", content=io.BytesIO(rows))
+            batch = batches.create_batch(actor=oscar, skill=skill, source=table, **given)
+            return batches.start_batch(actor=oscar, batch=batch).pk
+
+        return make
+
+    @pytest.mark.parametrize("who", ["oscar", "anna", "olivia"])
+    def test_a_secret_of_a_row_is_shown_to_nobody(self, asked, person, who):
+        batch = asked(f"name,api_token\nAda,{self.SECRET}\n".encode())
+
+        for look in (
+            person(who).api.get(f"/api/v1/batches/{batch}/rows"),
+            person(who).api.get(f"/api/v1/batches/{batch}/result.csv"),
+            person(who).browser.get(f"/batches/{batch}/"),
+        ):
+            seen = b"".join(look) if look.streaming else look.content
+            assert b"Ada" in seen
+            assert self.SECRET.encode() not in seen
+
+    def test_nor_is_one_that_all_rows_have(self, asked, person):
+        batch = asked(b"name\nAda\n", inputs={"api_token": self.SECRET})
+
+        for look in (
+            person("anna").api.get(f"/api/v1/batches/{batch}"),
+            person("anna").api.get(f"/api/v1/batches/{batch}/rows"),
+            person("anna").browser.get(f"/batches/{batch}/"),
+        ):
+            assert look.status_code == 200
+            assert self.SECRET not in look.content.decode()
+
+    def test_the_approver_sees_what_is_the_same_for_all_rows(self, asked, person):
+        batch = asked(b"name\nAda\n", inputs={"note": "Pay twice."})
+
+        assert "Pay twice." in person("anna").browser.get(f"/batches/{batch}/").content.decode()

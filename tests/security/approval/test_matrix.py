@@ -105,7 +105,7 @@ def test_only_the_right_people_let_it_go_on_and_only_all_of_them(kind, post, per
         return execution.status
 
     if begins == CONFIRM:
-        for name in ("dana", "anna", "victor"):
+        for name in ("olivia", "dana", "anna", "victor"):
             post(person(name), execution, "confirm")
             post(person(name), execution, "approve")
         post(oscar, execution, "approve")

@@ -21,6 +21,8 @@ from skills.executions import running
 from skills.executions.models import Execution
 from skills.executions.services import request_execution
 from skills.executions.states import Status
+from tenants.accounts.groups.services import add_member, create_group
+from tenants.accounts.models import Account
 from tests.factories.skills import make_skill
 
 from .managed import HEY, in_use, two_versions, version
@@ -54,7 +56,16 @@ def test_another_version_comes_into_use_and_it_is_written_down(skill, olivia):
     assert in_use(skill) == 1
     assert (binding.version.number, binding.replaced.number) == (1, 2)
     assert (binding.bound_by, binding.reason) == ("olivia", WHY)
-    assert [check["passed"] for check in binding.report] == [True, True, True]
+    assert all(check["passed"] for check in binding.report)
+    assert [check["text"] for check in binding.report] == [
+        "Code and packages are as they were registered.",
+        "Owner: sees and runs it.",
+        "Administrator: sees and runs it.",
+        "Developer: sees and runs it.",
+        "Operator: sees and runs it.",
+        "Approver: sees it.",
+        "Viewer: sees it.",
+    ]
     assert (event.outcome, event.actor_name, event.details["reason"]) == ("done", "olivia", WHY)
 
 
@@ -261,3 +272,28 @@ def test_versions_from_before_bindings_were_written_down_can_be_used_again(olivi
     assert list(rows) == [(2, 1), (1, None)]
     services.bind_version(actor=olivia, skill=skill, version=version(skill, 1), reason=WHY)
     assert in_use(skill) == 1
+
+
+def test_who_holds_a_right_by_name_or_by_a_group_is_asked_too(skill, olivia):
+    night = create_group(actor=olivia, name="Night shift")
+    add_member(actor=olivia, group=night, account=Account.objects.get(username="oscar"))
+    SkillGrant.objects.all().delete()
+    SkillGrant.objects.create(skill=skill, group=night, right="run")
+    SkillGrant.objects.create(
+        skill=skill, account=Account.objects.get(username="victor"), right="run"
+    )
+
+    services.bind_version(actor=olivia, skill=skill, version=version(skill, 1), reason=WHY)
+
+    said = [check["text"] for check in SkillBinding.objects.first().report]
+    assert "Operator: does not see it." in said
+    assert said[-2:] == ["oscar: sees and runs it.", "victor: sees it."]
+
+
+def test_a_skill_that_nobody_may_run_can_be_rolled_back(skill, olivia):
+    SkillGrant.objects.all().delete()
+
+    services.roll_back(actor=olivia, skill=skill, reason=WHY)
+
+    said = [check["text"] for check in SkillBinding.objects.first().report]
+    assert said[-1] == "Nobody is granted to run it."

@@ -7,9 +7,10 @@ import pytest
 from execfabric.core.actor import Actor, Door
 from executors.script.bundle import Bundle, BundleFile
 from executors.script.differences import MOST_BYTES
-from skills.catalogue.differences import compare, compare_files
+from skills.catalogue.differences import LABELS, compare, compare_files
 from skills.catalogue.managing import selectors
-from skills.catalogue.models import Maintainer, Skill
+from skills.catalogue.managing.editing import OWN_OF_EACH
+from skills.catalogue.models import Maintainer, Skill, SkillVersion
 from skills.catalogue.services import onboard_script
 from tests.factories.skills import GREET, bundle_of, make_skill
 from tests.factories.wheels import make_wheel
@@ -19,6 +20,13 @@ from .managed import HI, INPUTS, TITLED, two_versions, version
 
 def bundle(**files: bytes) -> Bundle:
     return Bundle(tuple(BundleFile(path, False, content) for path, content in files.items()))
+
+
+def test_all_that_a_version_says_is_compared():
+    said = {field.name for field in SkillVersion._meta.concrete_fields}
+    in_other_ways = {"skill", "kind", "resource", "script_version", "input_schema", "output_schema"}
+
+    assert said - OWN_OF_EACH - in_other_ways == set(LABELS)
 
 
 def test_files_differ_by_line():

@@ -416,6 +416,10 @@ class TestWhatIsShown:
             answer = who.api.get(f"/api/v1/executions/{waiting.pk}")
             assert "hunter2" not in page + answer.content.decode()
             assert answer.json()["inputs"] == {"api_key": HIDDEN, "who": "Ada"}
+        for who in (cast["olivia"], cast["oscar"]):
+            form = who.browser.get(f"/skills/with-key/?from={waiting.pk}").text
+            assert "Ada" in form
+            assert "hunter2" not in form
 
     def test_changes_since_the_last_run_that_started(self, cast, django_assert_max_num_queries):
         skill = skill_of("low", approval="four_eyes")

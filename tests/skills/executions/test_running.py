@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from execfabric.core.actor import Actor
@@ -97,6 +99,22 @@ def test_odd_scripts_end_in_a_stored_record(run, code, status):
         assert execution.error or execution.summary
 
 
+def test_a_file_that_was_exchanged_in_storage_does_not_run(run, oscar):
+    code = "def main(orders) -> str:\n    return open(orders).read()\n"
+    skill = make_skill(code=code, inputs='[inputs.orders]\nformat = "file"\n')
+    file = services.upload_file(actor=oscar, name="orders.txt", content=io.BytesIO(b"what I saw"))
+    stored = Path(default_storage.path(file.stored_as))
+    stored.write_bytes(b"other orders")
+
+    try:
+        execution = run(skill, orders=str(file.pk))
+    finally:
+        stored.unlink()
+
+    assert execution.status == Status.FAILED
+    assert "orders.txt is not the one that was uploaded" in execution.error
+
+
 def test_a_file_goes_in_and_an_artifact_comes_out(run, oscar):
     code = (
         "import os\nfrom pathlib import Path\n"
@@ -128,7 +146,6 @@ def test_a_second_delivery_does_nothing(run):
 
 def test_a_bundle_that_was_tampered_with_is_not_run(run, oscar, tmp_path, settings):
     from django.core.files.base import ContentFile
-    from django.core.files.storage import default_storage
 
     skill = make_skill(code="def main():\n    return 'original'\n")
     script = skill.version.script_version

@@ -166,6 +166,19 @@ def test_inputs_are_compared_with_the_signature(subject, main, level, says):
         ("import importlib\nimportlib.import_module('os')", "dynamic"),
         ("__builtins__['ev' + 'al']('1')", "dynamic"),
         ("import ctypes", "native"),
+        ("import os\nf = os\nf.system('ls')", "dynamic"),
+        ("import os\ndef run(m):\n    m.system('ls')\nrun(os)", "dynamic"),
+        ("import os\nvars(os)['system']('ls')", "dynamic"),
+        ("import os\nos.__dict__['system']('ls')", "dynamic"),
+        ("import sys\nsys.modules['os'].system('ls')", "dynamic"),
+        ("globals()['__builtins__']", "dynamic"),
+        ("().__class__.__mro__[1].__subclasses__()", "dynamic"),
+        ("import timeit\ntimeit.timeit('1')", "dynamic"),
+        ("import shutil\nshutil.os.system('ls')", "process"),
+        ("from shutil import os as o\no.system('ls')", "process"),
+        ("import tempfile\ntempfile._os.system('ls')", "process"),
+        ("import asyncio\nasyncio.open_connection('x', 1)", "network"),
+        ("from pathlib import Path\nremove = Path('x').unlink\nremove()", "deletion"),
     ],
 )
 def test_what_code_can_do_is_named(subject, code, kind):
@@ -184,6 +197,9 @@ def test_what_code_can_do_is_named(subject, code, kind):
         "code = 'x'\ncode.strip()",
         "import os\nos.path.join('a', 'b')",
         "items = [1]\nitems.remove(1)",
+        "import os, sys\nprint(os.environ['A'], os.sep, sys.argv, file=sys.stderr)",
+        "import os\nname = getattr(os, 'name')",
+        "class Box:\n    os = 1\nBox().os",
     ],
 )
 def test_what_only_looks_alike_is_not(subject, code):

@@ -48,7 +48,13 @@ def test_an_approved_script_goes_through_four_steps_and_is_live(sam, acme_tenant
     with in_tenant(acme_tenant):
         version = skill_to_run(person("oscar").actor, "greet").version
         assert version.script_version.digest == revision.digest
-        assert Verification.objects.get(version=version).report["checks"]
+        report = Verification.objects.get(version=version).report["checks"]
+        assert report[0] == {
+            "check": "executable",
+            "passed": True,
+            "text": "Code and packages are as they were registered.",
+        }
+        assert version.bindings.get().report == report
 
 
 def test_the_rules_of_the_reviewer_are_those_of_the_version(sam, acme_tenant):
@@ -171,7 +177,7 @@ def test_a_skill_that_nobody_may_run_is_not_put_into_use(sam, acme_tenant):
 
     assert steps["verify"].status == "failed"
     assert "Nobody here may run it" in steps["verify"].log
-    assert not all(each["ok"] for each in steps["verify"].report["checks"])
+    assert not all(each["passed"] for each in steps["verify"].report["checks"])
     with in_tenant(acme_tenant):
         assert Skill.objects.get(name="greet").version == old
         assert not Verification.objects.exists()
@@ -185,7 +191,7 @@ def test_a_skill_that_the_tenant_switched_off_is_updated_and_stays_off(sam, acme
     steps = publish(sam.actor, make_revision(acme_tenant, LOUD))
 
     assert steps["verify"].status == "done"
-    assert "switched the skill off" in steps["verify"].log
+    assert "The skill is disabled: nobody sees it" in steps["verify"].log
     with in_tenant(acme_tenant):
         assert Skill.objects.get(name="greet").version.number == 2
         assert skill_to_run(person("oscar").actor, "greet") is None

@@ -13,13 +13,15 @@ from skills.batches import dispatch
 from skills.batches import services as batches
 from skills.batches.lifecycle import go_on
 from skills.catalogue.errors import VersionWithdrawn
-from skills.catalogue.models import Withdrawal
+from skills.catalogue.managing.selectors import version_before, versions_of
+from skills.catalogue.managing.services import edit_skill, roll_back
+from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import skill_to_run, skills_for_assistant, skills_visible_to
 from skills.executions import running, services
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from skills.hot_update.recalling.services import recall_version
-from tests.factories.skills import make_skill
+from tests.factories.skills import GREET, make_skill
 
 from .conftest import in_tenant
 
@@ -174,3 +176,43 @@ def test_looking_for_it_costs_a_plain_run_no_statement(both, person):
     asking = [query["sql"] for query in captured.captured_queries]
     assert sum("catalogue_withdrawal" in sql for sql in asking) == 1
     assert len(asking) == 3
+
+
+def test_a_rollback_passes_over_what_was_withdrawn(sam, acme_tenant, person):
+    with in_tenant(acme_tenant):
+        for word in ("Hello", "Hi", "Hey"):
+            make_skill(code=GREET.replace("Hello", word))
+    recall(sam.actor, acme_tenant, number=2)
+
+    with in_tenant(acme_tenant):
+        olivia = person("olivia")
+        page = olivia.browser.get("/skills/greet/versions/").content.decode()
+        rows = olivia.api.get("/api/v1/skills/greet/versions").json()["results"]
+        assert "Roll back to version 1" in page
+        assert f"Withdrawn by the platform: {WHY}" in page
+        assert 'name="version" value="1"' in page
+        assert 'name="version" value="2"' not in page
+        assert [row["withdrawn"] for row in rows] == ["", WHY, ""]
+
+        skill = roll_back(actor=olivia.actor, skill=Skill.objects.get(), reason="No.")
+
+        assert skill.version.number == 1
+
+
+def test_the_same_files_under_another_version_are_withdrawn_there_too(sam, acme_tenant, person):
+    """Registered again with other texts, after the recall: nothing offers it."""
+    with in_tenant(acme_tenant):
+        make_skill(manifest='title = "Greet"')
+        edited = edit_skill(
+            actor=person("olivia").actor,
+            skill=Skill.objects.get(),
+            changes={"title": "Say hello"},
+            reason="Clearer.",
+        )
+    recall(sam.actor, acme_tenant, number=1)
+
+    with in_tenant(acme_tenant):
+        skill = Skill.objects.get()
+        assert {version.withdrawn for version in versions_of(skill)} == {WHY}
+        assert version_before(skill) is None
+        assert edited.withdrawal.reason == WHY

@@ -201,6 +201,19 @@ def test_high_risk_needs_two_reviewers_where_the_operator_wants_it(
     assert (rules["risk"], rules["timeout_s"]) == ("high", 20)
 
 
+def test_the_word_of_a_first_reviewer_who_lost_the_role_counts_no_more(
+    sam, rita, acme_tenant, settings
+):
+    settings.SECOND_REVIEWER = True
+    revision = make_revision(acme_tenant, risk="high")
+    approve(rita.actor, revision)
+    Account.objects.filter(username="rita").update(is_platform_admin=False)
+
+    approve(sam.actor, revision)
+
+    assert status_of(revision) == SubmissionStatus.IN_REVIEW
+
+
 def test_one_reviewer_is_enough_for_less_risk(sam, acme_tenant, settings):
     settings.SECOND_REVIEWER = True
     revision = make_revision(acme_tenant, risk="medium")

@@ -6,8 +6,11 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import Conflict, InvalidInput, InvalidTransition, NotPermitted
 from execfabric.core.models import AuditEvent
+from skills.catalogue.models import Maintainer
+from skills.catalogue.services import onboard_script
 from skills.hot_update import checking
 from skills.hot_update.models import Remark, Review, Revision, Submission
 from skills.hot_update.public import public_domain
@@ -16,6 +19,7 @@ from skills.hot_update.submitting import services
 from skills.hot_update.submitting.manifests import with_changes
 from skills.hot_update.submitting.selectors import submissions_of_current_tenant
 from tests.conftest import tenant_named
+from tests.factories.skills import bundle_of
 from tests.factories.submissions import GREET, MANIFEST, archive, latest, revise, submit
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -174,6 +178,27 @@ def test_a_rejected_one_is_revised_and_its_remarks_answered(dana):
 
     assert (remark.text, remark.author, remark.is_reviewer) == ("It is needed.", "dana", False)
     assert revised.status == SubmissionStatus.CHECKING
+
+
+def test_what_was_rejected_does_not_come_back_as_it_is(dana):
+    submission = submit(dana)
+    put(submission, SubmissionStatus.REJECTED)
+
+    with pytest.raises(Conflict, match="Send a new one"):
+        services.recheck_submission(actor=dana, submission=submission)
+    with public_domain():
+        assert Submission.objects.get(pk=submission.pk).status == SubmissionStatus.REJECTED
+
+
+def test_the_name_of_a_skill_of_the_platform_is_taken(dana):
+    onboard_script(
+        actor=Actor.system("tests", door=Door.COMMAND),
+        bundle=bundle_of(GREET),
+        maintainer=Maintainer.PLATFORM,
+    )
+
+    with pytest.raises(InvalidInput, match="maintained by the platform"):
+        submit(dana)
 
 
 def test_a_submission_of_another_tenant_is_not_there(dana, person, globex):

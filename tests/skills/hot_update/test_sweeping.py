@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.models import AuditEvent
+from execfabric.settings.services import storage_settings
 from skills.catalogue.workspace import store_bundle
 from skills.hot_update import sweeping, tasks
 from tests.factories.revisions import bundle_of, make_revision
@@ -21,7 +22,13 @@ CODE = "def main() -> str:\n    return {!r}\n"
 
 
 @pytest.fixture
-def stored(acme_tenant):
+def own_storage(settings, tmp_path):
+    """A storage that nobody else has: a sweep takes what its own database does not name."""
+    settings.STORAGES = {**settings.STORAGES, "default": storage_settings("", tmp_path)}
+
+
+@pytest.fixture
+def stored(acme_tenant, own_storage):
     """Bundles of acme, all of them old: one only sent, one submitted, one registered."""
     with schema_context(acme_tenant.schema_name):
         sent = store_bundle(bundle_of({"main.py": CODE.format("only sent")}))
