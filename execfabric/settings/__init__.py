@@ -26,6 +26,8 @@ UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
 FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
+DELETION_GRACE_DAYS = ENVIRONMENT.deletion_grace_days
+EXPORTS_KEPT_DAYS = ENVIRONMENT.exports_kept_days
 SANDBOX = ENVIRONMENT.sandbox
 NETWORK_ALLOW = ENVIRONMENT.network_allow
 LEASE_S = ENVIRONMENT.lease_s
@@ -65,6 +67,9 @@ SHARED_APPS = [
     "skills.hot_update",
     "governance.http_access",
     "governance.admins",
+    "governance.usage",
+    "governance.tenant_data",
+    "governance.customers",
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
@@ -157,10 +162,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Checks and publications install packages, which takes minutes: a worker of their own does them.
+# Checks and publications install packages, and whole tenants are copied, which takes minutes: a
+# worker of their own does them.
 CELERY_TASK_ROUTES = {
-    f"hot_update.{task}": {"queue": "hot-update"}
-    for task in ("check_revision", "lock_revision", "publish_revision")
+    task: {"queue": "hot-update"}
+    for task in (
+        *("hot_update.check_revision", "hot_update.lock_revision", "hot_update.publish_revision"),
+        *("governance.work_on_export", "governance.work_on_deletion", "governance.clear_export"),
+    )
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -196,6 +205,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "governance.seal_audit_trails",
         "schedule": float(SEAL_EVERY_S),
         "options": {"expires": SEAL_EVERY_S},
+    },
+    "count-usage": {
+        "task": "governance.count_usage",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "scan-tenant-data": {
+        "task": "governance.scan_tenant_data",
+        "schedule": 15.0,
+        "options": {"expires": 15},
     },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",

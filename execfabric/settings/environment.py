@@ -152,6 +152,15 @@ class Environment(BaseSettings):
     files_kept_days_most: int = Field(
         default=730, ge=1, description="Most days a tenant may choose for the same."
     )
+    deletion_grace_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days between the order to delete a closed tenant and its deletion, in which "
+        "it can be cancelled.",
+    )
+    exports_kept_days: int = Field(
+        default=14, ge=1, description="Days that the export of a tenant is kept once it is made."
+    )
     sandbox: str = Field(
         default="ns",
         description="Isolation every run must have: ns, bwrap or, weaker, ll or process; see "

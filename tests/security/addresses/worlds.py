@@ -17,11 +17,14 @@ from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from governance.admins.services import invite_super_admin
+from governance.customers.models import Contact
+from governance.customers.services import CustomerFacts, create_customer
 from governance.http_access.credentials.services import create_credential
 from governance.http_access.grants.services import grant_resource
 from governance.http_access.selectors import latest_version
 from governance.http_access.services import Description, allow_write, create_resource
 from governance.http_access.trials.services import try_resource
+from governance.tenant_data.models import TenantDeletion, TenantExport
 from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
@@ -158,6 +161,7 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             session=_session(person, mark).handle,
             api_token=ApiToken.objects.create(user=person)[0].handle,
             **_http_resource(tenant, mark, word("ledger")),
+            **_ledgers(tenant, mark),
         )
     return World(tenant, mark, person, ids)
 
@@ -188,6 +192,30 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
             "http_write": str(write.pk),
             "http_grant": str(grant.pk),
             "http_trial": str(trial.pk),
+        }
+
+
+def _ledgers(tenant: Any, mark: str) -> dict[str, str]:
+    """Write tenant into the ledgers of the public domain; return the ids of what stands there."""
+    with tenant_context(tenant_named("admin")):
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        now = timezone.now()
+        # Named for nobody: on the admin host words of tenants mean something else.
+        named = {"tenant_id": tenant.pk, "schema_name": f"tenant_{_long_number(mark)}",
+                 "name": "gone", "title": "Gone", "requested_by": "sam", "requested_at": now,
+                 "touched_at": now, "reason": "Asked for."}  # fmt: skip
+        export = TenantExport.objects.create(**named, status="failed")
+        deletion = TenantDeletion.objects.create(**named, status="cancelled", due_at=now)
+        facts = CustomerFacts(f"Customer {_long_number(mark)}")
+        customer = create_customer(actor=sam, facts=facts, created_at=now)
+        contact = Contact.objects.create(
+            pk=_long_number(f"{mark} contact"), customer=customer, name="Peter", phone="1"
+        )
+        return {
+            "export": str(export.pk),
+            "deletion": str(deletion.pk),
+            "customer": str(customer.pk),
+            "contact": str(contact.pk),
         }
 
 
