@@ -48,6 +48,8 @@ class Ids:
     deletion: str
     customer: str
     contact: str
+    audit_archive: str
+    trail_view: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -87,10 +89,13 @@ NOBODYS = Ids(
     export="01980000-0000-7000-8000-000000000013",
     deletion="01980000-0000-7000-8000-000000000014",
     customer="01980000-0000-7000-8000-000000000015",
-    contact="99999905",
+    contact="99999906",
+    audit_archive="01980000-0000-7000-8000-000000000016",
+    trail_view="99999904",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
+    "archive_id": "audit_archive",
     "artifact_id": "artifact",
     "batch_id": "batch",
     "execution_id": "execution",
@@ -108,6 +113,7 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "export_id": "export",
     "grant_id": "http_grant",
     "trial_id": "http_trial",
+    "view_id": "trail_view",
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
@@ -207,6 +213,14 @@ def nothing(_ids: Ids) -> dict[str, Any]:
 
 def export_form(_ids: Ids) -> dict[str, Any]:
     return {"form": "bundle"}
+
+
+def days_form(_ids: Ids) -> dict[str, Any]:
+    return {"days": 365}
+
+
+def trail_view(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Refused", "outcome": "refused"}
 
 
 def credentials(_ids: Ids) -> dict[str, Any]:
@@ -510,8 +524,18 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
+    "audit/archives/<uuid:archive_id>/file/": nothing,
+    "audit/archives/keep/": days_form,
+    "audit/archives/request/": days_form,
     "audit/export/": export_form,
+    "audit/views/": trail_view,
+    "audit/views/<int:view_id>/delete/": nothing,
+    "platform/audit/archives/<uuid:archive_id>/file/": nothing,
+    "platform/audit/archives/keep/": days_form,
+    "platform/audit/archives/request/": days_form,
     "platform/audit/export/": export_form,
+    "platform/audit/views/": trail_view,
+    "platform/audit/views/<int:view_id>/delete/": nothing,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
     "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,

@@ -14,9 +14,13 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
+from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
+from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
 from governance.admins.services import invite_super_admin
+from governance.audit.archiving import FOLDER
+from governance.audit.models import AuditArchive
 from governance.customers.models import Contact
 from governance.customers.services import CustomerFacts, create_customer
 from governance.http_access.credentials.services import create_credential
@@ -160,10 +164,31 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             delegation=str(delegation.pk),
             session=_session(person, mark).handle,
             api_token=ApiToken.objects.create(user=person)[0].handle,
+            audit_archive=_audit_archive(tenant),
+            trail_view=str(_trail_view(mark, person)),
             **_http_resource(tenant, mark, word("ledger")),
             **_ledgers(tenant, mark),
         )
     return World(tenant, mark, person, ids)
+
+
+def _trail_view(mark: str, person: Account) -> int:
+    view = SavedTrailView.objects.create(
+        pk=_long_number(f"{mark} view"), owner_id=person.pk, owner_name=person.username, name="View"
+    )
+    return int(view.pk)
+
+
+def _audit_archive(tenant: Any) -> str:
+    """Store a file and enter it as an archive of the tenant's trail; return its id."""
+    stored = store_file(FOLDER, f"{tenant.schema_name}.jsonl.gz", BytesIO(b"archived"))
+    now = timezone.now()
+    with tenant_context(tenant_named("admin")):
+        archive = AuditArchive.objects.create(
+            schema=tenant.schema_name, first_seal=1, last_seal=1, events=1, first_at=now,
+            last_at=now, sha256="0" * 64, size_bytes=8, stored_as=stored, made_at=now,
+        )  # fmt: skip
+        return str(archive.pk)
 
 
 def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
