@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -86,6 +87,62 @@ def stored_in(folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(f"{inside}/{name}" for name in names)
+
+
+def files_below(folder: str = "", *, after: str = "", skip: Collection[str] = ()) -> Iterator[str]:
+    """Yield the storage names of all files of the current schema below folder, in their order.
+
+    Those up to the name after are left out, so that a walk can go on where it broke off; so is
+    what lies in a folder of the schema that skip names. Only the names right in one folder are in
+    memory at a time. The schema is that of the first step, wherever the others are taken.
+    """
+    schema = current_schema()
+    top = _own(f"{schema}/{folder}") if folder else schema
+    left_out = {f"{schema}/{name}" for name in skip}
+    yield from _walk(top, after, left_out)
+
+
+def _walk(folder: str, after: str, left_out: Collection[str]) -> Iterator[str]:
+    if folder in left_out:
+        return
+    try:
+        folders, files = default_storage.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    # As their whole names sort: "a.txt" comes before what is in "a".
+    entries = [*(f"{folder}/{name}/" for name in folders), *(f"{folder}/{name}" for name in files)]
+    for entry in sorted(entries):
+        if entry.endswith("/"):
+            if after.startswith(entry) or entry > after:
+                yield from _walk(entry[:-1], after, left_out)
+        elif entry > after:
+            yield entry
+
+
+def delete_empty_folders(folder: str = "") -> None:
+    """Delete folder of the current schema, or all of them, as far as there are no files in it.
+
+    Only storage on a file system has folders at all.
+    """
+    top = _own(f"{current_schema()}/{folder}") if folder else current_schema()
+    if isinstance(default_storage, FileSystemStorage):
+        _delete_empty(Path(default_storage.path(top)))
+
+
+def _delete_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Not there, or not empty after all.
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                _delete_empty(entry)
+        folder.rmdir()
+
+
+def size_of(stored: str) -> int:
+    """Return the size in bytes of a stored file of the current schema. Raises NotFound."""
+    try:
+        return default_storage.size(_own(stored))
+    except FileNotFoundError:
+        raise NotFound("This file is no longer stored.") from None
 
 
 def stored_at(stored: str) -> datetime:

@@ -16,12 +16,18 @@ BASE_DOMAIN = ENVIRONMENT.base_domain
 PORT = ENVIRONMENT.port
 HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
+ADMIN_SECOND_FACTOR = (
+    HTTPS if ENVIRONMENT.admin_second_factor is None else ENVIRONMENT.admin_second_factor
+)
+PROOF_S = ENVIRONMENT.proof_s
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 SECOND_REVIEWER = ENVIRONMENT.second_reviewer
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
 FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
+DELETION_GRACE_DAYS = ENVIRONMENT.deletion_grace_days
+EXPORTS_KEPT_DAYS = ENVIRONMENT.exports_kept_days
 SANDBOX = ENVIRONMENT.sandbox
 NETWORK_ALLOW = ENVIRONMENT.network_allow
 LEASE_S = ENVIRONMENT.lease_s
@@ -58,7 +64,6 @@ _EVERY_SCHEMA = [
     "skills.catalogue",
     "skills.executions",
     "skills.batches",
-    "django.contrib.sessions",
 ]
 SHARED_APPS = [
     "django_tenants",
@@ -67,6 +72,10 @@ SHARED_APPS = [
     "skills.hot_update",
     "governance.audit",
     "governance.http_access",
+    "governance.admins",
+    "governance.usage",
+    "governance.tenant_data",
+    "governance.customers",
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
@@ -112,6 +121,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
+    "tenants.accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -161,11 +171,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_IGNORE_RESULT = True
 # What may take minutes has a worker of its own: packages are installed, servers are waited for,
-# archives are written.
+# archives are written, whole tenants are copied.
 CELERY_TASK_ROUTES = {
     task: {"queue": "hot-update"}
     for task in (
         *("hot_update.check_revision", "hot_update.lock_revision", "hot_update.publish_revision"),
+        *("governance.work_on_export", "governance.work_on_deletion", "governance.clear_export"),
         *("governance.archive_audit_trail", "governance.archive_audit_trails"),
         "governance.copy_seals",
     )
@@ -204,6 +215,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "governance.seal_audit_trails",
         "schedule": float(SEAL_EVERY_S),
         "options": {"expires": SEAL_EVERY_S},
+    },
+    "count-usage": {
+        "task": "governance.count_usage",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "scan-tenant-data": {
+        "task": "governance.scan_tenant_data",
+        "schedule": 15.0,
+        "options": {"expires": 15},
     },
     "copy-seals": {
         "task": "governance.copy_seals",
@@ -259,7 +280,9 @@ SESSION_COOKIE_NAME = "execfabric_session"  # No domain: a cookie of one host is
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 14 * 86_400
+SESSION_ENGINE = "tenants.accounts.sessions.store"
+SESSION_IDLE_S = ENVIRONMENT.session_idle_s
+SESSION_COOKIE_AGE = ENVIRONMENT.session_longest_s
 CSRF_COOKIE_NAME = "execfabric_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"

@@ -136,13 +136,35 @@ class Environment(BaseSettings):
     )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Encrypts the credentials of HTTP APIs: keys of 32 random characters or more, "
-        "separated by commas or lines. The first one encrypts, all of them decrypt; see manage.py "
-        "rotate_credential_keys. Made once for embedded use.",
+        description="Encrypts the credentials of HTTP APIs and second factors: keys of 32 random "
+        "characters or more, separated by commas or lines. The first one encrypts, all of them "
+        "decrypt; see manage.py rotate_credential_keys. Made once for embedded use.",
     )
     admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Usernames of the public domain that are super-admins, separated by commas.",
+    )
+    admin_second_factor: bool | None = Field(
+        default=None,
+        description="Whether super-admins must have a second factor: without one they only get to "
+        "the page that sets it up. Empty: as EXECFABRIC_HTTPS.",
+    )
+    session_idle_s: int = Field(
+        default=2 * 3_600,
+        ge=60,
+        description="Seconds without a request after which a person has to log in again.",
+    )
+    session_longest_s: int = Field(
+        default=12 * 3_600,
+        ge=60,
+        description="Seconds after which a person has to log in again in any case.",
+    )
+    proof_s: int = Field(
+        default=300,
+        ge=30,
+        le=3_600,
+        description="Seconds for which a login, or giving the password again, counts as proof of "
+        "who somebody is: dangerous acts ask for one.",
     )
     trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -163,6 +185,15 @@ class Environment(BaseSettings):
     )
     files_kept_days_most: int = Field(
         default=730, ge=1, description="Most days a tenant may choose for the same."
+    )
+    deletion_grace_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days between the order to delete a closed tenant and its deletion, in which "
+        "it can be cancelled.",
+    )
+    exports_kept_days: int = Field(
+        default=14, ge=1, description="Days that the export of a tenant is kept once it is made."
     )
     sandbox: str = Field(
         default="ns",
@@ -246,6 +277,11 @@ class Environment(BaseSettings):
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("admin_second_factor", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("credential_keys", mode="before")
     @classmethod

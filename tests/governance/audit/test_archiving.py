@@ -1,6 +1,6 @@
 """Old events move to archives: nothing of the trail can be lost by that, and all stays verifiable.
 
-docs/how-to/16-archive-audit-trails.md is followed here, too.
+docs/how-to/15-archive-audit-trails.md is followed here, too.
 """
 
 from __future__ import annotations

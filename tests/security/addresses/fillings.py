@@ -41,6 +41,13 @@ class Ids:
     http_write: str
     http_grant: str
     http_trial: str
+    session: str
+    api_token: str
+    admin: str
+    export: str
+    deletion: str
+    customer: str
+    contact: str
     audit_archive: str
     trail_view: str
 
@@ -76,7 +83,14 @@ NOBODYS = Ids(
     http_write="01980000-0000-7000-8000-000000000010",
     http_grant="01980000-0000-7000-8000-000000000011",
     http_trial="01980000-0000-7000-8000-000000000012",
-    audit_archive="01980000-0000-7000-8000-000000000013",
+    session="0123456789abcdef0123",
+    api_token="0123456789abcdef4567",
+    admin="99999905",
+    export="01980000-0000-7000-8000-000000000013",
+    deletion="01980000-0000-7000-8000-000000000014",
+    customer="01980000-0000-7000-8000-000000000015",
+    contact="99999906",
+    audit_archive="01980000-0000-7000-8000-000000000016",
     trail_view="99999904",
 )
 
@@ -93,12 +107,22 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "key": "link_key",
     "revision_id": "revision",
     "submission_id": "submission",
+    "contact_id": "contact",
+    "customer_id": "customer",
+    "deletion_id": "deletion",
+    "export_id": "export",
     "grant_id": "http_grant",
     "trial_id": "http_trial",
     "view_id": "trail_view",
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
+    "account_id": "admin",
+    ("platform/administrators/<int:account_id>/sessions/<str:handle>/end/", "handle"): "session",
+    ("security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("security/tokens/<str:handle>/revoke/", "handle"): "api_token",
+    ("platform/security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("platform/security/tokens/<str:handle>/revoke/", "handle"): "api_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/skills/<slug:name>/bind", "name"): "skill",
@@ -111,6 +135,18 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("api/v1/skills/<slug:name>/versions", "name"): "skill",
     ("batches/new/<slug:name>/", "name"): "skill",
     ("batches/new/<slug:name>/template.csv", "name"): "skill",
+    ("api/v1/tenants/<slug:name>/activate", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/close", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/term", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/exports", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/deletion", "name"): "tenant",
+    ("api/v1/customers/<uuid:customer_id>/tenants/<slug:name>", "name"): "tenant",
+    ("platform/tenants/<slug:name>/activate/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/close/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/term/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/export/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/delete/", "name"): "tenant",
+    ("platform/customers/<uuid:customer_id>/tenants/<slug:name>/unlink/", "name"): "tenant",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
@@ -189,6 +225,10 @@ def trail_view(_ids: Ids) -> dict[str, Any]:
 
 def credentials(_ids: Ids) -> dict[str, Any]:
     return {"username": "nobody-at-all", "password": "correct horse battery"}
+
+
+def code(_ids: Ids) -> dict[str, Any]:
+    return {"code": "123456"}
 
 
 def reason(_ids: Ids) -> dict[str, Any]:
@@ -360,11 +400,32 @@ def http_credential_form(_ids: Ids) -> dict[str, Any]:
     return {"slug": "another", "name": "X-Key", "place": "header", "value": "a secret"}
 
 
+def term(_ids: Ids) -> dict[str, Any]:
+    return {"expires_on": "2100-01-01"}
+
+
+def deletion(ids: Ids) -> dict[str, Any]:
+    return {"confirmation": ids.tenant, "reason": "They left."}
+
+
+def customer(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Initech", "status": "active"}
+
+
+def contact(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Peter", "email": "peter@example.com"}
+
+
+def link(ids: Ids) -> dict[str, Any]:
+    return {"tenant": ids.tenant}
+
+
 BODIES: dict[str, Body] = {
     "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/auth/prove": credentials,
     "api/v1/delegations": delegation,
     "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/batches": batch,
@@ -429,6 +490,34 @@ BODIES: dict[str, Body] = {
     "api/v1/submissions/<uuid:submission_id>/remarks": remark,
     "api/v1/submissions/<uuid:submission_id>/revisions": submission,
     "api/v1/submissions/<uuid:submission_id>/withdraw": nothing,
+    "api/v1/tenants/<slug:name>/activate": nothing,
+    "api/v1/tenants/<slug:name>/close": reason,
+    "api/v1/tenants/<slug:name>/term": term,
+    "api/v1/tenants/<slug:name>/exports": reason,
+    "api/v1/tenants/<slug:name>/deletion": deletion,
+    "api/v1/tenant-exports/<uuid:export_id>/content": nothing,
+    "api/v1/tenant-exports/<uuid:export_id>/remove": nothing,
+    "api/v1/tenant-exports/<uuid:export_id>/retry": nothing,
+    "api/v1/tenant-deletions/<uuid:deletion_id>/cancel": nothing,
+    "api/v1/tenant-deletions/<uuid:deletion_id>/retry": nothing,
+    "api/v1/customers": customer,
+    "api/v1/customers/<uuid:customer_id>/contacts": contact,
+    "platform/tenants/<slug:name>/activate/": reason,
+    "platform/tenants/<slug:name>/close/": reason,
+    "platform/tenants/<slug:name>/term/": term,
+    "platform/tenants/<slug:name>/export/": reason,
+    "platform/tenants/<slug:name>/delete/": deletion,
+    "platform/exports/<uuid:export_id>/retry/": nothing,
+    "platform/exports/<uuid:export_id>/remove/": nothing,
+    "platform/exports/<uuid:export_id>/download/": nothing,
+    "platform/deletions/<uuid:deletion_id>/cancel/": nothing,
+    "platform/deletions/<uuid:deletion_id>/retry/": nothing,
+    "platform/customers/new/": customer,
+    "platform/customers/<uuid:customer_id>/change/": customer,
+    "platform/customers/<uuid:customer_id>/contacts/": contact,
+    "platform/customers/<uuid:customer_id>/contacts/<int:contact_id>/remove/": nothing,
+    "platform/customers/<uuid:customer_id>/tenants/": link,
+    "platform/customers/<uuid:customer_id>/tenants/<slug:name>/unlink/": nothing,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
@@ -473,14 +562,41 @@ BODIES: dict[str, Body] = {
     "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
+    "login/code/": code,
     "logout/": nothing,
     "platform/login/": credentials,
+    "platform/login/code/": code,
     "platform/logout/": nothing,
     "platform/reviews/<uuid:submission_id>/approve/": verdict,
     "platform/reviews/<uuid:submission_id>/reject/": verdict,
     "platform/reviews/<uuid:submission_id>/remark/": remark,
     "platform/reviews/<uuid:submission_id>/resume/": nothing,
     "platform/reviews/<uuid:submission_id>/withdraw/": reason,
+    **{
+        f"{host}security/{page}": code if page == "second-factor/" else nothing
+        for host in ("", "platform/")
+        for page in (
+            "prove/",
+            "recovery-codes/renew/",
+            "second-factor/",
+            "second-factor/begin/",
+            "second-factor/remove/",
+            "sessions/<str:handle>/revoke/",
+            "sessions/revoke-others/",
+            "tokens/<str:handle>/revoke/",
+            "tokens/revoke-all/",
+        )
+    },
+    "platform/administrators/<int:account_id>/disable/": reason,
+    "platform/administrators/<int:account_id>/enable/": nothing,
+    "platform/administrators/<int:account_id>/link/": nothing,
+    "platform/administrators/<int:account_id>/second-factor/reset/": reason,
+    "platform/administrators/<int:account_id>/sessions/<str:handle>/end/": nothing,
+    "platform/administrators/<int:account_id>/sessions/end/": nothing,
+    "platform/administrators/<int:account_id>/tenants/": nothing,
+    "platform/administrators/invite/": credentials,
+    "platform/administrators/whitelist/": credentials,
+    "platform/set-password/<str:key>/<str:token>/": new_password,
     "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,

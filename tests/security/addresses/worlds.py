@@ -18,13 +18,17 @@ from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
 from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from governance.admins.services import invite_super_admin
 from governance.audit.archiving import FOLDER
 from governance.audit.models import AuditArchive
+from governance.customers.models import Contact
+from governance.customers.services import CustomerFacts, create_customer
 from governance.http_access.credentials.services import create_credential
 from governance.http_access.grants.services import grant_resource
 from governance.http_access.selectors import latest_version
 from governance.http_access.services import Description, allow_write, create_resource
 from governance.http_access.trials.services import try_resource
+from governance.tenant_data.models import TenantDeletion, TenantExport
 from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
@@ -34,7 +38,7 @@ from skills.hot_update.submitting import services as submitting
 from skills.hot_update.submitting.intake import PendingFiles
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.groups.services import add_member
-from tenants.accounts.models import Account, Group
+from tenants.accounts.models import Account, ApiToken, Group, Session
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD, tenant_named
@@ -158,9 +162,12 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             group=str(group.pk),
             member=member.username,
             delegation=str(delegation.pk),
+            session=_session(person, mark).handle,
+            api_token=ApiToken.objects.create(user=person)[0].handle,
             audit_archive=_audit_archive(tenant),
             trail_view=str(_trail_view(mark, person)),
             **_http_resource(tenant, mark, word("ledger")),
+            **_ledgers(tenant, mark),
         )
     return World(tenant, mark, person, ids)
 
@@ -188,7 +195,7 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
     """Show a resource to tenant; return the ids of what belongs to it in the public domain."""
     own = f"no-{_long_number(mark)}"  # On the admin host names of tenants mean something else.
     with tenant_context(tenant_named("admin")):
-        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE, is_proven=True)
         credential = create_credential(
             actor=sam, name=f"key-{own}", title="", style="bearer", settings={},
             secrets={"token": f"{mark}-secret"},
@@ -202,12 +209,38 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
         )  # fmt: skip
         grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
         trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
+        invited = invite_super_admin(actor=sam, username=f"invited-{own}")
         return {
+            "admin": str(invited.pk),
             "http_resource": resource.name,
             "http_credential": credential.name,
             "http_write": str(write.pk),
             "http_grant": str(grant.pk),
             "http_trial": str(trial.pk),
+        }
+
+
+def _ledgers(tenant: Any, mark: str) -> dict[str, str]:
+    """Write tenant into the ledgers of the public domain; return the ids of what stands there."""
+    with tenant_context(tenant_named("admin")):
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        now = timezone.now()
+        # Named for nobody: on the admin host words of tenants mean something else.
+        named = {"tenant_id": tenant.pk, "schema_name": f"tenant_{_long_number(mark)}",
+                 "name": "gone", "title": "Gone", "requested_by": "sam", "requested_at": now,
+                 "touched_at": now, "reason": "Asked for."}  # fmt: skip
+        export = TenantExport.objects.create(**named, status="failed")
+        deletion = TenantDeletion.objects.create(**named, status="cancelled", due_at=now)
+        facts = CustomerFacts(f"Customer {_long_number(mark)}")
+        customer = create_customer(actor=sam, facts=facts, created_at=now)
+        contact = Contact.objects.create(
+            pk=_long_number(f"{mark} contact"), customer=customer, name="Peter", phone="1"
+        )
+        return {
+            "export": str(export.pk),
+            "deletion": str(deletion.pk),
+            "customer": str(customer.pk),
+            "contact": str(contact.pk),
         }
 
 
@@ -222,6 +255,17 @@ def level_sequences(*tenants: Any) -> None:
             "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
             [schemas],
         )
+
+
+def _session(person: Account, mark: str) -> Session:
+    now = timezone.now()
+    return Session.objects.create(
+        session_key=f"{mark}-session",
+        expire_date=now + timedelta(days=1),
+        account=person,
+        started_at=now,
+        last_seen_at=now,
+    )
 
 
 def _long_number(of: str) -> int:
