@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from execfabric.core.errors import InvalidTransition
 from execfabric.core.states import move, require_move
@@ -23,7 +24,8 @@ def test_a_move_changes_the_stored_row(tenant):
 
 
 def test_a_row_that_somebody_else_moved_goes_on_from_there(tenant):
-    Tenant.objects.filter(pk=tenant.pk).update(status=TenantStatus.CLOSED)
+    closed = {"status": TenantStatus.CLOSED, "closed_at": timezone.now()}
+    Tenant.objects.filter(pk=tenant.pk).update(**closed)
 
     with pytest.raises(InvalidTransition, match="closed; it cannot become suspended"):
         move(tenant, to=TenantStatus.SUSPENDED, table=TENANT_TRANSITIONS)
