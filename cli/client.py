@@ -55,8 +55,10 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def login(self, username: str, password: str) -> Json:
-        return self._post("auth/login", {"username": username, "password": password})
+    def login(self, username: str, password: str, code: str = "") -> Json:
+        """code: of the second factor, for accounts that have one."""
+        body = {"username": username, "password": password}
+        return self._post("auth/login", {**body, **({"code": code} if code else {})})
 
     def logout(self) -> None:
         self._send("POST", "auth/logout")

@@ -60,8 +60,15 @@ def from_answer(answer: httpx.Response, base_url: str) -> CliError:
         code=code,
         fields=_fields(document.get("fields")),
         request_id=request_id,
-        hint=f"Log in: execfabric-cli login {base_url}" if status == 401 and had_token else "",
+        hint=_hint(code, base_url, expired=status == 401 and had_token),
     )
+
+
+def _hint(code: str, base_url: str, *, expired: bool) -> str:
+    login = f"execfabric-cli login {base_url}"
+    if code == "proof_needed":
+        return f"Log in again, and do it within the next minutes: {login}"
+    return f"Log in: {login}" if expired else ""
 
 
 def from_transport(error: httpx.HTTPError, base_url: str) -> CliError:

@@ -10,6 +10,8 @@ class GovernanceConfig(AppConfig):
         from skills.hot_update.reviewing.selectors import READ, count_waiting
         from tenants.menu.pages import FormalPage, Host, register_page
 
+        from .entry_board.selectors import READ as READ_ENTRIES
+
         register_page(
             FormalPage(
                 route="governance:home",
@@ -39,6 +41,16 @@ class GovernanceConfig(AppConfig):
                 permission=READ,
                 position=7,
                 badge=lambda request: str(count_waiting(request.actor) or ""),
+            )
+        )
+        register_page(
+            FormalPage(
+                route="entry_board:board",
+                label=_("Entries"),
+                icon="layout-grid",
+                host=Host.PLATFORM,
+                permission=READ_ENTRIES,
+                position=85,
             )
         )
         for host in Host:

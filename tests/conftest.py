@@ -7,6 +7,7 @@ transaction that is rolled back, so tenants are never built again.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -141,18 +142,22 @@ def person(db: None) -> Callable[..., SimpleNamespace]:
     """Return a maker: ``person("oscar")`` of the current schema, with actor and clients."""
     from tenants.accounts.actors import actor_for_account
     from tenants.accounts.models import Account, ApiToken
+    from tenants.accounts.sessions.store import PROVEN_AT
 
     def make(username: str) -> SimpleNamespace:
         account = Account.objects.get(username=username)
         host = connection.tenant.get_primary_domain().domain
         browser = Client(headers={"host": host}, SERVER_NAME=host)
         browser.force_login(account, backend="django.contrib.auth.backends.ModelBackend")
+        session = browser.session
+        session[PROVEN_AT] = time.time()  # As after a login by page.
+        session.save()
         token = ApiToken.objects.create(user=account)[1]
         api = APIClient(SERVER_NAME=host)
         api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST=host)
         return SimpleNamespace(
             account=account,
-            actor=actor_for_account(account, door=Door.API),
+            actor=actor_for_account(account, door=Door.API, is_proven=True),
             browser=browser,
             api=api,
             token=token,

@@ -16,6 +16,8 @@ from cli.session import Session, session_of
 from cli.terminal import clean_line
 from cli.transport import is_loopback
 
+SECOND_FACTOR_NEEDED = "second_factor_needed"
+
 
 def login(
     context: typer.Context,
@@ -26,8 +28,15 @@ def login(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    code: Annotated[
+        str,
+        typer.Option("--code", help="Code of your second factor, or a recovery code."),
+    ] = "",
 ) -> None:
-    """Log in to a server and keep the login. This server becomes the default."""
+    """Log in to a server and keep the login. This server becomes the default.
+
+    Where the account has a second factor, its code is asked for.
+    """
     session = session_of(context)
     session.url_option = url or session.url_option or _asked_url(session)
     if session.url.startswith("http://") and not is_loopback(
@@ -37,7 +46,7 @@ def login(
         session.screen.note(Text(warning, style="yellow"))
     kept = session.config  # a broken file shows now, not after the password was typed
     name = username or _asked(session, "Username", "--username")
-    answer = session.anonymous_client().login(name, _password(session, password_stdin))
+    answer = _answer(session, name, _password(session, password_stdin), code)
     user = answer.get("user")
     user = user if isinstance(user, dict) else {}
     token = answer.get("token")
@@ -50,6 +59,17 @@ def login(
     config.save_config(session.config_path, kept)
     session.screen.show(Text(f"Logged in to {session.url} as {username}."))
     session.screen.json({"url": session.url, "user": user, "expires_at": answer.get("expires_at")})
+
+
+def _answer(session: Session, name: str, password: str, code: str) -> Json:
+    """Return the server's answer to the login, after the code was asked for if it must be."""
+    client = session.anonymous_client()
+    try:
+        return client.login(name, password, code)
+    except CliError as error:
+        if error.code != SECOND_FACTOR_NEEDED:
+            raise
+    return client.login(name, password, _asked(session, "Code of your second factor", "--code"))
 
 
 def logout(context: typer.Context) -> None:

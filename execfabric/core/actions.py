@@ -13,7 +13,7 @@ from django.db import models, transaction
 
 from . import audit, permissions, statements
 from .actor import Actor
-from .errors import DomainError, Postponed
+from .errors import DomainError, Postponed, ProofNeeded
 from .models import AuditEvent, Outcome
 from .roles import Role
 
@@ -22,6 +22,8 @@ R = TypeVar("R")
 
 ACTIONS: dict[str, Callable[..., Any]] = {}
 """Every action by its code, for the documentation and the architecture tests."""
+PROVEN: set[str] = set()
+"""Codes of the dangerous acts, for which a person proves again who they are."""
 
 _depth: ContextVar[int] = ContextVar("execfabric_action_depth", default=0)
 _call: ContextVar[_Call] = ContextVar("execfabric_action_call")
@@ -35,6 +37,7 @@ def action(
     target: str = "",
     open_to_all: bool = False,
     in_one_statement: bool = False,
+    needs_proof: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a service the one way to do ``code``.
 
@@ -43,6 +46,10 @@ def action(
     that argument. ``open_to_all`` skips the role check, for what anybody may try (logging in).
     ``in_one_statement`` opens no transaction: the service writes by ``write_recorded`` alone, which
     is one by itself, or opens one around that and more.
+
+    ``needs_proof`` is for dangerous acts: an account must have proved within the last minutes who
+    it is (``actor.is_proven``), else ProofNeeded is raised and nothing recorded. The system need
+    not, and for a part of another action that one decides.
 
     Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
     DomainError (but Postponed), ``failed`` for anything else, after the act's transaction is
@@ -60,6 +67,8 @@ def action(
         if any(each.kind is not each.KEYWORD_ONLY for each in parameters.values()):
             raise TypeError(f"{service.__qualname__} must take keyword arguments only.")
         permissions.grant(code, title=title, roles=roles)
+        if needs_proof:
+            PROVEN.add(code)
 
         @functools.wraps(service)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,6 +80,8 @@ def action(
             try:
                 if not open_to_all:
                     permissions.require(call.actor, code, kwargs.get(target))
+                if needs_proof and _depth.get() == 1 and not _is_proven(call.actor):
+                    raise ProofNeeded(title)
                 with nullcontext() if in_one_statement else transaction.atomic():
                     if not in_one_statement:
                         transaction.on_commit(call.was_committed)
@@ -78,7 +89,7 @@ def action(
                     if not call.is_recorded:
                         call.record(Outcome.DONE, about=result)
                 return result
-            except Postponed:
+            except (Postponed, ProofNeeded):
                 raise
             except DomainError as error:
                 call.record_failure(Outcome.REFUSED, error.message)
@@ -123,6 +134,10 @@ def write_recorded(
         call.is_recorded = True
         transaction.on_commit(call.was_committed)
     return rows
+
+
+def _is_proven(actor: Actor) -> bool:
+    return actor.is_proven or Role.SYSTEM in actor.roles
 
 
 class _Call:

@@ -38,6 +38,8 @@ class Actor:
     door: Door
     address: str = ""
     """Client IP address, empty for the system."""
+    is_proven: bool = False
+    """Whether a person proved within the last minutes who they are; see ``action``."""
 
     @classmethod
     def system(cls, name: str, *, door: Door = Door.WORKER) -> Actor:

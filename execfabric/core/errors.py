@@ -71,6 +71,22 @@ class Postponed(DomainError):
     status = 409
 
 
+class ProofNeeded(Exception):
+    """A dangerous act: who asks must first prove again who they are. Nothing was decided.
+
+    No DomainError, so that no form shows it as one of its own; pages ask for the password instead.
+    """
+
+    code: ClassVar[str] = "proof_needed"
+    status: ClassVar[int] = 403
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        """What is about to be done."""
+        self.message = "This needs a fresh proof of who you are: log in again, or POST auth/prove."
+        super().__init__(self.message)
+
+
 class InvalidTransition(Conflict):
     """The state table does not allow this move."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.core.files.base import File
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 
 from .actor import current_schema
 from .errors import NotFound
@@ -19,6 +19,9 @@ from .errors import NotFound
 INCOMING = "incoming"
 """Folder of each schema where files lie while they are written. What killed processes left of
 theirs is swept from there."""
+
+SEALS = "seals"
+"""Alias of the storage that copies of seals go to, if there is one."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
@@ -170,6 +173,16 @@ def sweep_incoming(*, before: datetime) -> int:
                 delete_file(part)
                 swept += 1
     return swept
+
+
+def store_aside(alias: str, name: str, content: IO[bytes]) -> None:
+    """Store content under name in another storage than that of all files, which is never read.
+
+    name is made by the platform. Raises what that storage raises.
+    """
+    if not _NAME.fullmatch(name) or ".." in name.split("/"):
+        raise NotFound("There is no such file.")
+    storages[alias].save(name, File(content))
 
 
 def _own(stored: str) -> str:

@@ -16,6 +16,10 @@ BASE_DOMAIN = ENVIRONMENT.base_domain
 PORT = ENVIRONMENT.port
 HTTPS = ENVIRONMENT.https
 ADMIN_USERNAMES = ENVIRONMENT.admin_usernames
+ADMIN_SECOND_FACTOR = (
+    HTTPS if ENVIRONMENT.admin_second_factor is None else ENVIRONMENT.admin_second_factor
+)
+PROOF_S = ENVIRONMENT.proof_s
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 SECOND_REVIEWER = ENVIRONMENT.second_reviewer
 UPLOAD_BYTES = ENVIRONMENT.upload_bytes
@@ -42,6 +46,11 @@ SECRET_KEY = services.secret_key(ENVIRONMENT)
 AUDIT_KEY = services.audit_key(ENVIRONMENT)
 SEAL_EVERY_S = ENVIRONMENT.seal_every_s
 SEALS_DIR = (ENVIRONMENT.seals_dir or DATA_DIR / "seals").resolve()
+SEALS_WEBHOOK_URL = ENVIRONMENT.seals_webhook_url
+SEALS_WEBHOOK_SECRET = ENVIRONMENT.seals_webhook_secret
+SEALS_EMAIL = tuple(sorted(ENVIRONMENT.seals_email))
+SEALS_EMAIL_EVERY_H = ENVIRONMENT.seals_email_every_h
+AUDIT_KEPT_DAYS = ENVIRONMENT.audit_kept_days
 CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
@@ -55,14 +64,15 @@ _EVERY_SCHEMA = [
     "skills.catalogue",
     "skills.executions",
     "skills.batches",
-    "django.contrib.sessions",
 ]
 SHARED_APPS = [
     "django_tenants",
     "tenants.registry",
     *_EVERY_SCHEMA,
     "skills.hot_update",
+    "governance.audit",
     "governance.http_access",
+    "governance.admins",
     "governance.usage",
     "governance.tenant_data",
     "governance.customers",
@@ -111,6 +121,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
+    "tenants.accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -147,6 +158,8 @@ STORAGES = {
     "default": services.storage_settings(ENVIRONMENT.storage_url, DATA_DIR),
     "staticfiles": {"BACKEND": "execfabric.web.storage.StaticStorage"},
 }
+if ENVIRONMENT.seals_storage_url:
+    STORAGES["seals"] = services.storage_settings(ENVIRONMENT.seals_storage_url, DATA_DIR)
 globals().update(services.email_settings(ENVIRONMENT.email_url))
 
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
@@ -157,13 +170,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Checks and publications install packages, and whole tenants are copied, which takes minutes: a
-# worker of their own does them.
+# What may take minutes has a worker of its own: packages are installed, servers are waited for,
+# archives are written, whole tenants are copied.
 CELERY_TASK_ROUTES = {
     task: {"queue": "hot-update"}
     for task in (
         *("hot_update.check_revision", "hot_update.lock_revision", "hot_update.publish_revision"),
         *("governance.work_on_export", "governance.work_on_deletion", "governance.clear_export"),
+        *("governance.archive_audit_trail", "governance.archive_audit_trails"),
+        "governance.copy_seals",
     )
 }
 CELERY_TASK_ACKS_LATE = True
@@ -211,6 +226,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "copy-seals": {
+        "task": "governance.copy_seals",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "archive-audit-trails": {
+        "task": "governance.archive_audit_trails",
+        "schedule": 3_600.0,
+        "options": {"expires": 3_600},
+    },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",
         "schedule": 300.0,
@@ -229,7 +254,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+AXES_HANDLER = "tenants.accounts.lockout.LockoutHandler"  # Beside the limit below, wider axes.
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -255,7 +280,9 @@ SESSION_COOKIE_NAME = "execfabric_session"  # No domain: a cookie of one host is
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 14 * 86_400
+SESSION_ENGINE = "tenants.accounts.sessions.store"
+SESSION_IDLE_S = ENVIRONMENT.session_idle_s
+SESSION_COOKIE_AGE = ENVIRONMENT.session_longest_s
 CSRF_COOKIE_NAME = "execfabric_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"

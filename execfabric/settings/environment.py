@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.http.urls import NotUsable, parse_url
 from executors.network.policy import parse_rules
 from executors.script.levels import LEVELS
 
@@ -22,6 +23,8 @@ PREFIX = "EXECFABRIC_"
 SECRETS = (
     "secret_key",
     "audit_key",
+    "seals_storage_url",
+    "seals_webhook_secret",
     "credential_keys",
     "database_url",
     "database_owner_url",
@@ -100,15 +103,68 @@ class Environment(BaseSettings):
         "schema, only ever appended to: on another disk or host than the database, best one that "
         "forbids changes. Empty: seals, in the data folder.",
     )
+    seals_storage_url: str = Field(
+        default="",
+        description="Where copies of seals are stored besides: like EXECFABRIC_STORAGE_URL, a "
+        "bucket of its own that forbids changes, or file:///folder of another machine's disk.",
+    )
+    seals_webhook_url: str = Field(
+        default="",
+        description="https://host/path that copies of seals are posted to, signed with "
+        "EXECFABRIC_SEALS_WEBHOOK_SECRET. A host that is not public must stand in "
+        "EXECFABRIC_NETWORK_ALLOW.",
+    )
+    seals_webhook_secret: str = Field(
+        default="",
+        description="Key of the signature (HMAC-SHA256) of what is posted to the seals' webhook; "
+        "32 random characters at least.",
+    )
+    seals_email: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Addresses that get the last seal of every trail by e-mail, separated by "
+        "commas.",
+    )
+    seals_email_every_h: int = Field(
+        default=24, ge=1, le=24 * 31, description="Hours between two such e-mails."
+    )
+    audit_kept_days: int = Field(
+        default=730,
+        ge=30,
+        le=3_660,
+        description="Days that events stay in an audit trail before they move to an archive, for "
+        "trails that have no number of their own.",
+    )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Encrypts the credentials of HTTP APIs: keys of 32 random characters or more, "
-        "separated by commas or lines. The first one encrypts, all of them decrypt; see manage.py "
-        "rotate_credential_keys. Made once for embedded use.",
+        description="Encrypts the credentials of HTTP APIs and second factors: keys of 32 random "
+        "characters or more, separated by commas or lines. The first one encrypts, all of them "
+        "decrypt; see manage.py rotate_credential_keys. Made once for embedded use.",
     )
     admin_usernames: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Usernames of the public domain that are super-admins, separated by commas.",
+    )
+    admin_second_factor: bool | None = Field(
+        default=None,
+        description="Whether super-admins must have a second factor: without one they only get to "
+        "the page that sets it up. Empty: as EXECFABRIC_HTTPS.",
+    )
+    session_idle_s: int = Field(
+        default=2 * 3_600,
+        ge=60,
+        description="Seconds without a request after which a person has to log in again.",
+    )
+    session_longest_s: int = Field(
+        default=12 * 3_600,
+        ge=60,
+        description="Seconds after which a person has to log in again in any case.",
+    )
+    proof_s: int = Field(
+        default=300,
+        ge=30,
+        le=3_600,
+        description="Seconds for which a login, or giving the password again, counts as proof of "
+        "who somebody is: dangerous acts ask for one.",
     )
     trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -215,12 +271,17 @@ class Environment(BaseSettings):
                 values[name] = Path(path).read_text().strip()
         return values
 
-    @field_validator("secret_key", "audit_key")
+    @field_validator("secret_key", "audit_key", "seals_webhook_secret")
     @classmethod
     def _long_enough(cls, key: str) -> str:
         if key and len(key) < SHORTEST_KEY:
             raise ValueError(f"give at least {SHORTEST_KEY} random characters, better 50")
         return key
+
+    @field_validator("admin_second_factor", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("credential_keys", mode="before")
     @classmethod
@@ -263,7 +324,25 @@ class Environment(BaseSettings):
         parse_rules(texts)
         return texts
 
-    @field_validator("admin_usernames", "trusted_proxies", "network_allow", mode="before")
+    @field_validator("seals_webhook_url")
+    @classmethod
+    def _is_callable(cls, url: str) -> str:
+        if url:
+            try:
+                parse_url(url)
+            except NotUsable as error:
+                raise ValueError(f"give an address such as https://host/path: {error}") from None
+        return url
+
+    @model_validator(mode="after")
+    def _webhook_has_a_secret(self) -> Self:
+        if self.seals_webhook_url and not self.seals_webhook_secret:
+            raise ValueError("a seals_webhook_url needs a seals_webhook_secret")
+        return self
+
+    @field_validator(
+        "admin_usernames", "trusted_proxies", "network_allow", "seals_email", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

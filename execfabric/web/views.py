@@ -23,9 +23,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from django_htmx.http import HttpResponseClientRedirect
 
-from execfabric.core.errors import DomainError, error_document
+from execfabric.core.errors import DomainError, ProofNeeded, error_document
 from execfabric.core.request_context import current_request_id
 from execfabric.web.components import iec_size
+from execfabric.web.proof import ask_for_proof, take_proof
 from execfabric.web.requests import ConsoleRequest
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,10 @@ class ConsoleView(View):
             response: HttpResponseBase = to_login(request)
         else:
             try:
-                response = super().dispatch(request, *args, **kwargs)
+                wrong = take_proof(self.request)
+                response = wrong or super().dispatch(request, *args, **kwargs)
+            except ProofNeeded as needed:
+                response = ask_for_proof(self.request, needed)
             except DomainError as error:
                 response = handle_domain_error(request, error)
         if self.partial_name:

@@ -117,6 +117,7 @@ def enable_resource(*, actor: Actor, resource: HttpResource) -> HttpResource:
     title="Approve an HTTP resource for addresses that are not public",
     roles=PLATFORM,
     target="resource",
+    needs_proof=True,
 )
 def open_addresses(
     *, actor: Actor, resource: HttpResource, addresses: list[str], reason: str
@@ -142,6 +143,7 @@ def open_addresses(
     title="Put a write on the whitelist",
     roles=PLATFORM,
     target="resource",
+    needs_proof=True,
 )
 def allow_write(
     *,

@@ -30,7 +30,6 @@ class ExportIn(serializers.Serializer):
 class ExportOut(serializers.Serializer):
     id = serializers.UUIDField()
     tenant = serializers.CharField(source="name")
-    schema = serializers.CharField(source="schema_name")
     status = serializers.CharField()
     stage = serializers.CharField()
     share_done = serializers.FloatField(help_text="Between 0 and 1.")
@@ -54,7 +53,6 @@ class DeletionIn(serializers.Serializer):
 class DeletionOut(serializers.Serializer):
     id = serializers.UUIDField()
     tenant = serializers.CharField(source="name")
-    schema = serializers.CharField(source="schema_name")
     status = serializers.CharField()
     stage = serializers.CharField()
     reason = serializers.CharField()

@@ -18,8 +18,9 @@ from execfabric.core.actor import Door
 from execfabric.core.audit import storable
 from execfabric.web.requests import ApiRequest
 
-from .actors import actor_for_account, client_address
+from .actors import actor_for_account, client_address, counts_as_proof
 from .models import Account, ApiToken
+from .sessions.services import SEEN_EVERY, touch_token
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -32,7 +33,11 @@ class BearerAuthentication(TokenAuthentication):
         account, token = found
         door = api_door(request)
         actor = actor_for_account(
-            account, door=door, address=client_address(request), assigned=token.assigned
+            account,
+            door=door,
+            address=client_address(request),
+            assigned=token.assigned,
+            is_proven=counts_as_proof(token.proven_at.timestamp()),
         )
         request.actor = actor
         request._request.actor = actor
@@ -49,24 +54,33 @@ class BearerAuthentication(TokenAuthentication):
         except (TypeError, binascii.Error):
             raise AuthenticationFailed from None
         found = statements.send(_TOKENS, [storable(text[: CONSTANTS.TOKEN_KEY_LENGTH])])
-        for stored, expires_at, roles, *values in found:
+        for stored, expires_at, used_at, proven_at, roles, *values in found:
             if not constant_time_compare(digest, stored):
                 continue
             account = Account.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, values)
-            known = ApiToken(digest=stored, expiry=expires_at, user=account)
+            now = timezone.now()
+            known = ApiToken(
+                digest=stored,
+                expiry=expires_at,
+                last_used_at=used_at,
+                proven_at=proven_at,
+                user=account,
+            )
             known.assigned = roles
-            if expires_at is not None and expires_at < timezone.now():
+            if expires_at is not None and expires_at < now:
                 known.delete()
                 raise AuthenticationFailed
             if not account.is_active:
                 raise AuthenticationFailed
+            if now - used_at > SEEN_EVERY:
+                touch_token(known, seen_at=now)
             return account, known
         raise AuthenticationFailed
 
 
 _ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]
 _TOKENS = f"""
-    SELECT token.digest, token.expiry,
+    SELECT token.digest, token.expiry, token.last_used_at, token.proven_at,
         ARRAY(SELECT role FROM accounts_roleassignment WHERE account_id = account.id),
         {", ".join(f"account.{name}" for name in _ACCOUNT_FIELDS)}
     FROM accounts_apitoken token JOIN accounts_account account ON account.id = token.user_id

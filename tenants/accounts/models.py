@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from knox.models import AbstractAuthToken
 
@@ -25,6 +29,8 @@ class Account(AbstractBaseUser):  # type: ignore[django-manager-missing]  # knox
     is_active = models.BooleanField(default=True)
     is_platform_admin = models.BooleanField(default=False)
     """Explicit super-admin marker; has a meaning in the public schema only."""
+    second_factor_at = models.DateTimeField(null=True, blank=True)
+    """Since when logging in takes a code as well (SecondFactor); None: the password is enough."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AccountManager()
@@ -100,8 +106,79 @@ class GroupMember(models.Model):
         return f"{self.account_id} in {self.group_id}"
 
 
+class Session(AbstractBaseSession):
+    """Who is logged in by page, or about to be. Written by ``sessions.store``."""
+
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, null=True, related_name="sessions"
+    )
+    """None until the login is complete."""
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+    """What the browser says it is."""
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+
+    objects = BaseSessionManager()  # type: ignore[misc]  # a class variable there, by the stubs
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+
+    def __str__(self) -> str:
+        return f"session of {self.account_id}"
+
+    @property
+    def handle(self) -> str:
+        """Return what names it to its owner: its key would be enough to take it over."""
+        return hashlib.sha256(self.session_key.encode()).hexdigest()[:20]
+
+
+class SecondFactor(models.Model):
+    """The secret an authenticator app shares with the platform (second_factor/)."""
+
+    account = models.OneToOneField(
+        Account, on_delete=models.CASCADE, primary_key=True, related_name="second_factor"
+    )
+    number = models.PositiveIntegerField()
+    """How many were set up before it, and one: part of what binds the secret to this row."""
+    key_id = models.CharField(max_length=20)
+    sealed = models.TextField()
+    """Encrypted by ``execfabric.core.vault``."""
+    last_step = models.BigIntegerField(default=0)
+    """The 30 seconds whose code was used last: no code of them or of earlier ones is taken."""
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    """When the first code was right; until then it counts for nothing."""
+
+    def __str__(self) -> str:
+        return f"second factor of {self.account_id}"
+
+
+class RecoveryCode(models.Model):
+    """A code to log in with once, when the authenticator is lost. Only its digest is stored."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "digest"], name="recovery_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.account_id}"
+
+
 class ApiToken(AbstractAuthToken):
     """A bearer token of one account. Only its digest is stored."""
+
+    address = models.CharField(max_length=45, blank=True, default="", db_default="")
+    agent = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """Where it was issued to, and what the program said it is."""
+    last_used_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    proven_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    """When its owner last proved who they are: at the login, or by ``auth/prove``."""
 
     assigned: list[str]
     """Roles of its account as stored; set on a token somebody came with."""
@@ -113,3 +190,8 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"token of {self.user}"
+
+    @property
+    def handle(self) -> str:
+        """Return what names it to its owner."""
+        return self.digest[:20]

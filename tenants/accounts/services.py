@@ -7,8 +7,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.encoding import force_bytes, force_str
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+from django_tenants.utils import get_public_schema_name
 
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, current_schema
@@ -18,6 +20,8 @@ from tenants.registry.services import OwnerRequest
 
 from .actors import roles_of as roles_of
 from .models import Account, ApiToken, RoleAssignment
+from .second_factor.services import Factor
+from .sessions.services import end_sessions, end_tokens
 
 
 class CredentialsRefused(DomainError):
@@ -32,6 +36,16 @@ class TooManyAttempts(CredentialsRefused):
 
     code = "too_many_attempts"
     status = 429
+
+
+class CodeRefused(CredentialsRefused):
+    """The password was right, the code was not, or was used already."""
+
+
+class CodeNeeded(CredentialsRefused):
+    """The password is right; the same is to be sent again with a code of the second factor."""
+
+    code = "second_factor_needed"
 
 
 class LinkNotUsable(DomainError):
@@ -52,7 +66,12 @@ class SetPasswordTokens(PasswordResetTokenGenerator):
 set_password_tokens = SetPasswordTokens()
 
 
-@action("accounts.account.create", title="Create an account", roles=MANAGERS | PLATFORM | SYSTEM)
+@action(
+    "accounts.account.create",
+    title="Create an account",
+    roles=MANAGERS | PLATFORM | SYSTEM,
+    needs_proof=True,
+)
 def create_account(
     *,
     actor: Actor,
@@ -69,6 +88,28 @@ def create_account(
     password or roles), Conflict (username taken) and NotPermitted.
     """
     _check_roles(actor, roles, is_platform_admin=is_platform_admin)
+    account = add_account(
+        username,
+        display_name=display_name,
+        email=email,
+        password=password,
+        is_platform_admin=is_platform_admin,
+    )
+    RoleAssignment.objects.bulk_create(
+        RoleAssignment(account=account, role=role) for role in sorted(roles)
+    )
+    return account
+
+
+def add_account(
+    username: str,
+    *,
+    display_name: str = "",
+    email: str = "",
+    password: str = "",
+    is_platform_admin: bool = False,
+) -> Account:
+    """Store a new account, as part of an action. Raises InvalidInput, Conflict."""
     account = Account(
         username=username.strip(),
         display_name=display_name.strip(),
@@ -85,9 +126,6 @@ def create_account(
             account.save()
     except IntegrityError:
         raise Conflict(f"There is an account named {account.username} already.") from None
-    RoleAssignment.objects.bulk_create(
-        RoleAssignment(account=account, role=role) for role in sorted(roles)
-    )
     return account
 
 
@@ -105,10 +143,11 @@ def make_first_owner(actor: Actor, owner: OwnerRequest) -> str:
 
 
 def set_password_path(account: Account) -> str:
-    """Return the path, on the tenant's host, on which account's password can be set once."""
+    """Return the path, on the host of the schema, on which account's password can be set once."""
+    is_public = current_schema() == get_public_schema_name()
     return reverse(
         "accounts:set-password",
-        urlconf=settings.ROOT_URLCONF,
+        urlconf=settings.PUBLIC_SCHEMA_URLCONF if is_public else settings.ROOT_URLCONF,
         args=[
             urlsafe_base64_encode(force_bytes(account.pk)),
             set_password_tokens.make_token(account),
@@ -146,32 +185,87 @@ def set_password_by_link(*, actor: Actor, key: str, token: str, password: str) -
     _check_password(account, password)
     account.set_password(password)
     account.save(update_fields=["password"])
-    ApiToken.objects.filter(user=account).delete()  # Sessions end by the password itself.
+    end_sessions(account)
+    end_tokens(account)
     return account
+
+
+@action(
+    "accounts.session.begin",
+    title="Log in, the password",
+    roles=frozenset(),
+    target="account",
+    open_to_all=True,
+)
+def await_code(*, actor: Actor, account: Account) -> None:
+    """Record that the right password was given where a code must follow."""
 
 
 @action("accounts.session.open", title="Log in", roles=frozenset(), open_to_all=True)
 def open_session(
-    *, actor: Actor, username: str, account: Account | None, locked_out: bool
+    *,
+    actor: Actor,
+    username: str,
+    account: Account | None,
+    locked_out: bool,
+    factor: Factor = Factor.NONE,
+    wants_code: bool = False,
 ) -> Account:
     """Record a login by page. account is what the credentials proved, or None.
 
+    factor: what proved it beside the password. wants_code: it was the code that was asked for.
     Raises CredentialsRefused.
     """
-    return _proven(account, locked_out)
+    return _proven(account, locked_out, wants_code)
 
 
 @action("accounts.token.issue", title="Log in by API", roles=frozenset(), open_to_all=True)
 def issue_token(
-    *, actor: Actor, username: str, account: Account | None, locked_out: bool
+    *,
+    actor: Actor,
+    username: str,
+    account: Account | None,
+    locked_out: bool,
+    factor: Factor = Factor.NONE,
+    wants_code: bool = False,
+    agent: str = "",
 ) -> ApiToken:
     """Issue a bearer token; its text is in ``.plain`` of the result, and nowhere else.
 
     Raises CredentialsRefused.
     """
-    token, plain = ApiToken.objects.create(user=_proven(account, locked_out))
-    token.plain = plain
+    token, plain = ApiToken.objects.create(user=_proven(account, locked_out, wants_code))
+    token.address, token.agent, token.plain = actor.address, agent, plain
+    token.save(update_fields=["address", "agent"])
     return token
+
+
+@action(
+    "accounts.session.prove",
+    title="Prove again who one is",
+    roles=frozenset(),
+    target="account",
+    open_to_all=True,
+)
+def prove_again(
+    *,
+    actor: Actor,
+    account: Account,
+    proven: Account | None,
+    locked_out: bool,
+    factor: Factor = Factor.NONE,
+    wants_code: bool = False,
+    token: ApiToken | None = None,
+) -> Account:
+    """Record that account proved, or failed to prove, who it is; token: the one it came with.
+
+    Raises CredentialsRefused.
+    """
+    if _proven(proven, locked_out, wants_code).pk != account.pk:
+        raise NotPermitted("This is for one's own account only.")
+    if token is not None:
+        ApiToken.objects.filter(pk=token.pk).update(proven_at=timezone.now())
+    return account
 
 
 # Whoever is logged in may log out, whatever became of the roles meanwhile.
@@ -194,9 +288,11 @@ def close_session(*, actor: Actor, account: Account) -> None:
     """Record a logout; the view ends the session itself."""
 
 
-def _proven(account: Account | None, locked_out: bool) -> Account:
+def _proven(account: Account | None, locked_out: bool, wants_code: bool) -> Account:
     if locked_out:
         raise TooManyAttempts("Too many failed attempts. Try again in 15 minutes.")
+    if account is None and wants_code:
+        raise CodeRefused("This code is wrong, or was used already. Wait for the next one.")
     if account is None:
         raise CredentialsRefused("The username or the password is wrong.")
     return account

@@ -38,7 +38,10 @@ def _entry(row: MenuRow, host: Host, request: ConsoleRequest) -> MenuEntry | Non
 
 
 def account_menu(request: ConsoleRequest) -> list[MenuEntry]:
-    return [MenuEntry(_("Log out"), reverse("accounts:logout"), "logout", posts=True)]
+    return [
+        MenuEntry(_("Security"), reverse("accounts:security"), "shield-lock"),
+        MenuEntry(_("Log out"), reverse("accounts:logout"), "logout", posts=True),
+    ]
 
 
 def brand(request: ConsoleRequest) -> Brand:
@@ -46,5 +49,5 @@ def brand(request: ConsoleRequest) -> Brand:
     if tenant is None:
         return Brand()
     if tenant.is_platform:
-        return Brand(subtitle=_("Governance"), home_url="/platform/")
+        return Brand(subtitle=_("Governance"), home_url="/")
     return Brand(subtitle=tenant.title)

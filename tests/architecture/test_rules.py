@@ -34,17 +34,19 @@ OPEN_TO_ANYBODY = {
     "execfabric.urls_shared.robots",
     "execfabric.web.api.views.not_found",
     "execfabric.web.health.healthz",
-    "django.views.generic.base.RedirectView",
     "drf_spectacular.views.SpectacularAPIView",
     "drf_spectacular.views.SpectacularSwaggerSplitView",
+    "governance.admins.views.Front",
     "skills.executions.file_views.LinkedDownload",
     "tenants.accounts.api.LoginView",
     "tenants.accounts.views.Login",
+    "tenants.accounts.views.LoginCode",
     "tenants.accounts.views.Logout",
     "tenants.accounts.views.SetPassword",
 }
 SHARED_DOORS = {
-    "", "healthz", "robots.txt", "api/v1/auth/login", "api/v1/auth/logout", "api/v1/me",
+    "", "healthz", "robots.txt", "api/v1/auth/login", "api/v1/auth/logout", "api/v1/auth/prove",
+    "api/v1/me",
     "api/v1/schema/", "api/v1/docs/", "^api/(?P<path>.*)$",
 }  # fmt: skip
 """The only addresses both kinds of host answer."""
@@ -137,10 +139,20 @@ def test_rows_are_written_in_services_only(path):
 def test_every_act_is_granted_to_somebody_or_open_on_purpose():
     open_to_all = {
         "accounts.password.set",
+        "accounts.recovery_codes.renew",
+        "accounts.second_factor.begin",
+        "accounts.second_factor.confirm",
+        "accounts.second_factor.remove",
+        "accounts.session.begin",
         "accounts.session.close",
         "accounts.session.open",
+        "accounts.session.prove",
+        "accounts.session.revoke",
+        "accounts.session.revoke_others",
         "accounts.token.issue",
         "accounts.token.revoke",
+        "accounts.token.revoke_all",
+        "accounts.token.revoke_one",
     }
 
     ungranted = {code for code in ACTIONS if not PERMISSIONS[code].roles}

@@ -92,6 +92,53 @@ def test_a_kept_login_is_used_and_never_shown(
     assert "tok-123" not in streams.out + streams.err
 
 
+NEEDED = (401, {}, {"code": "second_factor_needed", "message": "Send the code.", "fields": {}})
+
+
+def test_a_code_that_is_needed_is_asked_for(
+    serve: Serve, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(NEEDED, (200, {}, {"token": "t", "user": {"username": "al"}}))
+    monkeypatch.setattr("sys.stdin", io.StringIO("pa ss\n"))
+    monkeypatch.setattr("cli.output.Screen.asks", True)
+    monkeypatch.setattr("typer.prompt", lambda label, **_: "123 456")
+
+    assert exit_code_of("login", server.url(), "-u", "al", "--password-stdin") == 0
+
+    both = {"username": "al", "password": "pa ss", "code": "123 456"}
+    assert json.loads(server.received[1].body) == both
+
+
+def test_a_code_can_be_given_at_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve((200, {}, {"token": "t", "user": {"username": "al"}}))
+    monkeypatch.setattr("sys.stdin", io.StringIO("pa ss\n"))
+
+    exit_code_of("login", server.url(), "-u", "al", "--password-stdin", "--code", "123456")
+
+    assert json.loads(server.received[0].body)["code"] == "123456"
+
+
+def test_a_code_that_cannot_be_asked_for_is_a_matter_of_usage(
+    serve: Serve, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(NEEDED)
+    monkeypatch.setattr("sys.stdin", io.StringIO("pa ss\n"))
+
+    code = exit_code_of("login", server.url(), "-u", "al", "--password-stdin")
+
+    assert code == ExitCode.USAGE
+    assert "--code" in capsys.readouterr().err
+
+
+def test_what_needs_a_fresh_login_says_so(serve: Serve, capsys: Capture, monkeypatch) -> None:
+    refusal = {"code": "proof_needed", "message": "This needs a fresh proof.", "fields": {}}
+    server = serve((403, {}, refusal))
+    monkeypatch.setenv("EXECFABRIC_TOKEN", "t")
+
+    assert exit_code_of("whoami", "--url", server.url()) == ExitCode.REFUSED
+    assert "Log in again" in capsys.readouterr().err
+
+
 def test_a_login_for_one_server_is_never_sent_to_another(
     serve: Serve, own_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

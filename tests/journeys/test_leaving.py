@@ -1,4 +1,4 @@
-"""docs/how-to/15-let-a-tenant-go.md, followed step by step on the running platform."""
+"""docs/how-to/14-let-a-tenant-go.md, followed step by step on the running platform."""
 
 from __future__ import annotations
 

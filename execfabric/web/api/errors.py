@@ -10,7 +10,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from execfabric.core.errors import DomainError, error_document
+from execfabric.core.errors import DomainError, ProofNeeded, error_document
 from execfabric.web.views import size_limits
 
 
@@ -29,6 +29,9 @@ def error_responses(*statuses: int) -> dict[int, type[ErrorOut]]:
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what a view raised into an answer; None lets Django answer 500."""
+    if isinstance(error, ProofNeeded):
+        set_rollback()
+        return _answer(error.status, error.code, error.message, {})
     if isinstance(error, DomainError):
         set_rollback()
         return _answer(error.status, error.code, error.message, error.fields)

@@ -71,6 +71,7 @@ def create_credential(
     title="Replace the secret of a credential",
     roles=PLATFORM,
     target="credential",
+    needs_proof=True,
 )
 def replace_credential(
     *,
@@ -93,6 +94,7 @@ def replace_credential(
     title="Revoke a credential",
     roles=PLATFORM,
     target="credential",
+    needs_proof=True,
 )
 def revoke_credential(*, actor: Actor, credential: HttpCredential, reason: str) -> HttpCredential:
     """Let nobody use it any more, from the commit on, and forget its secrets.

@@ -122,6 +122,7 @@ def _register(
             manifest=manifest,
             readme=_readme(version, spec.summary),
             maintainer=Maintainer.PLATFORM,
+            even_if_pinned=True,  # Only the granted version runs.
         )
 
 

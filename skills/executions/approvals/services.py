@@ -31,7 +31,9 @@ from .reminding import Reminder, reminder_of
 LONGEST_DELEGATION = timedelta(days=90)
 
 
-@action("executions.rules.set", title="Set the rules for approvals", roles=MANAGERS)
+@action(
+    "executions.rules.set", title="Set the rules for approvals", roles=MANAGERS, needs_proof=True
+)
 def set_rules(
     *,
     actor: Actor,

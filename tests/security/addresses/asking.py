@@ -22,8 +22,8 @@ from .fillings import Ids
 
 REQUEST_ID = "the-same-for-all"
 CSRF = re.compile(r'(csrf[a-z-]*token(?:" value)?=")\w{64}')
-NOT_COUNTED = ('"registry_domain"',)
-"""The look-up of the host: done again whenever it is too long ago."""
+NOT_COUNTED = ('"registry_domain"', 'SET "last_seen_at" =', 'SET "last_used_at" =')
+"""The look-up of the host, and the note of who was seen: done again whenever it is too long ago."""
 
 
 @dataclass(frozen=True, slots=True)

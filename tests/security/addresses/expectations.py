@@ -29,13 +29,17 @@ class Expectation:
 OPEN = Expectation(ANYTHING, needs_login=False)
 HOME = Expectation(ANYTHING, needs_login=False, owner_gets=302)
 OWN = Expectation(ANYTHING)
+OWN_DOOR = Expectation(ANYTHING, owner_gets=302)
 FOREIGN = Expectation(frozenset({404}))
 FOREIGN_AFTER_BODY = Expectation(frozenset({404}), empty_body=frozenset({400}))
 FOREIGN_LINK = Expectation(frozenset({404}), needs_login=False)
 LINK = Expectation(frozenset({400}), needs_login=False)
+LINK_ELSEWHERE = Expectation(frozenset({400}), needs_login=False, owner_gets=400)
 NOTHING = Expectation(frozenset({404}), needs_login=False, owner_gets=404)
 MANAGED = Expectation(ANYTHING)  # 404 to members who do not manage.
 GOVERNED = Expectation(frozenset({404}))  # Pages of tenants: not there without the right.
+GOVERNED_NOT_AT_ALL = Expectation(frozenset({404}), owner_gets=404)
+"""For whitelisted tenant admins: neither for a super-admin nor for anybody else."""
 GOVERNED_FORM = Expectation(frozenset({404}), owner_gets=302)  # To the page with the form.
 GOVERNED_API = Expectation(frozenset({403}))
 
@@ -46,6 +50,7 @@ TENANT_HOST: dict[str, Expectation] = {
     "api/v1/artifacts/<uuid:artifact_id>/link": FOREIGN,
     "api/v1/auth/login": OPEN,
     "api/v1/auth/logout": OWN,
+    "api/v1/auth/prove": OWN,
     "api/v1/delegations": OWN,
     "api/v1/delegations/<int:delegation_id>/end": FOREIGN,
     "api/v1/batches": OWN,
@@ -103,7 +108,13 @@ TENANT_HOST: dict[str, Expectation] = {
     "api/v1/submissions/<uuid:submission_id>/revisions": FOREIGN,
     "api/v1/submissions/<uuid:submission_id>/withdraw": FOREIGN,
     "audit/": OWN,
+    "audit/archives/": MANAGED,
+    "audit/archives/<uuid:archive_id>/file/": FOREIGN,
+    "audit/archives/keep/": MANAGED,
+    "audit/archives/request/": MANAGED,
     "audit/export/": MANAGED,
+    "audit/views/": MANAGED,
+    "audit/views/<int:view_id>/delete/": FOREIGN,
     "batches/": OWN,
     "batches/<uuid:batch_id>/": FOREIGN,
     "batches/<uuid:batch_id>/approve/": FOREIGN,
@@ -154,8 +165,19 @@ TENANT_HOST: dict[str, Expectation] = {
     "healthz": OPEN,
     "http-resources/": OWN,
     "login/": HOME,
+    "login/code/": HOME,
     "logout/": OPEN,
     "robots.txt": OPEN,
+    "security/": OWN,
+    "security/prove/": OWN_DOOR,
+    "security/recovery-codes/renew/": OWN,
+    "security/second-factor/": OWN,
+    "security/second-factor/begin/": OWN,
+    "security/second-factor/remove/": OWN,
+    "security/sessions/<str:handle>/revoke/": FOREIGN,
+    "security/sessions/revoke-others/": OWN,
+    "security/tokens/<str:handle>/revoke/": FOREIGN,
+    "security/tokens/revoke-all/": OWN,
     "set-password/<str:key>/<str:token>/": LINK,
     "skills/": OWN,
     "skills/<slug:name>/": FOREIGN,
@@ -187,6 +209,7 @@ ADMIN_HOST: dict[str, Expectation] = {
     "": HOME,
     "api/v1/auth/login": OPEN,
     "api/v1/auth/logout": OWN,
+    "api/v1/auth/prove": OWN,
     "api/v1/credentials": GOVERNED_API,
     "api/v1/credentials/<slug:name>": GOVERNED_API,
     "api/v1/credentials/<slug:name>/replace": GOVERNED_API,
@@ -239,10 +262,29 @@ ADMIN_HOST: dict[str, Expectation] = {
     "api/v1/tenants/<slug:name>/resume": GOVERNED_API,
     "api/v1/tenants/<slug:name>/suspend": GOVERNED_API,
     "api/v1/tenants/<slug:name>/withdraw-version": GOVERNED_API,
+    "entrance/": GOVERNED_NOT_AT_ALL,
     "healthz": OPEN,
     "platform/": GOVERNED,
+    "platform/administrators/": GOVERNED,
+    "platform/administrators/<int:account_id>/": GOVERNED,
+    "platform/administrators/<int:account_id>/disable/": GOVERNED,
+    "platform/administrators/<int:account_id>/enable/": GOVERNED,
+    "platform/administrators/<int:account_id>/link/": GOVERNED,
+    "platform/administrators/<int:account_id>/second-factor/reset/": GOVERNED,
+    "platform/administrators/<int:account_id>/sessions/<str:handle>/end/": GOVERNED,
+    "platform/administrators/<int:account_id>/sessions/end/": GOVERNED,
+    "platform/administrators/<int:account_id>/tenants/": GOVERNED,
+    "platform/administrators/invite/": GOVERNED,
+    "platform/administrators/whitelist/": GOVERNED,
+    "platform/entries/": GOVERNED,
     "platform/audit/": GOVERNED,
+    "platform/audit/archives/": GOVERNED,
+    "platform/audit/archives/<uuid:archive_id>/file/": GOVERNED,
+    "platform/audit/archives/keep/": GOVERNED_FORM,
+    "platform/audit/archives/request/": GOVERNED_FORM,
     "platform/audit/export/": GOVERNED_FORM,
+    "platform/audit/views/": GOVERNED,
+    "platform/audit/views/<int:view_id>/delete/": GOVERNED,
     "platform/credentials/": GOVERNED,
     "platform/credentials/<slug:name>/": GOVERNED,
     "platform/credentials/<slug:name>/replace/": GOVERNED,
@@ -263,6 +305,7 @@ ADMIN_HOST: dict[str, Expectation] = {
     "platform/http-resources/<slug:name>/grants/": GOVERNED_FORM,
     "platform/http-resources/<slug:name>/writes/": GOVERNED_FORM,
     "platform/login/": HOME,
+    "platform/login/code/": HOME,
     "platform/logout/": OPEN,
     "platform/reviews/": GOVERNED,
     "platform/reviews/<uuid:submission_id>/": GOVERNED,
@@ -273,6 +316,17 @@ ADMIN_HOST: dict[str, Expectation] = {
     "platform/reviews/<uuid:submission_id>/remark/": GOVERNED,
     "platform/reviews/<uuid:submission_id>/resume/": GOVERNED,
     "platform/reviews/<uuid:submission_id>/withdraw/": GOVERNED,
+    "platform/security/": OWN,
+    "platform/security/prove/": OWN_DOOR,
+    "platform/security/recovery-codes/renew/": OWN,
+    "platform/security/second-factor/": OWN,
+    "platform/security/second-factor/begin/": OWN,
+    "platform/security/second-factor/remove/": OWN,
+    "platform/security/sessions/<str:handle>/revoke/": FOREIGN,
+    "platform/security/sessions/revoke-others/": OWN,
+    "platform/security/tokens/<str:handle>/revoke/": FOREIGN,
+    "platform/security/tokens/revoke-all/": OWN,
+    "platform/set-password/<str:key>/<str:token>/": LINK_ELSEWHERE,
     "platform/tenants/<slug:name>/activate/": GOVERNED,
     "platform/tenants/<slug:name>/close/": GOVERNED,
     "platform/tenants/<slug:name>/term/": GOVERNED,

@@ -41,10 +41,15 @@ class Ids:
     http_write: str
     http_grant: str
     http_trial: str
+    session: str
+    api_token: str
+    admin: str
     export: str
     deletion: str
     customer: str
     contact: str
+    audit_archive: str
+    trail_view: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -78,13 +83,19 @@ NOBODYS = Ids(
     http_write="01980000-0000-7000-8000-000000000010",
     http_grant="01980000-0000-7000-8000-000000000011",
     http_trial="01980000-0000-7000-8000-000000000012",
+    session="0123456789abcdef0123",
+    api_token="0123456789abcdef4567",
+    admin="99999905",
     export="01980000-0000-7000-8000-000000000013",
     deletion="01980000-0000-7000-8000-000000000014",
     customer="01980000-0000-7000-8000-000000000015",
-    contact="99999905",
+    contact="99999906",
+    audit_archive="01980000-0000-7000-8000-000000000016",
+    trail_view="99999904",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
+    "archive_id": "audit_archive",
     "artifact_id": "artifact",
     "batch_id": "batch",
     "execution_id": "execution",
@@ -102,9 +113,16 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "export_id": "export",
     "grant_id": "http_grant",
     "trial_id": "http_trial",
+    "view_id": "trail_view",
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
+    "account_id": "admin",
+    ("platform/administrators/<int:account_id>/sessions/<str:handle>/end/", "handle"): "session",
+    ("security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("security/tokens/<str:handle>/revoke/", "handle"): "api_token",
+    ("platform/security/sessions/<str:handle>/revoke/", "handle"): "session",
+    ("platform/security/tokens/<str:handle>/revoke/", "handle"): "api_token",
     ("^api/(?P<path>.*)$", "path"): "skill",
     ("api/v1/skills/<slug:name>", "name"): "skill",
     ("api/v1/skills/<slug:name>/bind", "name"): "skill",
@@ -197,8 +215,20 @@ def export_form(_ids: Ids) -> dict[str, Any]:
     return {"form": "bundle"}
 
 
+def days_form(_ids: Ids) -> dict[str, Any]:
+    return {"days": 365}
+
+
+def trail_view(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Refused", "outcome": "refused"}
+
+
 def credentials(_ids: Ids) -> dict[str, Any]:
     return {"username": "nobody-at-all", "password": "correct horse battery"}
+
+
+def code(_ids: Ids) -> dict[str, Any]:
+    return {"code": "123456"}
 
 
 def reason(_ids: Ids) -> dict[str, Any]:
@@ -391,10 +421,10 @@ def link(ids: Ids) -> dict[str, Any]:
 
 
 BODIES: dict[str, Body] = {
-    "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
+    "api/v1/auth/prove": credentials,
     "api/v1/delegations": delegation,
     "api/v1/delegations/<int:delegation_id>/end": nothing,
     "api/v1/batches": batch,
@@ -493,8 +523,18 @@ BODIES: dict[str, Body] = {
     "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
+    "audit/archives/<uuid:archive_id>/file/": nothing,
+    "audit/archives/keep/": days_form,
+    "audit/archives/request/": days_form,
     "audit/export/": export_form,
+    "audit/views/": trail_view,
+    "audit/views/<int:view_id>/delete/": nothing,
+    "platform/audit/archives/<uuid:archive_id>/file/": nothing,
+    "platform/audit/archives/keep/": days_form,
+    "platform/audit/archives/request/": days_form,
     "platform/audit/export/": export_form,
+    "platform/audit/views/": trail_view,
+    "platform/audit/views/<int:view_id>/delete/": nothing,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
     "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,
@@ -521,14 +561,41 @@ BODIES: dict[str, Body] = {
     "executions/retention/": retention,
     "healthz": nothing,
     "login/": credentials,
+    "login/code/": code,
     "logout/": nothing,
     "platform/login/": credentials,
+    "platform/login/code/": code,
     "platform/logout/": nothing,
     "platform/reviews/<uuid:submission_id>/approve/": verdict,
     "platform/reviews/<uuid:submission_id>/reject/": verdict,
     "platform/reviews/<uuid:submission_id>/remark/": remark,
     "platform/reviews/<uuid:submission_id>/resume/": nothing,
     "platform/reviews/<uuid:submission_id>/withdraw/": reason,
+    **{
+        f"{host}security/{page}": code if page == "second-factor/" else nothing
+        for host in ("", "platform/")
+        for page in (
+            "prove/",
+            "recovery-codes/renew/",
+            "second-factor/",
+            "second-factor/begin/",
+            "second-factor/remove/",
+            "sessions/<str:handle>/revoke/",
+            "sessions/revoke-others/",
+            "tokens/<str:handle>/revoke/",
+            "tokens/revoke-all/",
+        )
+    },
+    "platform/administrators/<int:account_id>/disable/": reason,
+    "platform/administrators/<int:account_id>/enable/": nothing,
+    "platform/administrators/<int:account_id>/link/": nothing,
+    "platform/administrators/<int:account_id>/second-factor/reset/": reason,
+    "platform/administrators/<int:account_id>/sessions/<str:handle>/end/": nothing,
+    "platform/administrators/<int:account_id>/sessions/end/": nothing,
+    "platform/administrators/<int:account_id>/tenants/": nothing,
+    "platform/administrators/invite/": credentials,
+    "platform/administrators/whitelist/": credentials,
+    "platform/set-password/<str:key>/<str:token>/": new_password,
     "platform/tenants/<slug:name>/limits/": limits,
     "platform/tenants/<slug:name>/resume/": nothing,
     "platform/tenants/<slug:name>/suspend/": reason,

@@ -124,7 +124,7 @@ def test_a_session_key_that_both_tenants_have_is_two_sessions(twins, tenants, as
     theirs = of_host("globex", "gina").session
     with tenant_context(tenants["globex"]), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE django_session SET session_key = %s WHERE session_key = %s", [both, theirs]
+            "UPDATE accounts_session SET session_key = %s WHERE session_key = %s", [both, theirs]
         )
     person = Person("twin", both)
 

@@ -14,8 +14,13 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
+from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
+from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from governance.admins.services import invite_super_admin
+from governance.audit.archiving import FOLDER
+from governance.audit.models import AuditArchive
 from governance.customers.models import Contact
 from governance.customers.services import CustomerFacts, create_customer
 from governance.http_access.credentials.services import create_credential
@@ -33,7 +38,7 @@ from skills.hot_update.submitting import services as submitting
 from skills.hot_update.submitting.intake import PendingFiles
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.groups.services import add_member
-from tenants.accounts.models import Account, Group
+from tenants.accounts.models import Account, ApiToken, Group, Session
 from tenants.accounts.services import create_account, set_password_path
 from tenants.menu.models import EntryKind, MenuRow
 from tests.conftest import PASSWORD, tenant_named
@@ -157,17 +162,40 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             group=str(group.pk),
             member=member.username,
             delegation=str(delegation.pk),
+            session=_session(person, mark).handle,
+            api_token=ApiToken.objects.create(user=person)[0].handle,
+            audit_archive=_audit_archive(tenant),
+            trail_view=str(_trail_view(mark, person)),
             **_http_resource(tenant, mark, word("ledger")),
             **_ledgers(tenant, mark),
         )
     return World(tenant, mark, person, ids)
 
 
+def _trail_view(mark: str, person: Account) -> int:
+    view = SavedTrailView.objects.create(
+        pk=_long_number(f"{mark} view"), owner_id=person.pk, owner_name=person.username, name="View"
+    )
+    return int(view.pk)
+
+
+def _audit_archive(tenant: Any) -> str:
+    """Store a file and enter it as an archive of the tenant's trail; return its id."""
+    stored = store_file(FOLDER, f"{tenant.schema_name}.jsonl.gz", BytesIO(b"archived"))
+    now = timezone.now()
+    with tenant_context(tenant_named("admin")):
+        archive = AuditArchive.objects.create(
+            schema=tenant.schema_name, first_seal=1, last_seal=1, events=1, first_at=now,
+            last_at=now, sha256="0" * 64, size_bytes=8, stored_as=stored, made_at=now,
+        )  # fmt: skip
+        return str(archive.pk)
+
+
 def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
     """Show a resource to tenant; return the ids of what belongs to it in the public domain."""
     own = f"no-{_long_number(mark)}"  # On the admin host names of tenants mean something else.
     with tenant_context(tenant_named("admin")):
-        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE, is_proven=True)
         credential = create_credential(
             actor=sam, name=f"key-{own}", title="", style="bearer", settings={},
             secrets={"token": f"{mark}-secret"},
@@ -181,7 +209,9 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
         )  # fmt: skip
         grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
         trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
+        invited = invite_super_admin(actor=sam, username=f"invited-{own}")
         return {
+            "admin": str(invited.pk),
             "http_resource": resource.name,
             "http_credential": credential.name,
             "http_write": str(write.pk),
@@ -225,6 +255,17 @@ def level_sequences(*tenants: Any) -> None:
             "  FROM pg_sequences WHERE schemaname = ANY(%s)) AS all_of_them",
             [schemas],
         )
+
+
+def _session(person: Account, mark: str) -> Session:
+    now = timezone.now()
+    return Session.objects.create(
+        session_key=f"{mark}-session",
+        expire_date=now + timedelta(days=1),
+        account=person,
+        started_at=now,
+        last_seen_at=now,
+    )
 
 
 def _long_number(of: str) -> int:

@@ -56,7 +56,7 @@ PUBLIC_DOMAIN = {
     "read the platform's accounts": "SELECT * FROM public.accounts_account",
     "read the platform's tokens": "SELECT * FROM public.accounts_apitoken",
     "read the platform's trail": "SELECT * FROM public.core_auditevent",
-    "read the platform's sessions": "SELECT * FROM public.django_session",
+    "read the platform's sessions": "SELECT * FROM public.accounts_session",
     "read the platform's migrations": "SELECT * FROM public.django_migrations",
     "rename itself in the registry": "UPDATE registry_tenant SET title = 'x'",
     "open itself again": "UPDATE registry_tenant SET status = 'active'",

@@ -31,7 +31,7 @@ def admin(person):
     account = create(person("olivia").actor, Role.ADMIN)
     account.username = "adam"
     account.save()
-    return actor_for_account(account, door=Door.PAGE)
+    return actor_for_account(account, door=Door.PAGE, is_proven=True)
 
 
 class TestRoles:

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from cli.exit_codes import MEANINGS
 from cli.main import app as cli_app
-from execfabric.core.actions import ACTIONS
+from execfabric.core.actions import ACTIONS, PROVEN
 from execfabric.core.permissions import PERMISSIONS, TARGET_RULES, Permission
 from execfabric.core.roles import TENANT_ROLES, Role
 from execfabric.settings.environment import PREFIX, SECRETS, Environment
@@ -95,7 +95,9 @@ def permissions_page() -> str:
         "viewer are roles of a tenant; super-admin exists on the admin host only; system is the "
         "platform itself (workers, scans, commands of the operator).",
         "## Acts",
-        "Each call writes exactly one audit event under its code: `done`, `refused` or `failed`.",
+        "Each call writes exactly one audit event under its code: `done`, `refused` or `failed`. "
+        "For some a person must have logged in, or given the password again, within the last "
+        "minutes ([how-to 13](../how-to/13-keep-accounts-safe.md)); the system need not.",
         _table(
             ("Code", "Act", "Roles", "Further condition"),
             [(*_row(each, nobody="anybody"), _condition_of(each.code)) for each in acts],
@@ -154,7 +156,10 @@ def _row(permission: Permission, *, nobody: str) -> tuple[str, str, str]:
 
 def _condition_of(code: str) -> str:
     rule: Callable[..., Any] | None = TARGET_RULES.get(code)
-    return "depends on the object" if rule else ""
+    conditions = ["depends on the object"] if rule else []
+    if code in PROVEN:
+        conditions.append("a fresh proof of who it is")
+    return ", ".join(conditions)
 
 
 def _arguments(command: Any) -> list[str]:
