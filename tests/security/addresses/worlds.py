@@ -226,7 +226,7 @@ def _ledgers(tenant: Any, mark: str) -> dict[str, str]:
         sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
         now = timezone.now()
         # Named for nobody: on the admin host words of tenants mean something else.
-        named = {"tenant_id": tenant.pk, "schema_name": f"tenant_{_long_number(mark)}",
+        named = {"tenant_id": tenant.pk, "schema_name": f"gone_{_long_number(mark)}",
                  "name": "gone", "title": "Gone", "requested_by": "sam", "requested_at": now,
                  "touched_at": now, "reason": "Asked for."}  # fmt: skip
         export = TenantExport.objects.create(**named, status="failed")
