@@ -363,7 +363,6 @@ def http_credential_form(_ids: Ids) -> dict[str, Any]:
 
 
 BODIES: dict[str, Body] = {
-    "": nothing,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,

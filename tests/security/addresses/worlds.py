@@ -16,7 +16,6 @@ from django_tenants.utils import tenant_context
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
-from governance.admins.services import invite_super_admin
 from governance.http_access.credentials.services import create_credential
 from governance.http_access.grants.services import grant_resource
 from governance.http_access.selectors import latest_version
@@ -180,7 +179,9 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
         )  # fmt: skip
         grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
         trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
-        invited = invite_super_admin(actor=sam, username=f"invited-{own}")
+        invited = Account.objects.create(
+            pk=_long_number(f"{mark} invited"), username=f"invited-{own}", is_platform_admin=True
+        )
         return {
             "admin": str(invited.pk),
             "http_resource": resource.name,
