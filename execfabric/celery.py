@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Callable
 from typing import Any
 
 from celery.beat import EmbeddedService, PersistentScheduler
-from celery.signals import task_prerun, worker_ready
+from celery.signals import task_prerun, worker_ready, worker_shutdown
 from tenant_schemas_celery.app import CeleryApp, switch_schema
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
@@ -46,6 +47,25 @@ def enter_schema(task: Any, kwargs: dict[str, Any], **_signal: Any) -> None:
 
     drop_dead_connections()
     switch_schema(task=task, kwargs=kwargs)
+
+
+_stop_telling: list[Callable[[], None]] = []
+
+
+@worker_ready.connect
+def tell_presence(sender: Any, **_signal: Any) -> None:
+    """Let the governance pages show this process."""
+    from execfabric.core.presence import own_presence, tell_in_background
+
+    queues = tuple(sorted(sender.app.amqp.queues.consume_from))
+    presence = own_presence(does="tasks", queues=queues, slots=sender.controller.concurrency)
+    _stop_telling.append(tell_in_background(presence))
+
+
+@worker_shutdown.connect
+def end_presence(**_signal: Any) -> None:
+    for stop in _stop_telling:
+        stop()
 
 
 @worker_ready.connect

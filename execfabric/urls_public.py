@@ -13,6 +13,7 @@ urlpatterns = [
     *urls_shared.shared(__name__),
     path("platform/", include("tenants.accounts.urls_public")),
     path("platform/audit/", include("execfabric.web.audit.urls")),
+    path("platform/audit/archives/", include("governance.audit.urls")),
     path("platform/", include("governance.urls")),
     path("platform/", include("governance.http_access.urls")),
     path("platform/", include("governance.admins.urls")),

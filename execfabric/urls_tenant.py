@@ -23,6 +23,7 @@ urlpatterns = [
     path("submissions/", include("skills.hot_update.submitting.urls")),
     path("http-resources/", include("governance.http_access.ledger.urls")),
     path("audit/", include("execfabric.web.audit.urls")),
+    path("audit/archives/", include("governance.audit.urls")),
     path("api/v1/", include("tenants.accounts.groups.urls_api")),
     path("api/v1/", include("skills.catalogue.urls_api")),
     path("api/v1/", include("skills.executions.urls_api")),

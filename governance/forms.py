@@ -65,5 +65,18 @@ class LimitsForm(forms.Form):
     )
 
 
-class SuspendForm(forms.Form):
+class ReasonForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=2000)
+
+
+class OptionalReasonForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), max_length=2000, required=False)
+
+
+class TermForm(forms.Form):
+    expires_on = forms.DateField(
+        label=_("Last day"),
+        required=False,
+        help_text=_("In UTC. Empty: no end is known. Nobody is shut out by it."),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )

@@ -14,6 +14,7 @@ from execfabric.core.sealing_state import SealingState, remember
 from execfabric.core.tasks import PlatformTask
 from tenants.registry.models import Tenant
 
+from .audit.alarms import troubles
 from .audit.sealing import seal_schemas
 
 logger = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ def seal_audit_trails(**_newer: object) -> None:
         now=now,
         everywhere=_is_first_look(),
     )
+    state.troubles = troubles(now)
     remember(state)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.text import Text
@@ -20,11 +22,14 @@ from cli.session import session_of
 from cli.terminal import clean_line
 from execfabric.core.sealing.bundle import EVIDENCE_FORMAT, as_line
 from execfabric.core.sealing.canonical import NotCanonical, from_text, parse
+from execfabric.core.sealing.reports import Report, check_together
 from execfabric.core.sealing.seals import Seal
-from execfabric.core.sealing.verifying import Report, kept_seals, verify
+from execfabric.core.sealing.verifying import kept_seals, verify
 
 app = typer.Typer(no_args_is_help=True, help="Verify exports of audit trails, offline.")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+HEADERS = (b'{"exported_at"', b'{"archive"')
+"""How the first line of an export or an archive begins."""
 LARGEST_EVIDENCE_BYTES = 256 * 1024 * 1024
 
 
@@ -36,7 +41,14 @@ def start() -> None:
 @app.command("verify")
 def verify_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Sealed export, or evidence pack in JSON.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Sealed export, archive, or evidence pack in JSON; several of one trail are "
+            "checked together.",
+        ),
+    ],
     seals: Annotated[
         Path | None,
         typer.Option(
@@ -57,31 +69,56 @@ def verify_file(
         ),
     ] = "",
 ) -> None:
-    """Check FILE against its seals. Names every event that was changed, inserted, deleted or moved.
+    """Check each FILE against its seals. Names what was changed, inserted, deleted or moved.
 
     Exits 12 when something is not as it was sealed. No server is asked.
     """
     session = session_of(context)
-    kept = _kept(seals)
+    kept, moment = _kept(seals), _moment(until)
     fingerprints = _fingerprints(key or [])
-    with _opened(file) as lines:
-        report = verify(lines, kept=kept, until=_moment(until))
-    strange = [one for one in report.keys if fingerprints and fingerprint(one) not in fingerprints]
-    session.screen.show(output.pairs(_facts(report)))
-    for found in report.findings:
-        place = f"line {found.line}: " if found.line else ""
-        session.screen.show(Text(f"{place}{clean_line(found.message)}", style="red"))
-    for one in strange:
-        session.screen.show(Text(f"A key signed that is not trusted: {fingerprint(one)}", "red"))
-    is_good = report.is_as_sealed and not strange
-    session.screen.json(_document(report, is_good=is_good, strange=strange))
+    reports: dict[str, Report] = {}
+    documents, is_good = [], True
+    for file in files:
+        with _opened(file) as lines:
+            report = verify(lines, kept=kept, until=moment)
+        reports[_sha256(file)] = report
+        strange = [
+            one for one in report.keys if fingerprints and fingerprint(one) not in fingerprints
+        ]
+        facts = _facts(report)
+        session.screen.show(
+            output.pairs({"File": output.text(str(file)), **facts} if len(files) > 1 else facts)
+        )
+        for found in report.findings:
+            place = f"line {found.line}: " if found.line else ""
+            session.screen.show(Text(f"{place}{clean_line(found.message)}", style="red"))
+        for one in strange:
+            session.screen.show(
+                Text(f"A key signed that is not trusted: {fingerprint(one)}", "red")
+            )
+        file_is_good = report.is_as_sealed and not strange
+        documents.append(_document(report, is_good=file_is_good, strange=strange))
+        is_good = is_good and file_is_good
+    apart = check_together(reports) if is_good and len(files) > 1 else []
+    for problem in apart:
+        session.screen.show(Text(clean_line(problem), style="red"))
+    is_good = is_good and not apart
+    session.screen.json(
+        documents[0]
+        if len(files) == 1
+        else {"as_sealed": is_good, "files": documents, "findings": apart}
+    )
     if not is_good:
         raise CliError(
             "This is not what was sealed.",
             ExitCode.NOT_AS_SEALED,
-            hint="Take the export again from the platform, and compare." if report.findings else "",
+            hint="Take it again from the platform, and compare.",
         )
     session.screen.show(Text("Everything in it is as it was sealed.", style="bold green"))
+    if len(files) == 1 and report.archived:
+        session.screen.hint(
+            "Older events lie in archives: give them as well, and all are checked together."
+        )
     if not kept:
         session.screen.hint(
             "Whether its end was cut off, and whose key this is, only --seals (or --key) can tell."
@@ -135,17 +172,43 @@ def _kept(path: Path | None) -> list[Seal]:
 def _opened(path: Path) -> Iterator[Iterable[bytes]]:
     """Return the lines of an export; of an evidence pack those of its proof."""
     try:
-        with path.open("rb") as file:
+        with _plain(path) as file:
             first = file.readline(64)
             file.seek(0)
-            if b'"format":"execfabric-audit/' in first or first.startswith(b'{"exported_at"'):
-                yield file
+            if b'"format":"execfabric-audit/' in first or first.startswith(HEADERS):
+                yield _lines_of(file)
                 return
             if path.stat().st_size > LARGEST_EVIDENCE_BYTES:
                 raise usage_error(f"{path} is too large for an evidence pack, and no export.")
-            yield _proof_of(file.read(), path)
+            yield _proof_of(file.read(LARGEST_EVIDENCE_BYTES), path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise usage_error(f"Cannot read {path}: it is damaged.") from None
     except OSError as error:
         raise usage_error(f"Cannot read {path}: {error.strerror}.") from None
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; an archive is unpacked while it is read."""
+    with path.open("rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if is_packed:
+            with gzip.GzipFile(fileobj=file, mode="rb") as plain:
+                yield cast("IO[bytes]", plain)
+        else:
+            yield file
+
+
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Return lines; what cannot be unpacked ends them, which verifying finds."""
+    with suppress(EOFError, zlib.error, gzip.BadGzipFile):
+        yield from file
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _proof_of(text: bytes, path: Path) -> list[bytes]:
@@ -163,9 +226,12 @@ def _facts(report: Report) -> dict[str, Any]:
     return {
         "Schema": output.text(report.schema),
         "Made": output.moment(report.exported_at),
-        "Holds": output.text(
-            f"{'the whole trail' if report.is_whole else 'a selection'}: {report.events} events, "
-            f"{report.seals} seals"
+        "Holds": output.text(f"{_kind(report)}: {report.events} events, {report.seals} seals"),
+        "Archived": output.text(
+            "; ".join(
+                f"seals {one.first} to {one.last}, {one.events} events, in {sha256}"
+                for sha256, one in report.archived.items()
+            )
         ),
         "Up to": output.text(f"seal {last.number}, made at {last.sealed_at}" if last else ""),
         "Not sealed yet": output.text(f"{report.unsealed} events" if report.unsealed else ""),
@@ -174,12 +240,23 @@ def _facts(report: Report) -> dict[str, Any]:
     }
 
 
+def _kind(report: Report) -> str:
+    if report.part is not None:
+        return f"an archive of seals {report.part.first} to {report.part.last}"
+    return "the whole trail" if report.is_whole else "a selection"
+
+
 def _document(report: Report, *, is_good: bool, strange: list[str]) -> dict[str, Any]:
     return {
         "as_sealed": is_good,
         "schema": report.schema,
         "exported_at": report.exported_at,
-        "whole": report.is_whole,
+        "whole": report.is_whole and report.part is None,
+        "archive": report.part._asdict() if report.part else None,
+        "archived": [
+            {"sha256": sha256, "first": one.first, "last": one.last, "events": one.events}
+            for sha256, one in report.archived.items()
+        ],
         "seals": report.seals,
         "events": report.events,
         "unsealed": report.unsealed,

@@ -13,13 +13,15 @@ from django.db import models
 
 from .actor import Actor, current_schema
 from .models import AuditEvent, Outcome
-from .request_context import current_request_id
+from .request_context import current_agent, current_request_id
 
 LONGEST_TEXT = 200
 DEEPEST = 20
 """Levels of nested values that are written down; as deep as the inputs of a skill may be."""
 SKILL_INPUTS = "inputs"
 """Argument whose values are a user's data: they stand on the execution, the trail has names."""
+WITH_AGENT = "accounts."
+"""Acts of this area say in their details, under "agent", what the client calls itself."""
 SECRET_WORDS = ("password", "secret", "token", "credential", "api_key")
 
 
@@ -71,6 +73,12 @@ def event_of(
     is_labelled: whether target is complete enough to be named.
     """
     row = target if isinstance(target, models.Model) else None
+    details = {
+        name: _names_of(value) if name == SKILL_INPUTS else describe(name, value)
+        for name, value in (inputs or {}).items()
+    }
+    if code.startswith(WITH_AGENT) and (agent := current_agent()):
+        details["agent"] = storable(agent[:LONGEST_TEXT])
     return AuditEvent(
         code=code,
         outcome=outcome,
@@ -84,10 +92,7 @@ def event_of(
         target_label=storable(str(row))[:LONGEST_TEXT] if row and is_labelled else "",
         request_id=current_request_id(),
         reason=storable(reason)[:2000],
-        details={
-            name: _names_of(value) if name == SKILL_INPUTS else describe(name, value)
-            for name, value in (inputs or {}).items()
-        },
+        details=details,
     )
 
 

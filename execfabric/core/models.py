@@ -12,16 +12,25 @@ class Outcome(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+NEVER_EMPTIED = pgtrigger.Trigger(
+    name="never_emptied",
+    operation=pgtrigger.Truncate,
+    level=pgtrigger.Statement,
+    when=pgtrigger.Before,
+    func="RAISE EXCEPTION 'Cannot truncate %', TG_TABLE_NAME;",
+)
 APPEND_ONLY = (
     pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-    pgtrigger.Trigger(
-        name="never_emptied",
-        operation=pgtrigger.Truncate,
-        level=pgtrigger.Statement,
-        when=pgtrigger.Before,
-        func="RAISE EXCEPTION 'Cannot truncate %', TG_TABLE_NAME;",
-    ),
+    NEVER_EMPTIED,
 )
+
+
+UNTIL_ARCHIVED = (
+    pgtrigger.Protect(name="append_only", operation=pgtrigger.Update),
+    NEVER_EMPTIED,
+)
+"""A row may go once its event lies in an archive: a trigger of the migration 0003 sees to that.
+Nobody but the owner of the tables has the right to delete at all."""
 
 
 class AuditEvent(models.Model):
@@ -51,7 +60,7 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["target_type", "target_id"], name="audit_target")]
-        triggers = list(APPEND_ONLY)
+        triggers = list(UNTIL_ARCHIVED)
 
     def __str__(self) -> str:
         return f"{self.code} {self.outcome}"
@@ -98,10 +107,46 @@ class AuditLeaf(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["seal", "index"], name="audit_leaf_place_once")
         ]
-        triggers = list(APPEND_ONLY)
+        triggers = list(UNTIL_ARCHIVED)
 
     def __str__(self) -> str:
         return f"event {self.event_id} under seal {self.seal_id}"
+
+
+class AuditRetention(models.Model):
+    """One row where this schema chose for how long events stay in its trail."""
+
+    only = models.BooleanField(primary_key=True, default=True)
+    days = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="audit_retention_once", condition=models.Q(only=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.days} days"
+
+
+class SavedTrailView(models.Model):
+    """Filters of the audit trail under a name, of one account or of all who read the trail here."""
+
+    owner_id = models.BigIntegerField()
+    owner_name = models.CharField(max_length=150)
+    name = models.CharField(max_length=80)
+    query = models.JSONField(default=dict)
+    """Filters by name, as the address of the page has them."""
+    is_shared = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner_id", "name"], name="trail_view_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class AuditMark(models.Model):

@@ -26,6 +26,8 @@ class SealingState:
     """By schema, since when an event waits, where that is too long."""
     failed: dict[str, str] = field(default_factory=dict)
     """By schema, why its trail could not be sealed, or its seals not be copied."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What else fails for longer (copies by webhook, archives, …), and why."""
 
 
 _FORM = TypeAdapter(SealingState)
@@ -56,5 +58,6 @@ def is_in_time(state: SealingState | None, *, now: datetime) -> bool:
         and state.has_key
         and not state.late
         and not state.failed
+        and not state.troubles
         and now - state.at <= late_after()
     )

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from . import permissions
 from .actor import Actor
-from .models import AuditEvent
+from .models import AuditEvent, SavedTrailView
 from .permissions import can
 from .roles import MANAGERS, PLATFORM
 
@@ -16,3 +16,10 @@ def audit_events_visible_to(actor: Actor) -> QuerySet[AuditEvent]:
     if not can(actor, "core.audit.read"):
         return AuditEvent.objects.none()
     return AuditEvent.objects.all()
+
+
+def trail_views_visible_to(actor: Actor) -> QuerySet[SavedTrailView]:
+    """Return the saved views of the actor, and those others share; none without the right."""
+    if not can(actor, "core.audit.read"):
+        return SavedTrailView.objects.none()
+    return SavedTrailView.objects.filter(Q(owner_id=actor.user_id) | Q(is_shared=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django_tenants.utils import get_public_schema_name
@@ -17,6 +18,7 @@ from tenant_schemas_celery.app import get_schema_name_from_task
 from tenant_schemas_celery.task import TenantTask as SchemaSwitchingTask
 
 from .actor import current_schema
+from .redis import client
 from .request_context import current_request_id, request_id_scope
 
 logger = structlog.get_logger(__name__)
@@ -108,3 +110,12 @@ def enqueue(name: str, /, **kwargs: Any) -> None:
             logger.warning("task.not_sent", task=name, error=str(error), arguments=kwargs)
 
     transaction.on_commit(send)
+
+
+def waiting_tasks(queues: Sequence[str]) -> dict[str, int]:
+    """Return how many tasks wait in each queue of Celery's. Raises redis.RedisError."""
+    prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
+    with client().pipeline(transaction=False) as commands:
+        for queue in queues:
+            commands.llen(f"{prefix}{queue}")
+        return dict(zip(queues, commands.execute(), strict=True))

@@ -26,6 +26,8 @@ UPLOAD_BYTES = ENVIRONMENT.upload_bytes
 REQUEST_BYTES = 5 * UPLOAD_BYTES  # All files of one request, and only of who has logged in.
 FILES_KEPT_DAYS_MOST = ENVIRONMENT.files_kept_days_most
 FILES_KEPT_DAYS = min(ENVIRONMENT.files_kept_days, FILES_KEPT_DAYS_MOST)
+DELETION_GRACE_DAYS = ENVIRONMENT.deletion_grace_days
+EXPORTS_KEPT_DAYS = ENVIRONMENT.exports_kept_days
 SANDBOX = ENVIRONMENT.sandbox
 NETWORK_ALLOW = ENVIRONMENT.network_allow
 LEASE_S = ENVIRONMENT.lease_s
@@ -44,6 +46,11 @@ SECRET_KEY = services.secret_key(ENVIRONMENT)
 AUDIT_KEY = services.audit_key(ENVIRONMENT)
 SEAL_EVERY_S = ENVIRONMENT.seal_every_s
 SEALS_DIR = (ENVIRONMENT.seals_dir or DATA_DIR / "seals").resolve()
+SEALS_WEBHOOK_URL = ENVIRONMENT.seals_webhook_url
+SEALS_WEBHOOK_SECRET = ENVIRONMENT.seals_webhook_secret
+SEALS_EMAIL = tuple(sorted(ENVIRONMENT.seals_email))
+SEALS_EMAIL_EVERY_H = ENVIRONMENT.seals_email_every_h
+AUDIT_KEPT_DAYS = ENVIRONMENT.audit_kept_days
 CREDENTIAL_KEYS = services.credential_keys(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tenants.registry.middleware answers known hosts only.
@@ -63,8 +70,12 @@ SHARED_APPS = [
     "tenants.registry",
     *_EVERY_SCHEMA,
     "skills.hot_update",
+    "governance.audit",
     "governance.http_access",
     "governance.admins",
+    "governance.usage",
+    "governance.tenant_data",
+    "governance.customers",
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
@@ -147,6 +158,8 @@ STORAGES = {
     "default": services.storage_settings(ENVIRONMENT.storage_url, DATA_DIR),
     "staticfiles": {"BACKEND": "execfabric.web.storage.StaticStorage"},
 }
+if ENVIRONMENT.seals_storage_url:
+    STORAGES["seals"] = services.storage_settings(ENVIRONMENT.seals_storage_url, DATA_DIR)
 globals().update(services.email_settings(ENVIRONMENT.email_url))
 
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
@@ -157,10 +170,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3_600,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Checks and publications install packages, which takes minutes: a worker of their own does them.
+# What may take minutes has a worker of its own: packages are installed, servers are waited for,
+# archives are written, whole tenants are copied.
 CELERY_TASK_ROUTES = {
-    f"hot_update.{task}": {"queue": "hot-update"}
-    for task in ("check_revision", "lock_revision", "publish_revision")
+    task: {"queue": "hot-update"}
+    for task in (
+        *("hot_update.check_revision", "hot_update.lock_revision", "hot_update.publish_revision"),
+        *("governance.work_on_export", "governance.work_on_deletion", "governance.clear_export"),
+        *("governance.archive_audit_trail", "governance.archive_audit_trails"),
+        "governance.copy_seals",
+    )
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -197,6 +216,26 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": float(SEAL_EVERY_S),
         "options": {"expires": SEAL_EVERY_S},
     },
+    "count-usage": {
+        "task": "governance.count_usage",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "scan-tenant-data": {
+        "task": "governance.scan_tenant_data",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "copy-seals": {
+        "task": "governance.copy_seals",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "archive-audit-trails": {
+        "task": "governance.archive_audit_trails",
+        "schedule": 3_600.0,
+        "options": {"expires": 3_600},
+    },
     "sweep-files": {
         "task": "executions.sweep_files_of_all_tenants",
         "schedule": 300.0,
@@ -215,7 +254,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+AXES_HANDLER = "tenants.accounts.lockout.LockoutHandler"  # Beside the limit below, wider axes.
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

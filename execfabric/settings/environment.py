@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from execfabric.embedded import choose_data_dir
+from executors.http.urls import NotUsable, parse_url
 from executors.network.policy import parse_rules
 from executors.script.levels import LEVELS
 
@@ -22,6 +23,8 @@ PREFIX = "EXECFABRIC_"
 SECRETS = (
     "secret_key",
     "audit_key",
+    "seals_storage_url",
+    "seals_webhook_secret",
     "credential_keys",
     "database_url",
     "database_owner_url",
@@ -100,6 +103,37 @@ class Environment(BaseSettings):
         "schema, only ever appended to: on another disk or host than the database, best one that "
         "forbids changes. Empty: seals, in the data folder.",
     )
+    seals_storage_url: str = Field(
+        default="",
+        description="Where copies of seals are stored besides: like EXECFABRIC_STORAGE_URL, a "
+        "bucket of its own that forbids changes, or file:///folder of another machine's disk.",
+    )
+    seals_webhook_url: str = Field(
+        default="",
+        description="https://host/path that copies of seals are posted to, signed with "
+        "EXECFABRIC_SEALS_WEBHOOK_SECRET. A host that is not public must stand in "
+        "EXECFABRIC_NETWORK_ALLOW.",
+    )
+    seals_webhook_secret: str = Field(
+        default="",
+        description="Key of the signature (HMAC-SHA256) of what is posted to the seals' webhook; "
+        "32 random characters at least.",
+    )
+    seals_email: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Addresses that get the last seal of every trail by e-mail, separated by "
+        "commas.",
+    )
+    seals_email_every_h: int = Field(
+        default=24, ge=1, le=24 * 31, description="Hours between two such e-mails."
+    )
+    audit_kept_days: int = Field(
+        default=730,
+        ge=30,
+        le=3_660,
+        description="Days that events stay in an audit trail before they move to an archive, for "
+        "trails that have no number of their own.",
+    )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Encrypts the credentials of HTTP APIs and second factors: keys of 32 random "
@@ -151,6 +185,15 @@ class Environment(BaseSettings):
     )
     files_kept_days_most: int = Field(
         default=730, ge=1, description="Most days a tenant may choose for the same."
+    )
+    deletion_grace_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days between the order to delete a closed tenant and its deletion, in which "
+        "it can be cancelled.",
+    )
+    exports_kept_days: int = Field(
+        default=14, ge=1, description="Days that the export of a tenant is kept once it is made."
     )
     sandbox: str = Field(
         default="ns",
@@ -228,7 +271,7 @@ class Environment(BaseSettings):
                 values[name] = Path(path).read_text().strip()
         return values
 
-    @field_validator("secret_key", "audit_key")
+    @field_validator("secret_key", "audit_key", "seals_webhook_secret")
     @classmethod
     def _long_enough(cls, key: str) -> str:
         if key and len(key) < SHORTEST_KEY:
@@ -281,7 +324,25 @@ class Environment(BaseSettings):
         parse_rules(texts)
         return texts
 
-    @field_validator("admin_usernames", "trusted_proxies", "network_allow", mode="before")
+    @field_validator("seals_webhook_url")
+    @classmethod
+    def _is_callable(cls, url: str) -> str:
+        if url:
+            try:
+                parse_url(url)
+            except NotUsable as error:
+                raise ValueError(f"give an address such as https://host/path: {error}") from None
+        return url
+
+    @model_validator(mode="after")
+    def _webhook_has_a_secret(self) -> Self:
+        if self.seals_webhook_url and not self.seals_webhook_secret:
+            raise ValueError("a seals_webhook_url needs a seals_webhook_secret")
+        return self
+
+    @field_validator(
+        "admin_usernames", "trusted_proxies", "network_allow", "seals_email", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -23,7 +23,8 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
-        with request_id_scope(request.headers.get("X-Request-ID", "")) as request_id:
+        proposed, agent = (request.headers.get(name, "") for name in ("X-Request-ID", "User-Agent"))
+        with request_id_scope(proposed, agent=agent) as request_id:
             request.request_id = request_id  # type: ignore[attr-defined]
             response = self.get_response(request)
             response["X-Request-ID"] = request_id

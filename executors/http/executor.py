@@ -149,6 +149,7 @@ class _Call:
         self._workdir = workdir
         self._secrets: Mapping[str, str] = request.secrets
         self._masker = Masker(request.secrets.values())
+        self._hidden: list[str] = []
         self._is_traced = False
 
     def make(self) -> ExecutionResult:
@@ -287,7 +288,8 @@ class _Call:
             self._trace(f"< {name}: {MASK if KEY_LIKE.search(name) else value}")
 
     def _hide(self, more: list[str]) -> None:
-        self._masker = Masker([*self._secrets.values(), *more])
+        self._hidden += more  # A token that was refused may be told by a later answer.
+        self._masker = Masker([*self._secrets.values(), *self._hidden])
 
     def _trace(self, line: str) -> None:
         if self._is_traced:

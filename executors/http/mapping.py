@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ from executors.inputs import FORMATS, InputValidator
 from executors.masking import FileMasker, Masker
 from executors.results import parse_json, unstorable
 
+CHARSETS = re.compile(
+    r"ascii|utf-(8|8-sig|16|32)(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[rut]|mac-\w+|shift_jis\w*"
+    r"|euc_\w+|gb\w+|big5\w*|iso2022_\w+|johab|tis-620"
+)
 TEXTS = ("text/", "application/xml", "application/x-www-form-urlencoded")
 
 
@@ -53,7 +59,14 @@ def map_answer(
                 name: jmespath.search(expression, content)
                 for name, expression in resource.outputs.items()
             }
-        except (JMESPathError, RecursionError, ArithmeticError, TypeError) as error:
+        except (
+            JMESPathError,
+            RecursionError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             first = str(error).partition("\n")[0]
             raise BadAnswer(f"The output cannot be taken from the answer: {first}.") from error
     if problem := unstorable(value):
@@ -76,11 +89,20 @@ def read_content(answer: Answer) -> Any:
         except (ValueError, RecursionError) as error:
             raise BadAnswer(f"The answer is not the JSON it says it is: {error}.") from error
     if kind.startswith(TEXTS) or kind.endswith("+xml"):
-        try:
-            return answer.body.decode(answer.charset, "replace").replace("\0", "\ufffd")
-        except LookupError:
-            return answer.body.decode("utf-8", "replace").replace("\0", "\ufffd")
+        return answer.body.decode(_charset(answer), "replace").replace("\0", "\ufffd")
     return answer.body
+
+
+def _charset(answer: Answer) -> str:
+    """Return the charset an answer says it has, if texts of the web have it; else UTF-8.
+
+    Python knows more codecs: of some the time grows with the square of the text.
+    """
+    try:
+        name = codecs.lookup(answer.charset).name
+    except LookupError:
+        return "utf-8"
+    return name if CHARSETS.fullmatch(name) else "utf-8"
 
 
 def _check(resource: HttpResource, value: Any) -> None:

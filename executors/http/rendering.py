@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, quote_plus, unquote, urlencode
 
 from jsonschema.exceptions import ValidationError
 
 from executors.http.errors import Refused
 from executors.http.resource import HttpResource, Write
-from executors.http.templates import LEFT_OUT, as_text, fill, fill_json, names_in
+from executors.http.templates import LEFT_OUT, as_text, fill, fill_json, is_single, names_in
 from executors.http.urls import NotUsable, Url, parse_url
 from executors.inputs import FORMATS, InputValidator
 
@@ -24,6 +25,21 @@ CONTENT_TYPES = {
 }
 ACCEPT = "application/json, */*;q=0.5"
 NOT_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+NUMBERS = (int, float)
+BOUND_KINDS: tuple[tuple[frozenset[str], Any], ...] = tuple(
+    (frozenset(words.split()), kinds)
+    for words, kinds in (
+        ("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf", NUMBERS),
+        ("minLength maxLength pattern format", str),
+        ("items prefixItems contains minItems maxItems uniqueItems", list),
+        (
+            "properties required additionalProperties propertyNames minProperties maxProperties",
+            dict,
+        ),
+        ("dependentRequired dependentSchemas unevaluatedProperties", dict),
+    )
+)
+"""Words of JSON Schema, and the only kind of values that they bind."""
 LEADS_ELSEWHERE = re.compile(r"[/\\\x00-\x1f\x7f]")
 """Servers differ in how they read these, escaped, in a path."""
 
@@ -103,12 +119,14 @@ def checked_header(name: str, value: str) -> str:
 
 
 def _path(resource: HttpResource, inputs: Mapping[str, Any]) -> str:
-    def escape(text: str) -> str:
-        if LEADS_ELSEWHERE.search(text) or text in ("", ".", ".."):
-            raise Refused(f"{text[:80]!r} cannot stand in the path of a request.")
+    def escaped(text: str) -> str:
+        # Also what becomes such a thing where a server, or one before it, unescapes twice.
+        for read in (text, unquote(text), unquote(unquote(text))):
+            if LEADS_ELSEWHERE.search(read) or read in ("", ".", ".."):
+                raise Refused(f"{text[:80]!r} cannot stand in the path of a request.")
         return quote(text, safe="")
 
-    path = fill(resource.url_path, inputs, escape)
+    path = fill(resource.url_path, inputs, escaped)
     if path is LEFT_OUT:
         missing = sorted(n for n in names_in(resource.url_path) if inputs.get(n) is None)
         raise Refused(f"The path of the request needs the input {missing[0]}.")
@@ -128,14 +146,47 @@ def _body(resource: HttpResource, inputs: Mapping[str, Any]) -> tuple[bytes, str
     if wanted.kind == "none":
         return b"", ""
     content_type = wanted.content_type or CONTENT_TYPES[wanted.kind]
+    if wanted.kind == "text":
+        template = str(wanted.content)
+        # One input alone is the whole body: there is nothing around it that it could break out of.
+        escaping = str if is_single(template) else _escape_for(content_type)
+        text = fill(template, inputs, escaping)
+        return ("" if text is LEFT_OUT else text).encode(), content_type
     content = fill_json(wanted.content, inputs)
     if wanted.kind == "json":
         content = None if content is LEFT_OUT else content
         return json.dumps(content, ensure_ascii=False).encode(), content_type
-    if wanted.kind == "form":
-        pairs = [(name, as_text(each)) for name, each in content.items() if each is not None]
-        return urlencode(pairs).encode(), content_type
-    return ("" if content is LEFT_OUT else as_text(content)).encode(), content_type
+    pairs = [(name, as_text(each)) for name, each in content.items() if each is not None]
+    return urlencode(pairs).encode(), content_type
+
+
+def _escape_for(content_type: str) -> Callable[[str], str]:
+    """Return what keeps an input within its place in a text of that type.
+
+    Else an input could end the place it stands in, and say anew what the whitelist has limited.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.endswith(("/json", "+json")):
+        return lambda text: json.dumps(text)[1:-1]
+    if kind.endswith(("/xml", "+xml", "/html")):
+        return lambda text: escape(text, quote=True)
+    if kind == "application/x-www-form-urlencoded":
+        return quote_plus
+    return str
+
+
+def _binds(limit: Any, value: Any) -> bool:
+    """Return whether every word of a limit is about values of this kind.
+
+    JSON Schema has ``maximum`` hold for whatever is no number: a text "999" would pass it.
+    """
+    if not isinstance(limit, Mapping):
+        return True
+    return all(
+        isinstance(value, kinds) and not (kinds == NUMBERS and isinstance(value, bool))
+        for words, kinds in BOUND_KINDS
+        if words & limit.keys()
+    )
 
 
 def _fits(pattern: str, path: str) -> bool:
@@ -149,6 +200,9 @@ def _fits(pattern: str, path: str) -> bool:
 def _over_limit(entry: Write, inputs: Mapping[str, Any]) -> str:
     """Return how the inputs break the limits of an entry; empty when they do not."""
     given = {name: value for name, value in inputs.items() if value is not None}
+    for name, limit in entry.limits.items():
+        if name in given and not _binds(limit, given[name]):
+            return f"{name}: it is of a kind that its limit says nothing about"
     schema = {"properties": entry.limits, "required": list(entry.limits)}
     try:
         InputValidator(schema, format_checker=FORMATS).validate(given)

@@ -28,6 +28,12 @@ OWN_HEADERS = frozenset(
      "proxy-authorization"}
 )  # fmt: skip
 """Made by the platform, the body or the authentication; no header of a resource is one of them."""
+REDIRECTING_HEADERS = frozenset(
+    {"x-http-method", "x-http-method-override", "x-method-override", "x-original-url",
+     "x-original-uri", "x-rewrite-url"}
+)  # fmt: skip
+"""By these some servers take another method or path than those that were compared."""
+METHOD_PARAMETERS = frozenset({"_method", "_httpmethod"})
 HOSTS = "allowed hosts of the resource"
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -169,8 +175,11 @@ class HttpResource(Model):
         if set("?#\\") & set(self.path):
             raise ValueError("the path has no ?, # or backslash; use the parameters")
         for name in self.headers:
-            if name.lower() in OWN_HEADERS:
+            if name.lower() in OWN_HEADERS | REDIRECTING_HEADERS:
                 raise ValueError(f"the header {name} cannot be set here")
+        for name in self.query:
+            if name.lower() in METHOD_PARAMETERS:
+                raise ValueError(f"the parameter {name} cannot be set here: say the method")
         if self.body.kind != "none" and self.method not in WRITE_METHODS:
             raise ValueError(f"a {self.method} request has no body")
         self._check_words()

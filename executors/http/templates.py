@@ -42,6 +42,12 @@ def names_in_json(value: JsonValue) -> set[str]:
     return set()
 
 
+def is_single(template: str) -> bool:
+    """Return whether a template is one input and nothing else."""
+    match = PART.fullmatch(template)
+    return match is not None and match["name"] is not None
+
+
 def fill(template: str, inputs: Mapping[str, Any], escape: Callable[[str], str] = str) -> Any:
     """Return the text with the inputs in it, or LEFT_OUT where one of them was not given."""
     if any(inputs.get(name) is None for name in names_in(template)):

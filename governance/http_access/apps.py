@@ -13,14 +13,16 @@ class HttpAccessConfig(AppConfig):
         from skills.catalogue.resources import own_resources
         from tenants.menu.pages import FormalPage, Host, register_page
         from tenants.postgresql.exposure import keep_closed, open_to_tenants
+        from tenants.registry.erasing.services import on_tenant_erased
 
         from . import services as _resources  # noqa: F401  # they declare their acts
         from .credentials import services as _credentials  # noqa: F401
-        from .grants import services as _grants  # noqa: F401
+        from .grants import services as _grants
         from .resolving import KIND, HttpResources
         from .selectors import LEDGER, READ
         from .trials import services as _trials  # noqa: F401
 
+        on_tenant_erased(_grants.delete_grants)
         own_resources(KIND, HttpResources())
         # A tenant reads its own lines of the ledger, and nothing of what they stand for.
         open_to_tenants("http_access_httpgrant", rows=OWN)

@@ -81,15 +81,20 @@ def _find(named: dict[str, JsonValue], schema: str) -> HttpResourceVersion:
         if not found.resource.is_enabled:
             raise NotAvailable("The platform has switched this HTTP resource off.")
         if schema != get_public_schema_name():
-            granted = HttpGrant.objects.filter(
+            grants = HttpGrant.objects.filter(
                 tenant__schema_name=schema,
                 resource_id=resource_id,
                 level=Level.RUN,
-                version_number=number,
                 revoked_at=None,
             )
-            if not granted.exists():
-                raise NotAvailable("The platform does not grant this version to this workspace.")
+            granted = grants.values_list("version_number", flat=True).first()
+            if granted is None:
+                raise NotAvailable("The platform does not grant this resource to this workspace.")
+            if granted != number:
+                raise NotAvailable(
+                    "The platform grants another version of this resource now. Whoever manages "
+                    "skills here puts the newest version of this skill in use."
+                )
         return found
 
 

@@ -301,11 +301,13 @@ def register_skill(
     manifest: ResourceManifest,
     readme: str = "",
     maintainer: Maintainer = Maintainer.TENANT,
+    even_if_pinned: bool = False,
 ) -> SkillVersion:
     """Register a skill whose asset is no script, bind and authorise it.
 
     Its kind checks the resource. The same description again changes nothing, unless it was
-    withdrawn; another one becomes the next version and is bound at once. Raises InvalidInput.
+    withdrawn; another one becomes the next version and is bound at once. even_if_pinned: also
+    where the tenant pinned the one before, which cannot run any more. Raises InvalidInput.
     """
     kind = manifest.skill.kind
     if kind == SCRIPT:
@@ -327,7 +329,7 @@ def register_skill(
     version = SkillVersion.objects.create(
         skill=skill, number=next_number(skill.versions), author=actor.username, **words
     )
-    if not skill.is_pinned:
+    if even_if_pinned or not skill.is_pinned:
         version = keeping_edits(skill, version, actor=actor)
         put_in_use(skill, version, actor=actor)
     if is_new and version.visibility == Visibility.TENANT:

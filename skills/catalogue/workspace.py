@@ -120,6 +120,13 @@ def sweep_workspace(keep_s: float) -> None:
                 remove_tree(entry)
 
 
+def remove_workspace() -> None:
+    """Remove what this host has unpacked for the current schema, whose tenant is gone."""
+    folder = _root() / current_schema()
+    with suppress(FileNotFoundError):
+        remove_tree(folder)
+
+
 def _sweep_one(folder: Path, oldest: float) -> None:
     with lock_file(_lock_path(folder), wait=False) as lock:
         if os.fstat(lock).st_mtime < oldest and remove_bundle(folder):

@@ -10,12 +10,14 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         from skills.catalogue.run_desk import set_run_desk
         from tenants.menu.pages import FormalPage, Host, register_page
+        from tenants.registry.erasing.services import on_tenant_erased
 
         # They declare the acts of workers and scans, which the trail names.
-        from . import lifecycle, retention  # noqa: F401
+        from . import leaving, lifecycle, retention  # noqa: F401
         from .approvals import inbox
         from .run_desk import ExecutionDesk
 
+        on_tenant_erased(leaving.forget_tenant)
         set_run_desk(ExecutionDesk())
         register_page(
             FormalPage(

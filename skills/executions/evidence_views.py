@@ -47,6 +47,10 @@ class Evidence(EvidenceView):
                 (event, title_of(event.code), proven.get(str(event.pk)))
                 for event in events_about(request.actor, execution)
             ],
+            consents=[
+                {**shown, "label": one.get_kind_display(), "at": one.at}
+                for shown, one in zip(pack["consents"], execution.consents.all(), strict=True)
+            ],
             seals=[line["seal"] for line in pack["proof"] if line["kind"] == "seal"],
         )
 

@@ -17,6 +17,7 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import current_schema
 from execfabric.core.request_context import request_id_scope
+from tenants.registry.hosts import schema_is_open
 
 from . import lifecycle
 from .models import Execution
@@ -45,6 +46,8 @@ class Pulse:
         """Set to False only, and by several threads."""
         self.was_stopped = False
         """Whether it ends because the worker does."""
+        self.was_shut = False
+        """Whether it ends because its tenant was suspended or closed."""
         self.was_cut_off = False
         """Whether it ends because its lease could not be renewed."""
         self.held_until = time.monotonic() + HELD_S
@@ -66,18 +69,26 @@ class Heartbeat:
 
     renew returns whether the run should go on and raises StaleLease when the lease is lost, as
     ``lifecycle.renew_lease`` does. Anything else it raises is logged and tried again, until the
-    lease has run out: a database that this worker does not reach may be there for others.
+    lease has run out: a database that this worker does not reach may be there for others. is_open
+    says whether the tenant of a schema still is; a run of one that is not is ended.
     """
 
-    def __init__(self, renew: Renew = lifecycle.renew_lease, *, every_s: float = BEAT_S) -> None:
+    def __init__(
+        self,
+        renew: Renew = lifecycle.renew_lease,
+        *,
+        is_open: Callable[[str], bool] = schema_is_open,
+        every_s: float = BEAT_S,
+    ) -> None:
         self._renew = renew
+        self._is_open = is_open
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._pulses: set[Pulse] = set()
         self._ends_all = False
         loops = {
             "heartbeat": (every_s, self._renew_one),
-            "news": (min(every_s, TICK_S), lambda pulse: pulse.beside()),
+            "news": (min(every_s, TICK_S), self._look_beside),
         }
         self._threads = [
             threading.Thread(target=self._visit, args=loop, name=name, daemon=True)
@@ -116,6 +127,11 @@ class Heartbeat:
             with self._lock:
                 self._pulses.discard(pulse)
 
+    @property
+    def kept(self) -> int:
+        """How many runs are kept now."""
+        return len(self._kept())
+
     def _kept(self) -> list[Pulse]:
         with self._lock:
             return list(self._pulses)
@@ -128,6 +144,16 @@ class Heartbeat:
                     visit(pulse)
         finally:
             connections.close_all()
+
+    def _look_beside(self, pulse: Pulse) -> None:
+        """Store what the run told, and end it where its tenant is not open any more."""
+        try:
+            if not self._is_open(pulse.schema):
+                pulse.was_shut, pulse.goes_on = True, False
+        except Exception:  # The database may be away, which is a matter for the lease.
+            logger.warning("heartbeat.tenant_unknown", exc_info=True)
+            connections.close_all()
+        pulse.beside()
 
     def _renew_one(self, pulse: Pulse) -> None:
         if not pulse.is_held:

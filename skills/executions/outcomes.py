@@ -33,6 +33,12 @@ def stopped_with_worker(result: ExecutionResult) -> ExecutionResult:
     )
 
 
+def shut_out(result: ExecutionResult) -> ExecutionResult:
+    """Return how a run ended that was ended because its tenant was suspended or closed."""
+    why = "This workspace was suspended or closed while this ran. It may have run in part."
+    return result.model_copy(update={"summary": why, "error": why})
+
+
 def cut_off(result: ExecutionResult) -> ExecutionResult:
     """Return how a run ended that was ended because its lease could not be renewed."""
     return _ended_by_platform(

@@ -121,6 +121,25 @@ def give_back(turn: Turn) -> None:
     )
 
 
+def forget(schema: str) -> None:
+    """Drop what waits for a tenant that is deleted. Raises redis.RedisError."""
+    for key in client().scan_iter(match=_list("*", schema), count=1_000):
+        client().zrem(_ring(str(key).split(":")[-2]), schema)
+        client().delete(key)
+
+
+def lengths(queues: Iterable[str]) -> dict[str, int]:
+    """Return how many runs wait in each of queues, of all tenants. Raises redis.RedisError."""
+    found = {}
+    for queue in queues:
+        schemas = cast("list[str]", client().zrange(_ring(queue), 0, -1))
+        with client().pipeline(transaction=False) as commands:
+            for schema in schemas:
+                commands.llen(_list(queue, schema))
+            found[queue] = sum(commands.execute())
+    return found
+
+
 def answers() -> bool:
     """Return whether the queue can be reached now."""
     try:

@@ -70,6 +70,8 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         if result.stop_reason is StopReason.CANCEL_REQUESTED:
             if pulse.was_stopped:
                 result = outcomes.stopped_with_worker(result)
+            elif pulse.was_shut:
+                result = outcomes.shut_out(result)
             elif pulse.was_cut_off:
                 result = outcomes.cut_off(result)
         record_result(actor, execution, result, sink.rest())

@@ -64,6 +64,11 @@ class Worker:
         """Return whether every slot still takes runs, and their leases are kept."""
         return self.heartbeat.is_alive() and all(slot.is_alive() for slot in self._slots)
 
+    @property
+    def busy(self) -> int:
+        """How many of its slots carry out a run now."""
+        return self.heartbeat.kept
+
     def stop(self) -> None:
         """Take no more runs, and return when none goes on, after drain_s + END_S at the latest.
 

@@ -15,14 +15,16 @@ class HotUpdateConfig(AppConfig):
     def ready(self) -> None:
         from tenants.menu.pages import FormalPage, Host, register_page
         from tenants.postgresql.exposure import keep_closed, open_to_tenants
+        from tenants.registry.erasing.services import on_tenant_erased
 
         from . import sweeping as _sweeping  # noqa: F401  # declare their acts
         from .publishing import services as _publishing  # noqa: F401
         from .publishing import tasks as _tasks  # noqa: F401  # Celery looks for tasks.py only
         from .recalling import services as _recalling  # noqa: F401
         from .reviewing import services as _reviewing  # noqa: F401
-        from .submitting import services  # noqa: F401  # declares its acts, which the trail names
+        from .submitting import services  # declares its acts, which the trail names
 
+        on_tenant_erased(services.delete_submissions)
         # A tenant reads what it submitted and what was said about it; the platform writes.
         open_to_tenants("hot_update_submission", rows=OWN)
         open_to_tenants("hot_update_revision", rows=OF_OWN_SUBMISSION)

@@ -75,6 +75,22 @@ def tenant_for_host(host: str) -> Tenant | None:
     return tenant
 
 
+def schema_is_open(schema: str) -> bool:
+    """Return whether the tenant of schema takes requests and work, as soon as others know it.
+
+    As cheap as ``tenant_for_host``, so that it can be asked several times a second.
+    """
+    cache = _this_process_cache()
+    key = f"={schema}"  # No host name looks like this.
+    known, tenant = cache.get(key)
+    if not known:
+        generation = cache.generation
+        with schema_context(get_public_schema_name()):
+            tenant = Tenant.objects.filter(schema_name=schema).first()
+        cache.put(key, tenant, generation=generation)
+    return tenant is not None and tenant.is_open
+
+
 def announce_tenant_change() -> None:
     """Make every process forget its hosts, once the transaction at hand has committed."""
 

@@ -41,7 +41,8 @@ TENANT_TRANSITIONS: Transitions = {
         {TenantStatus.ACTIVE, TenantStatus.SUSPENDED, TenantStatus.CLOSED}
     ),
     TenantStatus.SUSPENDED: frozenset({TenantStatus.ACTIVE, TenantStatus.CLOSED}),
-    TenantStatus.CLOSED: frozenset(),
+    # Reopened, as long as nobody has asked for its deletion.
+    TenantStatus.CLOSED: frozenset({TenantStatus.ACTIVE}),
 }
 
 OPEN_STATUSES = frozenset({TenantStatus.TRIAL, TenantStatus.ACTIVE, TenantStatus.EXPIRING})
@@ -65,7 +66,15 @@ class Tenant(TenantMixin):
     front = models.CharField(max_length=10, choices=Front, default=Front.SHARED)
     concurrency = models.PositiveIntegerField(null=True, blank=True)
     """How many of its runs may go on at once; None: as many as there are workers."""
+    expires_on = models.DateField(null=True, blank=True)
+    """Last day that is paid or agreed for, in UTC; None: no end is known."""
+    status_reason = models.TextField(blank=True)
+    """Why it has its status, in the words of who changed it last; empty while it is open."""
     created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True)
+    deletion_due_at = models.DateTimeField(null=True)
+    """From when on it may be deleted, schema and all. Before that, and without it, the database
+    itself refuses (migration 0003)."""
 
     class Meta:
         constraints = [
@@ -79,6 +88,16 @@ class Tenant(TenantMixin):
             models.CheckConstraint(
                 name="tenant_status_known", condition=Q(status__in=TenantStatus.values)
             ),
+            models.CheckConstraint(
+                name="tenant_closed_at_iff_closed",
+                condition=Q(status=TenantStatus.CLOSED, closed_at__isnull=False)
+                | ~Q(status=TenantStatus.CLOSED) & Q(closed_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="tenant_deleted_only_closed",
+                condition=Q(deletion_due_at__isnull=True)
+                | Q(status=TenantStatus.CLOSED, kind=TenantKind.CUSTOMER),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -89,8 +108,31 @@ class Tenant(TenantMixin):
         return self.status in OPEN_STATUSES
 
     @property
+    def is_closed(self) -> bool:
+        return self.status == TenantStatus.CLOSED
+
+    @property
     def is_platform(self) -> bool:
         return self.kind == TenantKind.PLATFORM
+
+
+class FormerTenant(models.Model):
+    """What is left of a deleted tenant: its number is never used again."""
+
+    number = models.PositiveIntegerField(primary_key=True)
+    schema_name = models.CharField(max_length=63, unique=True)
+    name = models.CharField(max_length=40)
+    """Free for another tenant now."""
+    title = models.CharField(max_length=100)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField()
+    deleted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-deleted_at"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Domain(DomainMixin):

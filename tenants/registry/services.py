@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import ParamSpec, TypeVar, cast
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from .models import (
     SHARED_FRONT_FROM,
     TENANT_TRANSITIONS,
     Domain,
+    FormerTenant,
     Front,
     Tenant,
     TenantKind,
@@ -104,7 +106,7 @@ def open_tenant(
     if Tenant.objects.filter(name=name).exists():
         raise Conflict(f"A tenant named {name} exists already. Choose another name.")
     latest = Tenant.objects.aggregate(latest=Max("number"))["latest"]
-    number = max(FIRST_NUMBER, (latest or 0) + 1)
+    number = max(FIRST_NUMBER, (latest or 0) + 1, (_latest_former() or 0) + 1)
     default_front = Front.SHARED if number >= SHARED_FRONT_FROM else Front.DEDICATED
     tenant = Tenant.objects.create(
         schema_name=f"tenant_{number}",
@@ -141,17 +143,78 @@ def open_free_edition(*, actor: Actor, title: str) -> Tenant:
 def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
     """Refuse every request of the tenant from now on, on every process within a second.
 
-    The reason stays in the trail. Raises InvalidInput without one, InvalidTransition.
+    What runs is ended, what is queued waits. Raises InvalidInput without a reason,
+    InvalidTransition.
     """
-    if not reason.strip():
-        raise InvalidInput("Give a reason.", fields={"reason": "Say why it is suspended."})
-    return _set_status(tenant, TenantStatus.SUSPENDED)
+    why = checked_reason(reason, "Say why it is suspended.")
+    return _set_status(tenant, TenantStatus.SUSPENDED, reason=why)
 
 
 @action("registry.tenant.resume", title="Resume a tenant", roles=PLATFORM, target="tenant")
-def resume_tenant(*, actor: Actor, tenant: Tenant) -> Tenant:
-    """Let a suspended tenant in again. Raises InvalidTransition."""
+def resume_tenant(*, actor: Actor, tenant: Tenant, reason: str = "") -> Tenant:
+    """Let a suspended or closed tenant in again.
+
+    Raises InvalidTransition, Conflict while its deletion is asked for.
+    """
+    if Tenant.objects.filter(pk=tenant.pk, deletion_due_at__isnull=False).exists():
+        raise Conflict("Its deletion is scheduled. Cancel that first.")
+    return _set_status(tenant, TenantStatus.ACTIVE, closed_at=None)
+
+
+@action("registry.tenant.activate", title="Activate a tenant", roles=PLATFORM, target="tenant")
+def activate_tenant(*, actor: Actor, tenant: Tenant, reason: str = "") -> Tenant:
+    """Make a trial, or a tenant that is about to expire, a regular one. Raises Conflict."""
+    if tenant.status not in {TenantStatus.TRIAL, TenantStatus.EXPIRING}:
+        raise Conflict("Only a trial or an expiring tenant is activated.")
     return _set_status(tenant, TenantStatus.ACTIVE)
+
+
+@action("registry.tenant.close", title="Close a tenant", roles=PLATFORM, target="tenant")
+def close_tenant(*, actor: Actor, tenant: Tenant, reason: str, closed_at: datetime) -> Tenant:
+    """End the tenant: refused as when it is suspended, and ready to be exported and deleted.
+
+    Nothing is deleted by it. Raises InvalidInput without a reason, InvalidTransition, and Conflict
+    for the free edition.
+    """
+    why = checked_reason(reason, "Say why it is closed.")
+    if tenant.kind != TenantKind.CUSTOMER:
+        raise Conflict("Only a tenant of a customer can be closed. Suspend this one instead.")
+    return _set_status(tenant, TenantStatus.CLOSED, reason=why, closed_at=closed_at)
+
+
+@action("registry.tenant.set_term", title="Set a tenant's term", roles=PLATFORM, target="tenant")
+def set_tenant_term(
+    *, actor: Actor, tenant: Tenant, expires_on: date | None, reason: str = ""
+) -> Tenant:
+    """Note the last day that is paid or agreed for; None where no end is known.
+
+    It is noted and shown; nobody is shut out by it.
+    """
+    noted = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    noted.expires_on = expires_on
+    noted.save(update_fields=["expires_on"])
+    announce_tenant_change()
+    return noted
+
+
+def set_deletion_due(tenant: Tenant, due_at: datetime | None) -> Tenant:
+    """Note from when on a closed tenant may be deleted, inside the act of who decides it.
+
+    Raises Conflict when it is not closed.
+    """
+    noted = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if not noted.is_closed:
+        raise Conflict("Only a closed tenant can be deleted. Close it first.")
+    noted.deletion_due_at = due_at
+    noted.save(update_fields=["deletion_due_at"])
+    return noted
+
+
+def checked_reason(reason: str, wanted: str) -> str:
+    """Return a reason without blanks around it. Raises InvalidInput when there is none."""
+    if not reason.strip():
+        raise InvalidInput("Give a reason.", fields={"reason": wanted})
+    return reason.strip()
 
 
 @action("registry.tenant.limit", title="Limit a tenant", roles=PLATFORM, target="tenant")
@@ -182,10 +245,17 @@ def make_owner(tenant: Tenant, owner: OwnerRequest) -> str:
         return _owner_factories[0](provisioner, owner)
 
 
-def _set_status(tenant: Tenant, status: TenantStatus) -> Tenant:
-    moved = move(tenant, to=status, table=TENANT_TRANSITIONS)
+def _set_status(
+    tenant: Tenant, status: TenantStatus, *, reason: str = "", **fields: datetime | None
+) -> Tenant:
+    moved = move(tenant, to=status, table=TENANT_TRANSITIONS, status_reason=reason, **fields)
     announce_tenant_change()
     return moved
+
+
+def _latest_former() -> int | None:
+    latest: int | None = FormerTenant.objects.aggregate(latest=Max("number"))["latest"]
+    return latest
 
 
 def _check_name(name: str, title: str) -> None:

@@ -111,6 +111,10 @@ def _shown(pattern: URLPattern) -> str:
         ("<uuid:grant_id>", "<id>"),
         ("<uuid:trial_id>", "<id>"),
         ("<uuid:write_id>", "<id>"),
+        ("<uuid:customer_id>", "<id>"),
+        ("<uuid:deletion_id>", "<id>"),
+        ("<uuid:export_id>", "<id>"),
+        ("<int:contact_id>", "<id>"),
         ("<slug:name>", "<name>"),
     ):
         path = path.replace(converter, shown)

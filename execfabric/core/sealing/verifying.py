@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from execfabric.core.sealing.bundle import FORMAT
+from execfabric.core.sealing.bundle import ARCHIVE_ACT, FORMAT, Part, part_from
 from execfabric.core.sealing.canonical import (
     EVENT_FIELDS,
     NotCanonical,
@@ -18,41 +17,12 @@ from execfabric.core.sealing.canonical import (
     parse,
 )
 from execfabric.core.sealing.merkle import root_from
+from execfabric.core.sealing.reports import Archived, Finding, Report
 from execfabric.core.sealing.seals import FIRST_PREVIOUS, NotASeal, Seal, seal_from
 
 MOST_FINDINGS = 100
+SHA256 = re.compile(r"[0-9a-f]{64}")
 EVENT_ID = re.compile(rb'"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it was sealed."""
-
-    message: str
-    line: int = 0
-    """Of the file, from 1; 0 where no line is to blame."""
-    event_id: str = ""
-
-
-@dataclass(slots=True)
-class Report:
-    schema: str = ""
-    exported_at: str = ""
-    is_whole: bool = False
-    seals: int = 0
-    events: int = 0
-    unsealed: int = 0
-    """Events that were left out, since they had no seal yet; by the file's own word."""
-    last_seal: Seal | None = None
-    keys: dict[str, None] = field(default_factory=dict)
-    """Public keys that signed, in the order in which they were met."""
-    compared: int = 0
-    """Seals that were compared with one kept elsewhere."""
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def is_as_sealed(self) -> bool:
-        return not self.findings
 
 
 def verify(
@@ -85,6 +55,8 @@ class _Check:
         """The one whose events are read; None when it cannot be believed."""
         self._ids: list[str] | None = None
         self._seen: dict[int, str] = {}
+        self._said_archived = 0
+        """Up to which seal proven events of the trail say that it was archived."""
 
     def read(self, lines: Iterable[bytes]) -> Report:
         kinds: dict[str, Callable[[Mapping[str, Any]], None]] = {
@@ -115,6 +87,7 @@ class _Check:
         if not self._ended:
             self._find("The file ends early: its last line, which says how much it holds, is gone.")
         self._compare_rest()
+        self._check_archives()
         return self.report
 
     def _find(self, message: str, event_id: str = "") -> None:
@@ -139,12 +112,15 @@ class _Check:
 
     def _read_header(self, document: Mapping[str, Any]) -> None:
         known = {"kind", "format", "schema", "exported_at", "selection", "unsealed"}
-        if set(document) != known or document["format"] != FORMAT:
+        part = part_from(document.get("archive")) if "archive" in document else None
+        is_known = set(document) - {"archive"} == known and document["format"] == FORMAT
+        if not is_known or ("archive" in document and part is None):
             self._find("This is no export of an audit trail that this program knows.")
             return
         self.report.schema = str(document["schema"])
         self.report.exported_at = str(document["exported_at"])
         self.report.is_whole = document["selection"] is None
+        self.report.part = part
         self.report.unsealed = document["unsealed"] if type(document["unsealed"]) is int else 0
         self._kept = {one.number: one for one in self._all_kept if one.schema == document["schema"]}
 
@@ -163,8 +139,30 @@ class _Check:
         self._seal = seal if seal_is_good else trusted
         self._check_chain(seal)
         self._before = seal
+        self.report.first_seal = self.report.first_seal or seal
         self.report.last_seal = seal
+        if "archived" in document:
+            self._note_archived(seal, document["archived"])
+            self._seal = None
+            return
         self._ids = self._checked_ids(document.get("ids"))
+
+    def _note_archived(self, seal: Seal, sha256: Any) -> None:
+        archived = self.report.archived
+        holds_until = max((one.last for one in archived.values()), default=0)
+        is_digest = isinstance(sha256, str) and SHA256.fullmatch(sha256)
+        if not is_digest or not self.report.is_whole or self.report.part is not None:
+            self._find(f"The line of seal {seal.number} was changed.")
+        elif holds_until != seal.number - 1:
+            self._find(
+                f"Seal {seal.number} is said to be archived, though seals before it are not."
+            )
+        elif sha256 in archived:
+            one = archived[sha256]
+            one.last, one.events = seal.number, one.events + seal.count
+            one.last_digest = seal.digest
+        else:
+            archived[sha256] = Archived(seal.number, seal.number, seal.count, seal.digest)
 
     def _is_believed(self, seal: Seal) -> bool:
         name = f"Seal {seal.number}"
@@ -190,6 +188,10 @@ class _Check:
             return
         if not self.report.is_whole:
             return
+        part = self.report.part
+        if before is None and part is not None and part.first > 1:
+            self._check_start(seal, part)
+            return
         expected = before.number + 1 if before else 1
         if seal.number != expected:
             held = seal.total - seal.count - (before.total if before else 0)
@@ -200,6 +202,14 @@ class _Check:
             self._find(f"Seal {seal.number} does not follow the seal before it: one was replaced.")
         elif seal.total != seal.count + (before.total if before else 0):
             self._find(f"Seal {seal.number} counts other events than the seals before it.")
+
+    def _check_start(self, seal: Seal, part: Part) -> None:
+        """Check the first seal of an archive that is not the first one, as far as it is known."""
+        before = self._kept.get(part.first - 1)
+        if seal.number != part.first:
+            self._find(f"The archive begins with seal {seal.number} and not with {part.first}.")
+        elif before is not None and seal.previous != before.digest:
+            self._find(f"Seal {seal.number} does not follow the seal that was kept elsewhere.")
 
     def _checked_ids(self, ids: Any) -> list[str] | None:
         if not self.report.is_whole or self._seal is None:
@@ -265,8 +275,20 @@ class _Check:
             )
         elif index < max(self._seen, default=-1):
             self._find(at_wrong_place, event_id)
+        else:
+            self._note_act(event)
         if 0 <= index < seal.count:
             self._seen[index] = event_id
+
+    def _note_act(self, event: Mapping[str, Any]) -> None:
+        details = event["details"]
+        if (
+            event["code"] == ARCHIVE_ACT
+            and event["outcome"] == "done"
+            and isinstance(details, dict)
+        ):
+            last = details.get("last_seal")
+            self._said_archived = max(self._said_archived, last if type(last) is int else 0)
 
     def _is_proven(self, event: Mapping[str, Any], index: int, path: Any) -> bool:
         if self._seal is None or not isinstance(path, list):
@@ -294,7 +316,7 @@ class _Check:
             )
 
     def _compare_rest(self) -> None:
-        if not self.report.is_whole or not self._kept:
+        if not self.report.is_whole or self.report.part is not None or not self._kept:
             return
         last = self.report.last_seal.number if self.report.last_seal else 0
         beyond = [
@@ -308,6 +330,17 @@ class _Check:
                 f"{beyond[0].number} to {beyond[-1].number} were kept elsewhere. The last one was "
                 f"made at {beyond[-1].sealed_at}; {beyond[-1].total} events were sealed by then. "
                 "If the export is older than that, say with --until when it was made."
+            )
+
+    def _check_archives(self) -> None:
+        part, last = self.report.part, self.report.last_seal
+        if part is not None and (last is None or last.number != part.last):
+            self._find(f"The archive does not go up to seal {part.last}: its end was cut off.")
+        until = max((one.last for one in self.report.archived.values()), default=0)
+        if until > self._said_archived:
+            self._find(
+                f"Seals 1 to {until} are said to be archived, and no event of the trail says so: "
+                "their events were deleted."
             )
 
 

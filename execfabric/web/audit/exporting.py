@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import current_schema
+from execfabric.core.archives import MovedSeals, moved_archives
 from execfabric.core.models import AuditEvent, AuditLeaf, AuditSeal
 from execfabric.core.sealing import bundle
 from execfabric.core.sealing.canonical import EVENT_FIELDS, canonical
@@ -30,9 +31,19 @@ AT_ONCE = 1_000
 
 
 def whole_bundle(exported_at: datetime) -> Iterator[bytes]:
-    """Return the lines of a bundle of every sealed event of the current schema."""
+    """Return the lines of a bundle of every sealed event of the current schema.
+
+    Of seals whose events were archived it says where they are.
+    """
     _since, unsealed = waiting_since()
     return _bundle(current_schema(), exported_at, _whole(), selection=None, unsealed=unsealed)
+
+
+def archive_bundle(part: bundle.Part, exported_at: datetime) -> Iterator[bytes]:
+    """Return the lines of an archive: of the seals of part with all of their events."""
+    rows = AuditSeal.objects.filter(number__range=part).order_by("number")
+    parts = (_part(row, only=None) for row in rows.iterator(AT_ONCE))
+    return _bundle(current_schema(), exported_at, parts, selection=None, unsealed=0, part=part)
 
 
 def selected_bundle(
@@ -82,9 +93,12 @@ def _bundle(
     *,
     selection: Mapping[str, str] | None,
     unsealed: int,
+    part: bundle.Part | None = None,
 ) -> Iterator[bytes]:
     moment = exported_at.isoformat(timespec="microseconds")
-    head = bundle.header(schema=schema, exported_at=moment, selection=selection, unsealed=unsealed)
+    head = bundle.header(
+        schema=schema, exported_at=moment, selection=selection, unsealed=unsealed, part=part
+    )
     yield bundle.as_line(head)
     seals = events = 0
     while True:
@@ -99,14 +113,32 @@ def _bundle(
 
 
 def _whole() -> Iterator[list[dict[str, Any]]]:
-    """Return seal by seal its line and those of its events."""
+    """Return seal by seal its line and those of its events, unless they were archived."""
     number = 0
+    moved = moved_archives()
     # One by one: a seal that was deleted in between is left for the verifier to find.
     while (
         row := AuditSeal.objects.filter(number__gt=number).order_by("number").first()
     ) is not None:
         number = row.number
-        yield _part(row, only=None)
+        if (archive := _holding(number, moved)) is None:
+            lines = _part(row, only=None)
+            if len(lines) > 1:
+                yield lines
+                continue
+            # Nothing left: it may have been archived since this export began.
+            moved = moved_archives()
+            archive = _holding(number, moved)
+        sha256 = archive.sha256 if archive else ""
+        ids = None if archive else ids_under(row)
+        yield [bundle.seal_line(seal_from(row.document), ids=ids, archived=sha256)]
+
+
+def _holding(number: int, moved: list[MovedSeals]) -> MovedSeals | None:
+    """Return which of moved holds a seal; as exports ask in order, passed ones are dropped."""
+    while moved and moved[0].last_seal < number:
+        del moved[0]
+    return moved[0] if moved and moved[0].first_seal <= number else None
 
 
 def _chosen(places: list[tuple[int, UUID]]) -> Iterator[list[dict[str, Any]]]:

@@ -14,6 +14,17 @@ from execfabric.core.permissions import PERMISSIONS
 from execfabric.core.roles import PLATFORM, SYSTEM
 
 PUBLIC_SCHEMA = "public"
+LOGINS = "logins"
+OPERATIONS = "operations"
+LOGS = {"": _("Everything"), LOGINS: _("Logins"), OPERATIONS: _("Operations")}
+"""Which part of the trail a page shows, by the filter ``log``."""
+LOGIN_AREA = "accounts."
+LOGIN_OBJECTS = ("session", "token", "password", "second_factor", "recovery_codes")
+"""What acts of logging in are about, by the middle of their codes."""
+
+
+def is_login(code: str) -> bool:
+    return code.startswith(LOGIN_AREA) and code.split(".")[1] in LOGIN_OBJECTS
 
 
 def act_choices(schema: str) -> list[tuple[str, str]]:
@@ -51,7 +62,12 @@ class EventFilter(django_filters.FilterSet):
         lookup_expr="date__lte",
         widget=forms.DateInput(attrs={"type": "date"}),
     )
+    address = django_filters.CharFilter(label=_("Address"), widget=forms.SearchInput)
     request_id = django_filters.CharFilter(label=_("Request"), widget=forms.SearchInput)
+
+    object = django_filters.CharFilter(method="about_one", widget=forms.HiddenInput)
+    """``<type>:<id>``, or ``<type>:<id>:<name>`` with its parts: versions, grants, …"""
+    log = django_filters.CharFilter(method="of_log", widget=forms.HiddenInput)
 
     def __init__(self, data: Any, *, queryset: QuerySet[AuditEvent]) -> None:
         super().__init__(data, queryset=queryset)
@@ -62,3 +78,27 @@ class EventFilter(django_filters.FilterSet):
         wanted = text.strip()
         named = Q(target_label__icontains=wanted) | Q(target_id=wanted)
         return events.filter(named | Q(target_label="", details__username__icontains=wanted))
+
+    def about_one(
+        self, events: QuerySet[AuditEvent], _name: str, text: str
+    ) -> QuerySet[AuditEvent]:
+        """Find the events about one object; with its name, those about its parts, too."""
+        kind, _colon, rest = text.partition(":")
+        object_id, _colon, name = rest.partition(":")
+        wanted = Q(target_type=kind, target_id=object_id)
+        if name:
+            area = f"{kind.partition('.')[0]}."
+            for follows in (" v", " r", ": ", " by "):
+                wanted |= Q(target_type__startswith=area, target_label__startswith=name + follows)
+        return events.filter(wanted)
+
+    def of_log(self, events: QuerySet[AuditEvent], _name: str, text: str) -> QuerySet[AuditEvent]:
+        about = (f"{LOGIN_AREA}{one}." for one in LOGIN_OBJECTS)
+        logins = Q()
+        for prefix in about:
+            logins |= Q(code__startswith=prefix)
+        if text == LOGINS:
+            return events.filter(logins)
+        if text == OPERATIONS:  # What people did, and not the platform by itself.
+            return events.filter(~logins).exclude(actor_name__startswith="system:")
+        return events

@@ -3,20 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import django_tables2 as tables
-from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from execfabric.core.models import AuditEvent, Outcome
 from execfabric.core.permissions import PERMISSIONS
+from execfabric.web.audit.links import page_of_target
 from execfabric.web.templatetags.web import door_name, status_badge, timesince_short
-
-TARGET_PAGES = {
-    "catalogue.skill": ("catalogue:skill-detail", "target_label"),
-    "executions.execution": ("executions:execution-detail", "target_id"),
-    "registry.tenant": ("governance:tenant-detail", "target_label"),
-}
-"""Kind of object: name of its page, and which field of the event is the page's argument."""
 
 
 def cell(name: str) -> dict[str, dict[str, str]]:
@@ -82,10 +75,21 @@ def tried_username(event: AuditEvent) -> str:
     return str(event.details.get("username") or "")
 
 
-def page_of_target(event: AuditEvent) -> str:
-    """Return the page of the object, or an empty string when this host has none."""
-    route, field = TARGET_PAGES.get(event.target_type, ("", ""))
-    try:
-        return reverse(route, args=[getattr(event, field)]) if route else ""
-    except NoReverseMatch:
-        return ""
+class LoginTable(EventTable):
+    """The login log: who tried, from where, with what, and what came of it."""
+
+    door = None
+    code = tables.Column(_("What"), orderable=False, attrs=cell("code"))
+    target_label = None
+    actor_name = tables.Column(_("Account"), orderable=False, empty_values=(), attrs=cell("target"))
+    address = tables.Column(_("Address"), orderable=False, default="–", attrs=cell("who"))
+    reason = tables.Column(_("Reason"), orderable=False, default="–", attrs=cell("reason-cell"))
+    agent = tables.Column(
+        _("Agent"), accessor="details__agent", orderable=False, default="–", attrs=cell("agent")
+    )
+
+    class Meta(EventTable.Meta):
+        sequence = ("at", "actor_name", "code", "outcome", "reason", "address", "agent", "more")
+
+    def render_actor_name(self, value: str, record: AuditEvent) -> str:
+        return tried_username(record) or value

@@ -7,13 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from django import forms, template
+from django.db import models
 from django.forms.boundfield import BoundField
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
+from execfabric.core.permissions import can
 from execfabric.web import components
+from execfabric.web.audit.links import trail_of
 
 register = template.Library()
 
@@ -122,6 +126,19 @@ def message_colour(tags: str) -> str:
 @register.filter
 def message_icon(tags: str) -> str:
     return next((look[1] for tag, look in _MESSAGE_LOOKS.items() if tag in tags), "info-circle")
+
+
+@register.simple_tag(takes_context=True)
+def trail_link(context: template.Context, target: models.Model, label: str = "") -> SafeString:
+    """A link to what the audit trail says about an object, for who may read the trail."""
+    request = context.get("request")
+    actor = getattr(request, "actor", None)
+    if actor is None or not can(actor, "core.audit.read"):
+        return SafeString("")
+    url = f"{reverse('audit:event-list')}?{trail_of(target)}"
+    return format_html(
+        '<a class="trail-link" href="{}">{}</a>', url, label or gettext("Audit trail")
+    )
 
 
 @register.inclusion_tag("web/components/fields.html")

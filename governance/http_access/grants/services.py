@@ -122,6 +122,7 @@ def _register(
             manifest=manifest,
             readme=_readme(version, spec.summary),
             maintainer=Maintainer.PLATFORM,
+            even_if_pinned=True,  # Only the granted version runs.
         )
 
 
@@ -146,3 +147,8 @@ def _withdraw(tenant: Tenant, skill_name: str, reason: str, by: str) -> None:
         waiting = Execution.objects.filter(skill=skill, status__in=[*WAITING, Status.QUEUED])
         for execution in list(waiting.select_for_update(of=("self",), skip_locked=True)):
             recall_execution(actor=system, execution=execution, reason=reason)
+
+
+def delete_grants(tenant: Tenant) -> None:
+    """Delete a deleted tenant's lines of the ledger, as part of that act."""
+    HttpGrant.objects.filter(tenant=tenant).delete()

@@ -21,6 +21,7 @@ from executors.script.bundle import Bundle
 from skills.catalogue.models import Maintainer
 from skills.catalogue.services import require_maintainer
 from skills.catalogue.workspace import store_bundle
+from tenants.registry.models import Tenant
 
 from ..models import Remark, Revision, Submission
 from ..public import public_domain
@@ -281,3 +282,11 @@ def _require_text(field: str, text: str) -> None:
     if not text.strip() or len(text) > LONGEST_TEXT:
         wrong = _("Write something, at most %(length)d characters.") % {"length": LONGEST_TEXT}
         raise InvalidInput(wrong, fields={field: wrong})
+
+
+def delete_submissions(tenant: Tenant) -> None:
+    """Delete all submissions of a tenant that is deleted, with what was said about them.
+
+    Part of that act, in the public domain. Their files lie in the tenant's storage.
+    """
+    Submission.objects.filter(tenant=tenant).delete()

@@ -17,6 +17,7 @@ from governance.http_access.models import HttpCredential, HttpResource
 from governance.http_access.selectors import ledger_visible_to
 from governance.http_access.services import Description, revise_resource
 from skills.catalogue.managing.services import roll_back
+from skills.catalogue.models import Skill
 from skills.catalogue.selectors import skill_to_run
 from skills.executions.models import Execution, LogChunk
 from skills.executions.running import run_execution
@@ -25,7 +26,7 @@ from tests.conftest import tenant_named
 from tests.executors.http.conftest import Api, answer
 from tests.factories.skills import make_skill
 
-from .conftest import READING, SECRET, WRITING
+from .conftest import INPUTS, READING, SECRET, WRITING
 
 Make = Callable[..., HttpResource]
 
@@ -223,6 +224,28 @@ def test_a_grant_stays_with_its_version_until_it_is_given_again(
 
     paths = [each.path.partition("?")[0] for each in world.asked]
     assert paths == ["/v1/customers/7", "/v1/clients/7"]
+
+
+def test_a_pinned_version_gives_way_to_the_one_that_is_granted_now(
+    world: Api, make_resource: Make, person: Any, at_acme: Any
+) -> None:
+    world.reply = lambda handler, asked: answer(handler, {"data": {"name": "Ada"}})
+    resource, sam = make_resource(), person("sam").actor
+    acme = tenant_named("acme")
+    grant_resource(actor=sam, resource=resource, tenant=acme, level="run")
+    with schema_context(acme.schema_name):
+        Skill.objects.filter(name=resource.name).update(is_pinned=True)
+    revise_resource(
+        actor=sam, resource=resource,
+        description=Description("Find", {**READING, "query": {}}, inputs=INPUTS),
+    )  # fmt: skip
+
+    grant_resource(actor=sam, resource=resource, tenant=acme, level="run")
+
+    execution = run(at_acme("oscar").actor, resource.name, customer=7)
+    assert execution.status == "succeeded"
+    assert execution.version.number == 2
+    assert Skill.objects.get(name=resource.name).is_pinned
 
 
 def test_a_tenant_cannot_go_back_to_a_version_that_is_not_granted(

@@ -44,6 +44,12 @@ class Ids:
     session: str
     api_token: str
     admin: str
+    export: str
+    deletion: str
+    customer: str
+    contact: str
+    audit_archive: str
+    trail_view: str
 
     def texts(self) -> list[str]:
         """Return every id, the longer ones first."""
@@ -80,9 +86,16 @@ NOBODYS = Ids(
     session="0123456789abcdef0123",
     api_token="0123456789abcdef4567",
     admin="99999905",
+    export="01980000-0000-7000-8000-000000000013",
+    deletion="01980000-0000-7000-8000-000000000014",
+    customer="01980000-0000-7000-8000-000000000015",
+    contact="99999906",
+    audit_archive="01980000-0000-7000-8000-000000000016",
+    trail_view="99999904",
 )
 
 PARAMETERS: dict[str | tuple[str, str], str] = {
+    "archive_id": "audit_archive",
     "artifact_id": "artifact",
     "batch_id": "batch",
     "execution_id": "execution",
@@ -94,8 +107,13 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "key": "link_key",
     "revision_id": "revision",
     "submission_id": "submission",
+    "contact_id": "contact",
+    "customer_id": "customer",
+    "deletion_id": "deletion",
+    "export_id": "export",
     "grant_id": "http_grant",
     "trial_id": "http_trial",
+    "view_id": "trail_view",
     "write_id": "http_write",
     "signed": "signed_link",
     "token": "link_token",
@@ -117,6 +135,18 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     ("api/v1/skills/<slug:name>/versions", "name"): "skill",
     ("batches/new/<slug:name>/", "name"): "skill",
     ("batches/new/<slug:name>/template.csv", "name"): "skill",
+    ("api/v1/tenants/<slug:name>/activate", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/close", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/term", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/exports", "name"): "tenant",
+    ("api/v1/tenants/<slug:name>/deletion", "name"): "tenant",
+    ("api/v1/customers/<uuid:customer_id>/tenants/<slug:name>", "name"): "tenant",
+    ("platform/tenants/<slug:name>/activate/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/close/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/term/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/export/", "name"): "tenant",
+    ("platform/tenants/<slug:name>/delete/", "name"): "tenant",
+    ("platform/customers/<uuid:customer_id>/tenants/<slug:name>/unlink/", "name"): "tenant",
     ("api/v1/tenants/<slug:name>", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/limits", "name"): "tenant",
     ("api/v1/tenants/<slug:name>/resume", "name"): "tenant",
@@ -183,6 +213,14 @@ def nothing(_ids: Ids) -> dict[str, Any]:
 
 def export_form(_ids: Ids) -> dict[str, Any]:
     return {"form": "bundle"}
+
+
+def days_form(_ids: Ids) -> dict[str, Any]:
+    return {"days": 365}
+
+
+def trail_view(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Refused", "outcome": "refused"}
 
 
 def credentials(_ids: Ids) -> dict[str, Any]:
@@ -362,6 +400,26 @@ def http_credential_form(_ids: Ids) -> dict[str, Any]:
     return {"slug": "another", "name": "X-Key", "place": "header", "value": "a secret"}
 
 
+def term(_ids: Ids) -> dict[str, Any]:
+    return {"expires_on": "2100-01-01"}
+
+
+def deletion(ids: Ids) -> dict[str, Any]:
+    return {"confirmation": ids.tenant, "reason": "They left."}
+
+
+def customer(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Initech", "status": "active"}
+
+
+def contact(_ids: Ids) -> dict[str, Any]:
+    return {"name": "Peter", "email": "peter@example.com"}
+
+
+def link(ids: Ids) -> dict[str, Any]:
+    return {"tenant": ids.tenant}
+
+
 BODIES: dict[str, Body] = {
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
@@ -431,14 +489,52 @@ BODIES: dict[str, Body] = {
     "api/v1/submissions/<uuid:submission_id>/remarks": remark,
     "api/v1/submissions/<uuid:submission_id>/revisions": submission,
     "api/v1/submissions/<uuid:submission_id>/withdraw": nothing,
+    "api/v1/tenants/<slug:name>/activate": nothing,
+    "api/v1/tenants/<slug:name>/close": reason,
+    "api/v1/tenants/<slug:name>/term": term,
+    "api/v1/tenants/<slug:name>/exports": reason,
+    "api/v1/tenants/<slug:name>/deletion": deletion,
+    "api/v1/tenant-exports/<uuid:export_id>/content": nothing,
+    "api/v1/tenant-exports/<uuid:export_id>/remove": nothing,
+    "api/v1/tenant-exports/<uuid:export_id>/retry": nothing,
+    "api/v1/tenant-deletions/<uuid:deletion_id>/cancel": nothing,
+    "api/v1/tenant-deletions/<uuid:deletion_id>/retry": nothing,
+    "api/v1/customers": customer,
+    "api/v1/customers/<uuid:customer_id>/contacts": contact,
+    "platform/tenants/<slug:name>/activate/": reason,
+    "platform/tenants/<slug:name>/close/": reason,
+    "platform/tenants/<slug:name>/term/": term,
+    "platform/tenants/<slug:name>/export/": reason,
+    "platform/tenants/<slug:name>/delete/": deletion,
+    "platform/exports/<uuid:export_id>/retry/": nothing,
+    "platform/exports/<uuid:export_id>/remove/": nothing,
+    "platform/exports/<uuid:export_id>/download/": nothing,
+    "platform/deletions/<uuid:deletion_id>/cancel/": nothing,
+    "platform/deletions/<uuid:deletion_id>/retry/": nothing,
+    "platform/customers/new/": customer,
+    "platform/customers/<uuid:customer_id>/change/": customer,
+    "platform/customers/<uuid:customer_id>/contacts/": contact,
+    "platform/customers/<uuid:customer_id>/contacts/<int:contact_id>/remove/": nothing,
+    "platform/customers/<uuid:customer_id>/tenants/": link,
+    "platform/customers/<uuid:customer_id>/tenants/<slug:name>/unlink/": nothing,
     "api/v1/tenants": tenant,
     "api/v1/tenants/<slug:name>/limits": limits,
     "api/v1/tenants/<slug:name>/resume": nothing,
     "api/v1/tenants/<slug:name>/withdraw-version": withdrawal,
     "api/v1/tenants/<slug:name>/suspend": reason,
     "approvals/delegations/": delegation_form,
+    "audit/archives/<uuid:archive_id>/file/": nothing,
+    "audit/archives/keep/": days_form,
+    "audit/archives/request/": days_form,
     "audit/export/": export_form,
+    "audit/views/": trail_view,
+    "audit/views/<int:view_id>/delete/": nothing,
+    "platform/audit/archives/<uuid:archive_id>/file/": nothing,
+    "platform/audit/archives/keep/": days_form,
+    "platform/audit/archives/request/": days_form,
     "platform/audit/export/": export_form,
+    "platform/audit/views/": trail_view,
+    "platform/audit/views/<int:view_id>/delete/": nothing,
     "approvals/delegations/<int:delegation_id>/end/": nothing,
     "approvals/rules/": rules_form,
     "batches/<uuid:batch_id>/approve/": nothing,

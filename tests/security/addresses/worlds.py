@@ -14,13 +14,20 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from execfabric.core.actor import Actor, Door
+from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
+from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
+from governance.audit.archiving import FOLDER
+from governance.audit.models import AuditArchive
+from governance.customers.models import Contact
+from governance.customers.services import CustomerFacts, create_customer
 from governance.http_access.credentials.services import create_credential
 from governance.http_access.grants.services import grant_resource
 from governance.http_access.selectors import latest_version
 from governance.http_access.services import Description, allow_write, create_resource
 from governance.http_access.trials.services import try_resource
+from governance.tenant_data.models import TenantDeletion, TenantExport
 from skills.batches.services import create_batch
 from skills.executions import lifecycle, services
 from skills.executions.links import make_link
@@ -156,9 +163,31 @@ def build_world(tenant: Any, mark: str, folder: Path) -> World:
             delegation=str(delegation.pk),
             session=_session(person, mark).handle,
             api_token=ApiToken.objects.create(user=person)[0].handle,
+            audit_archive=_audit_archive(tenant),
+            trail_view=str(_trail_view(mark, person)),
             **_http_resource(tenant, mark, word("ledger")),
+            **_ledgers(tenant, mark),
         )
     return World(tenant, mark, person, ids)
+
+
+def _trail_view(mark: str, person: Account) -> int:
+    view = SavedTrailView.objects.create(
+        pk=_long_number(f"{mark} view"), owner_id=person.pk, owner_name=person.username, name="View"
+    )
+    return int(view.pk)
+
+
+def _audit_archive(tenant: Any) -> str:
+    """Store a file and enter it as an archive of the tenant's trail; return its id."""
+    stored = store_file(FOLDER, f"{tenant.schema_name}.jsonl.gz", BytesIO(b"archived"))
+    now = timezone.now()
+    with tenant_context(tenant_named("admin")):
+        archive = AuditArchive.objects.create(
+            schema=tenant.schema_name, first_seal=1, last_seal=1, events=1, first_at=now,
+            last_at=now, sha256="0" * 64, size_bytes=8, stored_as=stored, made_at=now,
+        )  # fmt: skip
+        return str(archive.pk)
 
 
 def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
@@ -189,6 +218,30 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
             "http_write": str(write.pk),
             "http_grant": str(grant.pk),
             "http_trial": str(trial.pk),
+        }
+
+
+def _ledgers(tenant: Any, mark: str) -> dict[str, str]:
+    """Write tenant into the ledgers of the public domain; return the ids of what stands there."""
+    with tenant_context(tenant_named("admin")):
+        sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
+        now = timezone.now()
+        # Named for nobody: on the admin host words of tenants mean something else.
+        named = {"tenant_id": tenant.pk, "schema_name": f"tenant_{_long_number(mark)}",
+                 "name": "gone", "title": "Gone", "requested_by": "sam", "requested_at": now,
+                 "touched_at": now, "reason": "Asked for."}  # fmt: skip
+        export = TenantExport.objects.create(**named, status="failed")
+        deletion = TenantDeletion.objects.create(**named, status="cancelled", due_at=now)
+        facts = CustomerFacts(f"Customer {_long_number(mark)}")
+        customer = create_customer(actor=sam, facts=facts, created_at=now)
+        contact = Contact.objects.create(
+            pk=_long_number(f"{mark} contact"), customer=customer, name="Peter", phone="1"
+        )
+        return {
+            "export": str(export.pk),
+            "deletion": str(deletion.pk),
+            "customer": str(customer.pk),
+            "contact": str(contact.pk),
         }
 
 

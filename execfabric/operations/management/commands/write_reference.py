@@ -97,7 +97,7 @@ def permissions_page() -> str:
         "## Acts",
         "Each call writes exactly one audit event under its code: `done`, `refused` or `failed`. "
         "For some a person must have logged in, or given the password again, within the last "
-        "minutes ([how-to 14](../how-to/14-keep-accounts-safe.md)); the system need not.",
+        "minutes ([how-to 13](../how-to/13-keep-accounts-safe.md)); the system need not.",
         _table(
             ("Code", "Act", "Roles", "Further condition"),
             [(*_row(each, nobody="anybody"), _condition_of(each.code)) for each in acts],

@@ -14,4 +14,7 @@
   apply();
   system.addEventListener("change", apply);
   addEventListener("storage", apply);
+  // Paper is light.
+  addEventListener("beforeprint", () => document.documentElement.setAttribute("data-bs-theme", "light"));
+  addEventListener("afterprint", apply);
 })();

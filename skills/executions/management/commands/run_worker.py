@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from execfabric.core.memory import keep_loaded
+from execfabric.core.presence import leave, own_presence, tell
 from executors.contract import ExecutorError
 from skills.executions.queue import DEFAULT_QUEUE
 from skills.executions.worker import Worker
@@ -65,10 +66,13 @@ class Command(BaseCommand):
         except ExecutorError as error:
             raise CommandError(f"The worker does not start: {error}") from None
         keep_loaded()
+        presence = own_presence(does="runs", queues=tuple(queues), slots=options["slots"])
         while worker.is_well():
             if options["sign_of_life"] is not None:
                 options["sign_of_life"].parent.mkdir(parents=True, exist_ok=True)
                 options["sign_of_life"].touch()
+            tell(presence, busy=worker.busy)
             if asked_to_stop.wait(SIGN_EVERY_S):
                 break
         worker.stop()
+        leave(presence)

@@ -1,0 +1,1 @@
+"""The first page of the admin host: what waits, what ran, who works."""

@@ -1,0 +1,185 @@
+"""Counting what tenants use, and what the overview makes of it."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from execfabric.core import presence
+from execfabric.core.redis import client
+from governance.dashboard import charts
+from governance.usage.models import DailyRuns, ResourceHealth, TenantUsage
+from governance.usage.selectors import failing_resources, runs_over_time
+from governance.usage.services import count_tenant
+from governance.usage.tasks import count_usage
+from skills.executions.files import upload_file
+from skills.executions.models import Execution
+from skills.executions.services import request_execution
+from tenants.registry.models import Tenant
+from tests.factories.skills import make_skill
+
+NOW = timezone.now()
+
+
+@pytest.fixture
+def sam(platform, person):
+    return person("sam")
+
+
+@pytest.fixture
+def busy_acme(acme, person):
+    """acme with three executions of today, one of them failed, and a file; goes on in public."""
+    oscar = person("oscar").actor
+    skill = make_skill()
+    upload_file(actor=oscar, name="a.csv", content=io.BytesIO(b"12345"))
+    runs = [
+        request_execution(actor=oscar, skill=skill, inputs={"name": str(number)})
+        for number in range(3)
+    ]
+    Execution.objects.filter(pk=runs[0].pk).update(status="failed", finished_at=NOW)
+    connection.set_schema_to_public()
+    return acme
+
+
+def test_a_tenant_is_counted(busy_acme):
+    count_tenant(busy_acme, timezone.now())
+
+    usage = TenantUsage.objects.get(tenant=busy_acme)
+    assert (usage.runs_30d, usage.failed_30d, usage.files_bytes) == (3, 1, 5)
+    assert (usage.accounts, usage.skills) == (5, 1)
+    assert usage.bundles_bytes > 0
+    assert timezone.now() - usage.last_activity_at < timedelta(minutes=1)
+    assert DailyRuns.objects.get(tenant=busy_acme).total == 3
+
+
+def test_counting_again_changes_nothing_and_sees_what_is_new(busy_acme, person):
+    count_tenant(busy_acme, timezone.now())
+    connection.set_tenant(busy_acme)
+    request_execution(actor=person("oscar").actor, skill=make_skill("other"), inputs={"name": "x"})
+    connection.set_schema_to_public()
+
+    count_tenant(busy_acme, timezone.now())
+
+    assert TenantUsage.objects.get(tenant=busy_acme).runs_30d == 4
+
+
+def test_the_clock_counts_every_tenant_and_one_that_fails_stops_no_other(
+    busy_acme, platform, monkeypatch
+):
+    count = count_tenant
+
+    def fails_for_globex(tenant, now):
+        if tenant.schema_name == "tenant_1002":
+            raise RuntimeError("odd")
+        count(tenant, now)
+
+    monkeypatch.setattr("governance.usage.tasks.count_tenant", fails_for_globex)
+
+    count_usage.run()
+
+    assert TenantUsage.objects.filter(tenant__name="acme").exists()
+    assert not TenantUsage.objects.filter(tenant__name="globex").exists()
+
+
+def test_the_busiest_tenants_are_shown_and_the_rest_together(sam):
+    tenants = list(Tenant.objects.exclude(kind="platform").order_by("pk"))
+    for tenant, total in zip(tenants, (7, 5, 2), strict=True):
+        DailyRuns.objects.create(tenant=tenant, day=NOW.date(), total=total, failed=1)
+
+    found = runs_over_time(sam.actor, NOW, days=7, top=1)
+
+    assert [(line.name, line.total) for line in found.lines] == [(tenants[0].name, 7), ("", 7)]
+    assert len(found.days) == 7
+    assert sum(found.failed) == 3
+
+
+def test_a_chart_stacks_to_its_highest_day():
+    days = [NOW.date() - timedelta(days=1), NOW.date()]
+
+    chart = charts.stacked_bars("Runs", days, [("A", "/a", (1, 2)), ("B", "", (0, 2))])
+
+    assert chart.highest == 4
+    assert [(bar.series, bar.y, bar.height) for bar in chart.bars] == [
+        (0, 75.0, 25.0), (0, 50.0, 50.0), (1, 0.0, 50.0),
+    ]  # fmt: skip
+    assert [row[2] for row in chart.rows] == [4, 1]
+    assert charts.stacked_bars("Runs", days, []).bars == ()
+
+
+def test_a_resource_is_failing_when_too_many_of_its_calls_failed(sam):
+    acme, globex = Tenant.objects.get(name="acme"), Tenant.objects.get(name="globex")
+    for tenant, name, total, failed in (
+        (acme, "rates", 10, 1), (globex, "rates", 2, 2), (acme, "fine", 100, 1),
+    ):  # fmt: skip
+        ResourceHealth.objects.create(tenant=tenant, name=name, total=total, failed=failed)
+
+    assert [(one.name, one.calls, one.failed) for one in failing_resources(sam.actor)] == [
+        ("rates", 12, 3)
+    ]
+
+
+@pytest.mark.xdist_group("presence")  # Who works is known to all processes of the tests.
+class TestTheOverview:
+    @pytest.fixture(autouse=True)
+    def no_workers(self):
+        client().delete(presence.KEY)
+        yield
+        client().delete(presence.KEY)
+
+    def page(self, sam, **query):
+        return sam.browser.get("/platform/", query).content.decode()
+
+    def test_it_shows_what_waits(self, sam):
+        today = timezone.now().date()
+        Tenant.objects.filter(name="acme").update(expires_on=today + timedelta(days=3))
+
+        page = self.page(sam)
+
+        assert "Tenants that expire" in page
+        assert (today + timedelta(days=3)).isoformat() in page
+
+    def test_it_says_when_nothing_waits(self, sam):
+        assert "Nothing waits." in self.page(sam)
+
+    def test_it_shows_executions_as_bars_and_as_a_table(self, sam):
+        acme = Tenant.objects.get(name="acme")
+        DailyRuns.objects.create(tenant=acme, day=timezone.now().date(), total=41, failed=0)
+
+        page = self.page(sam, days="7")
+
+        assert '<rect class="series-0"' in page
+        assert "Acme: 41</title>" in page
+        assert '<td class="num">41</td>' in page
+        assert 'aria-labelledby="runs-chart-title runs-chart-text"' in page
+        assert "41 in 7 days." in page.partition('<desc id="runs-chart-text">')[2][:100]
+
+    def test_it_shows_workers_and_says_which_queue_nobody_serves(self, sam):
+        worker = presence.own_presence(does="runs", queues=("default",), slots=4)
+        presence.tell(worker, busy=1)
+
+        page = self.page(sam)
+
+        assert worker.name in page
+        assert "1 / 4" in page
+        assert "Nobody serves the queue hot-update" in page
+        assert "Nobody serves the queue default" not in page
+
+    def test_a_worker_that_says_nothing_is_silent(self, sam):
+        worker = presence.own_presence(does="runs", queues=("default",), slots=4)
+        presence.tell(worker)
+
+        (seen,) = presence.known_workers(timezone.now())
+
+        assert not seen.is_silent(timezone.now())
+        assert seen.is_silent(timezone.now() + timedelta(seconds=30))
+        assert presence.known_workers(timezone.now() + timedelta(days=2)) == []
+
+    def test_it_asks_no_schema_of_a_tenant_however_many_there_are(
+        self, sam, django_assert_max_num_queries
+    ):
+        with django_assert_max_num_queries(20):
+            self.page(sam)
