@@ -98,7 +98,7 @@ def test_no_secret_is_in_an_export_and_the_manifest_says_so(acme_with_data, sam,
     assert not [one for one in hashes if one.encode() in whole]
     tables = {table["table"]: table for table in manifest_of(export)["tables"]}
     assert tables["accounts_account"]["left_out"] == {"password": "hash of a password"}
-    assert "django_session" in manifest_of(export)["left_out"]["tables"]
+    assert "accounts_session" in manifest_of(export)["left_out"]["tables"]
     assert "credentials of HTTP APIs" in str(manifest_of(export)["left_out"]["also"])
 
 
