@@ -139,7 +139,13 @@ def open_free_edition(*, actor: Actor, title: str) -> Tenant:
     return tenant
 
 
-@action("registry.tenant.suspend", title="Suspend a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "registry.tenant.suspend",
+    title="Suspend a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
     """Refuse every request of the tenant from now on, on every process within a second.
 
@@ -169,7 +175,13 @@ def activate_tenant(*, actor: Actor, tenant: Tenant, reason: str = "") -> Tenant
     return _set_status(tenant, TenantStatus.ACTIVE)
 
 
-@action("registry.tenant.close", title="Close a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "registry.tenant.close",
+    title="Close a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def close_tenant(*, actor: Actor, tenant: Tenant, reason: str, closed_at: datetime) -> Tenant:
     """End the tenant: refused as when it is suspended, and ready to be exported and deleted.
 

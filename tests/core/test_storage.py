@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
 from execfabric.core.ids import uuid7
-from execfabric.core.storage import open_file, store_file
+from execfabric.core.storage import delete_file, files_below, open_file, store_file
 
 CONTENT = b"0123456789" * 1000
 
@@ -90,3 +90,32 @@ def test_the_same_content_at_once_is_stored_once_and_whole(acme, name):
 
     assert stored == [whole] * 4
     assert content_of(whole) == CONTENT
+
+
+class TestWalking:
+    """Every file of a schema, in an order in which a walk can go on."""
+
+    @pytest.fixture
+    def names(self, acme):
+        for folder, name in (
+            ("walk/a", "2"), ("walk", "a.txt"), ("walk/b/c", "1"), ("walked", "x"),
+        ):  # fmt: skip
+            store_file(folder, name, io.BytesIO(b"1"))
+        yield list(files_below("walk"))
+        for name in [*files_below("walk"), *files_below("walked")]:
+            delete_file(name)
+
+    def test_all_files_below_a_folder_come_in_the_order_of_their_names(self, acme, names):
+        assert names == [f"{acme.schema_name}/walk/{one}" for one in ("a.txt", "a/2", "b/c/1")]
+        assert names == sorted(names)
+
+    def test_a_walk_goes_on_after_any_name(self, names):
+        for place, name in enumerate(names):
+            assert list(files_below("walk", after=name)) == names[place + 1 :]
+
+    def test_folders_are_skipped_and_a_missing_one_is_empty(self, acme, names):
+        everything = list(files_below(skip=["walk"]))
+
+        assert not [one for one in everything if one.startswith(f"{acme.schema_name}/walk/")]
+        assert f"{acme.schema_name}/walked/x" in everything
+        assert list(files_below("nowhere")) == []

@@ -23,6 +23,7 @@ from governance.tenant_data.contents import exported_tables, left_out_tables
 from governance.tenant_data.models import TenantDeletion, TenantExport
 from governance.tenant_data.states import DeletionStage, DeletionStatus, ExportStatus
 from skills.executions.files import upload_file
+from skills.executions.services import request_execution
 from tenants.registry.models import FormerTenant, Tenant
 from tenants.registry.services import close_tenant
 from tests.factories.skills import make_skill
@@ -97,8 +98,23 @@ def test_no_secret_is_in_an_export_and_the_manifest_says_so(acme_with_data, sam,
     assert not [one for one in hashes if one.encode() in whole]
     tables = {table["table"]: table for table in manifest_of(export)["tables"]}
     assert tables["accounts_account"]["left_out"] == {"password": "hash of a password"}
-    assert "django_session" in manifest_of(export)["left_out"]["tables"]
+    assert "accounts_session" in manifest_of(export)["left_out"]["tables"]
     assert "credentials of HTTP APIs" in str(manifest_of(export)["left_out"]["also"])
+
+
+def test_secret_inputs_are_not_exported(acme, person, platform):
+    connection.set_tenant(acme)
+    skill = make_skill("enter", "def main(user: str, api_key: str):\n    return 1\n")
+    given = {"user": "ada", "api_key": "4711-canary"}
+    request_execution(actor=person("oscar").actor, skill=skill, inputs=given)
+    connection.set_tenant(platform)
+
+    export = exported(person("sam").actor, acme)
+
+    (row,) = content_of(export, "rows/executions_execution-0001.jsonl").splitlines()
+    assert json.loads(row)["inputs"] == {"user": "ada", "api_key": "(left out)"}
+    for entry in manifest_of(export)["files"]:
+        assert b"4711-canary" not in content_of(export, entry["path"])
 
 
 def test_rows_of_no_other_tenant_are_in_an_export(acme_with_data, sam, globex):

@@ -18,7 +18,6 @@ from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
 from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
-from governance.admins.services import invite_super_admin
 from governance.audit.archiving import FOLDER
 from governance.audit.models import AuditArchive
 from governance.customers.models import Contact
@@ -209,8 +208,9 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
         )  # fmt: skip
         grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
         trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
-        _go_on_from(_long_number(f"{mark} admin"), "public.accounts_account_id_seq")
-        invited = invite_super_admin(actor=sam, username=f"invited-{own}")
+        invited = Account.objects.create(
+            pk=_long_number(f"{mark} invited"), username=f"invited-{own}", is_platform_admin=True
+        )
         return {
             "admin": str(invited.pk),
             "http_resource": resource.name,
@@ -227,7 +227,7 @@ def _ledgers(tenant: Any, mark: str) -> dict[str, str]:
         sam = actor_for_account(Account.objects.get(username="sam"), door=Door.PAGE)
         now = timezone.now()
         # Named for nobody: on the admin host words of tenants mean something else.
-        named = {"tenant_id": tenant.pk, "schema_name": f"tenant_{_long_number(mark)}",
+        named = {"tenant_id": tenant.pk, "schema_name": f"gone_{_long_number(mark)}",
                  "name": "gone", "title": "Gone", "requested_by": "sam", "requested_at": now,
                  "touched_at": now, "reason": "Asked for."}  # fmt: skip
         export = TenantExport.objects.create(**named, status="failed")
@@ -267,12 +267,6 @@ def _session(person: Account, mark: str) -> Session:
         started_at=now,
         last_seen_at=now,
     )
-
-
-def _go_on_from(number: int, sequence: str) -> None:
-    """Make the next row of a table get the id behind number: a small one stands everywhere."""
-    with owner_connection() as server:
-        server.execute("SELECT setval(%s::regclass, %s)", [sequence, number])
 
 
 def _long_number(of: str) -> int:

@@ -206,7 +206,9 @@ class TestClosedTenants:
     def close(self, request, acme):
         def close_it():
             with schema_context("public"):
-                Tenant.objects.filter(pk=acme.pk).update(status=request.param)
+                closed_at = timezone.now() if request.param == TenantStatus.CLOSED else None
+                closed = {"status": request.param, "closed_at": closed_at}
+                Tenant.objects.filter(pk=acme.pk).update(**closed)
 
         return close_it
 
