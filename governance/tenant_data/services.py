@@ -103,7 +103,13 @@ def fail_export(
     )
 
 
-@action("tenant_data.export.download", title="Fetch an export", roles=PLATFORM, target="export")
+@action(
+    "tenant_data.export.download",
+    title="Fetch an export",
+    roles=PLATFORM,
+    target="export",
+    needs_proof=True,
+)
 def fetch_export(*, actor: Actor, export: TenantExport) -> TenantExport:
     """Let actor have the files of an export. Raises Conflict, Gone."""
     if export.status == ExportStatus.REMOVED:
@@ -128,6 +134,7 @@ def remove_export(*, actor: Actor, export: TenantExport, removed_at: datetime) -
     title="Schedule the deletion of a tenant",
     roles=PLATFORM,
     target="tenant",
+    needs_proof=True,
 )
 def schedule_deletion(
     *, actor: Actor, tenant: Tenant, confirmation: str, reason: str, requested_at: datetime

@@ -169,7 +169,13 @@ def activate_tenant(*, actor: Actor, tenant: Tenant, reason: str = "") -> Tenant
     return _set_status(tenant, TenantStatus.ACTIVE)
 
 
-@action("registry.tenant.close", title="Close a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "registry.tenant.close",
+    title="Close a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def close_tenant(*, actor: Actor, tenant: Tenant, reason: str, closed_at: datetime) -> Tenant:
     """End the tenant: refused as when it is suspended, and ready to be exported and deleted.
 
