@@ -110,6 +110,7 @@ def live() -> Iterator[Live]:
         **{name: value for name, value in os.environ.items() if name not in hidden},
         "EXECFABRIC_DATA_DIR": str(folder / "data"),
         "EXECFABRIC_PORT": str(port),
+        "EXECFABRIC_PROOF_S": "3600",  # The clients here log in once, for all tests.
         "EXECFABRIC_DEMO_FILE": str(folder / "demo.json"),
     }
     log = folder / "start.log"

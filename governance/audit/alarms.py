@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from execfabric.core.storage import SEALS
+from tenants.registry.models import Tenant
 
 from .models import Upkeep
 from .sending import COPIES, EMAIL
@@ -26,7 +27,8 @@ WORDS = {
 def troubles(now: datetime) -> dict[str, str]:
     """Return what fails, and why. In the public schema only."""
     found: dict[str, str] = {}
-    for each in Upkeep.objects.filter(failing_since__isnull=False):
+    schemas = Tenant.objects.values("schema_name")  # A tenant that was deleted rings no alarm.
+    for each in Upkeep.objects.filter(failing_since__isnull=False, schema__in=schemas):
         if each.failures >= TOLERATED or each.duty == ARCHIVE:
             found[f"{WORDS.get(each.duty, each.duty)}, {each.schema}"] = each.reason
     if _is_wanted():

@@ -29,9 +29,9 @@ TABLES = frozenset(
     }
 )
 LEFT_OUT_TABLES = {
-    "accounts_recoverycode": "hashes of codes to log in with",
-    "accounts_secondfactor": "secrets of second factors",
     "accounts_session": "sessions: whoever has one is logged in",
+    "accounts_secondfactor": "secrets of authenticator apps",
+    "accounts_recoverycode": "hashes of codes to log in with",
     "core_auditmark": "bookkeeping of sealing",
     "executions_turnstile": "a lock of the workers",
 }

@@ -36,7 +36,13 @@ MOST_BREAKS = 10
 """Times in a row that database or Redis may break off the work until it counts as failed."""
 
 
-@action("tenant_data.export.request", title="Export a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "tenant_data.export.request",
+    title="Export a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def request_export(
     *, actor: Actor, tenant: Tenant, reason: str, requested_at: datetime
 ) -> TenantExport:

@@ -139,7 +139,13 @@ def open_free_edition(*, actor: Actor, title: str) -> Tenant:
     return tenant
 
 
-@action("registry.tenant.suspend", title="Suspend a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "registry.tenant.suspend",
+    title="Suspend a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
     """Refuse every request of the tenant from now on, on every process within a second.
 

@@ -35,6 +35,7 @@ def actor_with(roles) -> Actor:
         user_id=1,
         roles=frozenset(roles),
         door=Door.API,
+        is_proven=True,
     )
 
 

@@ -12,12 +12,14 @@ from execfabric.core.models import AuditEvent
 
 TARGET_PAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "audit_archives.auditarchive": (("audit_archives:archive-list", ""),),
+    "accounts.account": (("admins:account-detail", "target_id"),),
     "accounts.group": (("groups:group-detail", "target_id"),),
     "batches.batch": (("batches:batch-detail", "target_id"),),
     "catalogue.skill": (("catalogue:skill-detail", "target_label"),),
     "catalogue.skillbinding": (("catalogue:skill-detail", "parent"),),
     "catalogue.skillgrant": (("catalogue:skill-detail", "parent"),),
     "catalogue.skillversion": (("catalogue:skill-detail", "parent"),),
+    "customers.customer": (("governance:customer-detail", "target_id"),),
     "executions.execution": (("executions:execution-detail", "target_id"),),
     "hot_update.revision": (("submissions:revision-detail", "target_id"),),
     "hot_update.submission": (
@@ -30,6 +32,8 @@ TARGET_PAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "http_access.httpresourceversion": (("http_access:resource-detail", "parent"),),
     "http_access.httpwrite": (("http_access:resource-detail", "parent"),),
     "registry.tenant": (("governance:tenant-detail", "target_label"),),
+    "tenant_data.tenantdeletion": (("governance:deletion-detail", "target_id"),),
+    "tenant_data.tenantexport": (("governance:export-detail", "target_id"),),
 }
 """Kind of object: names of its pages, of which a host has one at most, and which field of the event
 is the page's argument; "parent" is the name before " v" or ":" in its label."""

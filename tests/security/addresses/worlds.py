@@ -18,7 +18,6 @@ from execfabric.core.models import SavedTrailView
 from execfabric.core.roles import Role
 from execfabric.core.storage import store_file
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason
-from governance.admins.services import invite_super_admin
 from governance.audit.archiving import FOLDER
 from governance.audit.models import AuditArchive
 from governance.customers.models import Contact
@@ -209,7 +208,9 @@ def _http_resource(tenant: Any, mark: str, title: str) -> dict[str, str]:
         )  # fmt: skip
         grant = grant_resource(actor=sam, resource=resource, tenant=tenant, level="view")
         trial = try_resource(actor=sam, version=latest_version(resource), inputs={})
-        invited = invite_super_admin(actor=sam, username=f"invited-{own}")
+        invited = Account.objects.create(
+            pk=_long_number(f"{mark} invited"), username=f"invited-{own}", is_platform_admin=True
+        )
         return {
             "admin": str(invited.pk),
             "http_resource": resource.name,
