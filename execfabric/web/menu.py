@@ -84,12 +84,13 @@ def brand_of(request: ConsoleRequest) -> Brand:
 def mark_active(entries: Sequence[MenuEntry], path: str) -> list[MenuEntry]:
     """Return entries with at most one active: an already marked one, else the longest prefix.
 
-    "/skills/" is active for "/skills/7/", and "/" only for the home page itself.
+    "/skills/" is active for "/skills/7/". A home, above all others, is for its own page only.
     """
     flat = list(_flatten(entries))
     if any(entry.active for entry in flat):
         return list(entries)
-    fitting = [entry.url for entry in flat if _leads_to(entry, path)]
+    homes = {entry.url for entry in flat if _is_above_all(entry, flat)} - {path}
+    fitting = [entry.url for entry in flat if entry.url not in homes and _leads_to(entry, path)]
     best = max(fitting, key=len, default="")
     return [_marked(entry, best) for entry in entries] if best else list(entries)
 
@@ -98,6 +99,11 @@ def _flatten(entries: Iterable[MenuEntry]) -> Iterator[MenuEntry]:
     for entry in entries:
         yield entry
         yield from _flatten(entry.children)
+
+
+def _is_above_all(entry: MenuEntry, entries: Sequence[MenuEntry]) -> bool:
+    inside = [one.url for one in entries if not one.external]
+    return len(inside) > 1 and all(url.startswith(entry.url) for url in inside)
 
 
 def _leads_to(entry: MenuEntry, path: str) -> bool:

@@ -171,3 +171,15 @@ def test_one_entry_of_the_menu_is_active() -> None:
     assert mark_active(menu, "/skills/mine/3/")[2].active
     assert mark_active(menu, "/")[0].active
     assert not any(entry.active for entry in mark_active(menu, "/skillset/"))
+
+
+def test_a_home_above_all_other_pages_is_active_for_itself_only():
+    menu = [
+        MenuEntry("Overview", "/platform/"),
+        MenuEntry("Tenants", "/platform/tenants/"),
+        MenuEntry("Elsewhere", "https://example.com/", external=True),
+    ]
+
+    assert [one.active for one in mark_active(menu, "/platform/")] == [True, False, False]
+    assert [one.active for one in mark_active(menu, "/platform/tenants/a/")] == [False, True, False]
+    assert not any(one.active for one in mark_active(menu, "/platform/security/"))
