@@ -2,8 +2,8 @@
 
 Axes for one account at one address locks early. The others catch what is spread out: one address
 that tries many accounts, a network that tries from many addresses, many networks that try one
-account. The last would let anybody lock anybody out; so an address from which the account logged
-in before is asked for its password all the same.
+account. The last two would let anybody lock out an account, or a whole neighbourhood; so an address
+from which the account logged in before is asked for its password all the same.
 
 Counts lie in Redis beside those of django-axes, whose handler this is; their keys carry the schema.
 """
@@ -71,12 +71,14 @@ class LockoutHandler(AxesCacheHandler):
         return False
 
     def _axes(self, request: Any, credentials: Any) -> Iterator[Axis]:
-        address = _address(request)
+        address, known = _address(request), self._known_key(request, credentials)
         if address:
             yield Axis("address", _key("address", _range_of(address, v4=32, v6=64)))
+        if known and self.cache.get(known) is not None:
+            return
+        if address:
             yield Axis("network", _key("network", _range_of(address, v4=24, v6=48)))
-        known = self._known_key(request, credentials)
-        if known and self.cache.get(known) is None:
+        if known:
             yield Axis("account", _key("account", str(get_client_username(request, credentials))))
 
     def _known_key(self, request: Any, credentials: Mapping[str, Any] | None) -> str:
