@@ -127,6 +127,12 @@ class TestRevoking:
 
         assert oscar.api.get("/api/v1/me").status_code == 401
 
+    def test_a_token_is_named_whole(self, oscar):
+        handle = ApiToken.objects.get(user=oscar.account).handle
+
+        assert oscar.browser.post(f"/security/tokens/{handle[:3]}/revoke/").status_code == 404
+        assert oscar.api.get("/api/v1/me").status_code == 200
+
     def test_all_tokens_at_once(self, oscar, person):
         others, stranger = [oscar, person("oscar")], person("dana")
 
