@@ -293,9 +293,26 @@ def _proven(account: Account | None, locked_out: bool, wants_code: bool) -> Acco
         raise TooManyAttempts("Too many failed attempts. Try again in 15 minutes.")
     if account is None and wants_code:
         raise CodeRefused("This code is wrong, or was used already. Wait for the next one.")
-    if account is None:
+    if account is None or not _is_as_proven(account):
         raise CredentialsRefused("The username or the password is wrong.")
     return account
+
+
+def _is_as_proven(account: Account) -> bool:
+    """Lock account; return whether what it was proven by still counts.
+
+    Whatever changes that ends the sessions and tokens there are, and cannot see one being opened.
+    """
+    return (
+        Account.objects.select_for_update()
+        .filter(
+            pk=account.pk,
+            password=account.password,
+            second_factor_at=account.second_factor_at,
+            is_active=True,
+        )
+        .exists()
+    )
 
 
 def _check_roles(actor: Actor, roles: frozenset[Role], *, is_platform_admin: bool) -> None:
