@@ -56,8 +56,8 @@ def remembered_account(request: ConsoleRequest) -> Account | None:
 
 
 def keep_session(request: ConsoleRequest) -> None:
-    """Let the session at hand outlive a change of the second factor, under a new key."""
-    request.user.refresh_from_db(fields=["second_factor_at"])
+    """Let the session at hand outlive a change of password or second factor, under a new key."""
+    request.user.refresh_from_db(fields=["password", "second_factor_at"])
     update_session_auth_hash(request, request.user)
 
 
