@@ -246,6 +246,22 @@ class TestLoggingIn:
 
         assert give_code(client, code_of(oscar.account)).status_code == 429
 
+    def test_who_knows_the_password_does_not_lock_out_its_owner(self, oscar, settings):
+        recovery = turn_on(oscar)
+        owner = browser(REMOTE_ADDR="198.51.100.7")
+        log_in(owner, oscar.account.username)
+        give_code(owner, code_of(oscar.account))
+        settings.AXES_FAILURE_LIMIT = 1000
+        for number in range(20):
+            client = browser(REMOTE_ADDR=f"203.0.113.{number}")
+            log_in(client, oscar.account.username)
+            give_code(client, "000000")
+
+        owner = browser(REMOTE_ADDR="198.51.100.7")
+        log_in(owner, oscar.account.username)
+
+        assert give_code(owner, recovery[0]).status_code == 302
+
     def test_the_api_says_that_it_needs_a_code_and_takes_it(self, oscar):
         turn_on(oscar)
         body = {"username": oscar.account.username, "password": PASSWORD}
