@@ -22,7 +22,7 @@ from .models import Account
 from .second_factor.services import Factor, use_code
 
 MOST_WRONG_CODES = 20
-"""Of one account, from all addresses it is not known at; only who knows the password gets to try."""
+"""Of one account, from all addresses but those it logged in from; the password comes first."""
 WRONG_CODES_S = 15 * 60
 
 

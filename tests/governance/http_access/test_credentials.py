@@ -66,9 +66,7 @@ def test_to_which_host_a_secret_goes_is_said_by_who_proved_again_who_they_are(
     with pytest.raises(ProofNeeded):
         create_resource(actor=stale, name="other", description=elsewhere)
     with pytest.raises(ProofNeeded):
-        revise_resource(
-            actor=stale, resource=make_resource(credential=key), description=elsewhere
-        )
+        revise_resource(actor=stale, resource=make_resource(credential=key), description=elsewhere)
 
 
 def test_a_ciphertext_moved_to_another_row_is_not_readable(

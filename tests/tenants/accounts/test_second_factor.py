@@ -342,9 +342,7 @@ class TestTakingItAway:
     def test_oneself(self, oscar):
         turn_on(oscar)
 
-        services.remove_second_factor(
-            actor=oscar.actor, account=oscar.account, session_token=""
-        )
+        services.remove_second_factor(actor=oscar.actor, account=oscar.account, session_token="")
 
         assert log_in(browser(), oscar.account.username)["Location"] == "/"
         assert not RecoveryCode.objects.exists()
@@ -406,9 +404,7 @@ class TestTakingItAway:
         with pytest.raises(ProofNeeded):
             services.renew_recovery_codes(actor=stale, account=oscar.account)
         with pytest.raises(ProofNeeded):
-            services.remove_second_factor(
-                actor=stale, account=oscar.account, session_token=""
-            )
+            services.remove_second_factor(actor=stale, account=oscar.account, session_token="")
 
 
 class TestSuperAdmins:
@@ -434,9 +430,7 @@ class TestSuperAdmins:
 
         assert roles_of(sam.account) == {Role.PLATFORM_ADMIN}
         with pytest.raises(NotPermitted):
-            services.remove_second_factor(
-                actor=sam.actor, account=sam.account, session_token=""
-            )
+            services.remove_second_factor(actor=sam.actor, account=sam.account, session_token="")
 
     def test_a_recovery_code_lets_one_in_on_the_admin_host_too(self, sam):
         code = turn_on(sam)[0]
