@@ -7,7 +7,9 @@ import time
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from execfabric.core import vault
 from execfabric.core.actor import Door
@@ -309,6 +311,15 @@ class TestALoginThatOvertakesAChange:
 
         with pytest.raises(CredentialsRefused):
             issue(attempt)
+
+    def test_the_account_is_locked_so_that_a_change_waits_for_the_token(self, oscar, attempt):
+        with CaptureQueriesContext(connection) as captured:
+            issue(attempt)
+
+        statements = [one["sql"] for one in captured]
+        locks = [n for n, sql in enumerate(statements) if "FOR UPDATE" in sql]
+        issued = [n for n, sql in enumerate(statements) if "INSERT" in sql and "apitoken" in sql]
+        assert locks and locks[0] < issued[0]
 
     def test_a_session_that_is_opened_all_the_same_is_void(self, oscar, attempt):
         turn_on(oscar)
