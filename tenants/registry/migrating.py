@@ -120,7 +120,7 @@ def _alone(progress: Progress) -> Iterator[None]:
                 progress("waiting for another process that migrates")
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
             yield
-            # The server sees the end of a session a moment later, and the next need not wait for it.
+            # The server hears of our end a moment later, and the next need not wait for that.
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
     finally:
         locker.close()
