@@ -319,7 +319,8 @@ class TestALoginThatOvertakesAChange:
         statements = [one["sql"] for one in captured]
         locks = [n for n, sql in enumerate(statements) if "FOR UPDATE" in sql]
         issued = [n for n, sql in enumerate(statements) if "INSERT" in sql and "apitoken" in sql]
-        assert locks and locks[0] < issued[0]
+        assert locks
+        assert locks[0] < issued[0]
 
     def test_a_session_that_is_opened_all_the_same_is_void(self, oscar, attempt):
         turn_on(oscar)
