@@ -27,16 +27,20 @@ def summarise(value: JsonValue, files: int) -> str:
     parts = []
     if isinstance(value, dict):
         shown = [f"{key}: {_short(item)}" for key, item in value.items() if _is_scalar(item)]
-        parts.append(", ".join(shown[:4]) or f"{len(value)} values")
+        parts.append(", ".join(shown[:4]) or _counted(len(value), "value"))
     elif isinstance(value, list):
-        parts.append(f"{len(value)} items")
+        parts.append(_counted(len(value), "item"))
     elif value is not None:
         parts.append(_short(value))
     if files:
-        parts.append("1 file" if files == 1 else f"{files} files")
+        parts.append(_counted(files, "file"))
     if not parts:
         return "Finished without a result."
     return first_line(clean("; ".join(parts)))[:SUMMARY_CHARS]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def unstorable(value: Any) -> str:

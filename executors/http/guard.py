@@ -101,7 +101,6 @@ class GuardedBackend(httpcore.NetworkBackend):
         addresses = self._addresses(host, port)
         for address in addresses:
             if why := self._policy.problem_with_address(host, port, address):
-                self._tell(f"{host}:{port} was refused: {why}.")
                 raise Refused(
                     f"{host}:{port} must not be called: it leads to an address that is not open "
                     "to this resource.",

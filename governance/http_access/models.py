@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -252,6 +253,11 @@ class HttpWrite(models.Model):
     def __str__(self) -> str:
         return f"{self.resource}: {self.method} {self.path}"
 
+    @property
+    def limits_text(self) -> str:
+        """The limits as they were typed: JSON."""
+        return json.dumps(self.limits, ensure_ascii=False)
+
     def as_rule(self) -> dict[str, Any]:
         return {"method": self.method, "path": self.path, "limits": self.limits}
 
@@ -296,7 +302,7 @@ class HttpGrant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} for {self.tenant_id}"
+        return f"{self.name} for {self.tenant.name}"
 
     @property
     def dialog_id(self) -> str:

@@ -91,6 +91,16 @@ def _settings_fields() -> dict[str, forms.Field]:
     }
 
 
+def named_settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is set, each under its label in the form."""
+    fields = _settings_fields()
+    return [
+        (str(fields[name].label) if name in fields else name, str(value))
+        for name, value in settings.items()
+        if value
+    ]
+
+
 class CredentialForm(SecretsForm):
     """A new credential of one style."""
 

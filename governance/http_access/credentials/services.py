@@ -236,6 +236,8 @@ def _check_settings(style: str, settings: Mapping[str, Any]) -> None:
         problem = error.errors(include_url=False)[0]
         where = str(problem["loc"][0]) if problem["loc"] else "settings"
         message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"The style {style} has no such setting."
         raise InvalidInput(
             "The settings of the credential are wrong.", fields={where: message}
         ) from None

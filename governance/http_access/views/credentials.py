@@ -13,7 +13,7 @@ from execfabric.web.requests import ConsoleRequest
 
 from .. import selectors
 from ..credentials import services
-from ..credentials.forms import CredentialForm, SecretsForm
+from ..credentials.forms import CredentialForm, SecretsForm, named_settings
 from ..forms import ReasonForm
 from ..models import HttpCredential, Style
 from ..tables import CredentialTable
@@ -87,6 +87,7 @@ class CredentialDetail(CredentialView):
             credential=credential,
             state=credential.status_at(timezone.now()),
             versions=credential.versions.all(),
+            settings=named_settings(credential.settings),
             resources=selectors.resources_using(credential),
             uses=uses[:USES],
             form=SecretsForm(style=credential.style),

@@ -35,6 +35,8 @@ from ..trials.services import trials_of
 
 PER_PAGE = 50
 LATEST = 8
+ADDRESSES_ID = "addresses_%s"
+"""Three forms stand on one page, two with a reason: each label must lead to its own field."""
 
 
 class ResourceView(PlatformView):
@@ -131,7 +133,9 @@ class ResourceDetail(ResourceView):
             write_form=bound.get("write_form")
             or WriteForm(initial={"method": spec.method, "path": spec.url_path}),
             addresses_form=bound.get("addresses_form")
-            or AddressesForm(initial={"addresses": "\n".join(resource.open_addresses)}),
+            or AddressesForm(
+                initial={"addresses": "\n".join(resource.open_addresses)}, auto_id=ADDRESSES_ID
+            ),
             grant_form=bound.get("grant_form") or GrantForm(tenants=self.tenants()),
         )
 
@@ -190,7 +194,7 @@ class AddressesOpen(ResourceDetail):
         return redirect("http_access:resource-detail", self.resource(name).name)
 
     def post(self, request: ConsoleRequest, name: str) -> HttpResponse:
-        resource, form = self.resource(name), AddressesForm(request.POST)
+        resource, form = self.resource(name), AddressesForm(request.POST, auto_id=ADDRESSES_ID)
         if not form.is_valid():
             return self.again(resource, addresses_form=form)
         try:

@@ -7,6 +7,7 @@
   const NEAR_END_PX = 40;
   const TOAST_MS = 8000;
   const SUBMIT_PAUSE_MS = 6000;
+  const DOWNLOAD_PAUSE_MS = 1000;
 
   function toggleTheme() {
     const next = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
@@ -187,7 +188,7 @@
     form.dataset.sent = "1";
     event.submitter?.classList.add("btn-loading");
     // A download leaves this page in place: let the form be sent again after a while.
-    setTimeout(allowAgain, SUBMIT_PAUSE_MS);
+    setTimeout(allowAgain, "download" in form.dataset ? DOWNLOAD_PAUSE_MS : SUBMIT_PAUSE_MS);
   });
 
   function allowAgain() {
