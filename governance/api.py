@@ -168,9 +168,7 @@ class TenantListView(ApiView):
     )
     def post(self, request: ApiRequest) -> Response:
         """Open a tenant: number, schema, host, and the owner's account."""
-        body = TenantIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = self.body(TenantIn)
         tenant = open_tenant(
             actor=request.actor,
             name=wanted["name"],
@@ -201,10 +199,9 @@ class TenantSuspendView(ApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """Refuse every request of a tenant from now on."""
-        body = ReasonIn(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.body(ReasonIn)
         tenant = self.find(ledger_visible_to(request.actor), name=name)
-        reason = body.validated_data["reason"]
+        reason = body["reason"]
         return Response(
             TenantOut(suspend_tenant(actor=request.actor, tenant=tenant, reason=reason)).data
         )
@@ -220,9 +217,8 @@ class TenantResumeView(ApiView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Let a suspended or closed tenant in again."""
         tenant = self.find(ledger_visible_to(request.actor), name=name)
-        body = OptionalReasonIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        reason = body.validated_data.get("reason", "")
+        body = self.body(OptionalReasonIn)
+        reason = body.get("reason", "")
         return Response(
             TenantOut(resume_tenant(actor=request.actor, tenant=tenant, reason=reason)).data
         )
@@ -238,9 +234,8 @@ class TenantActivateView(ApiView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Make a trial, or a tenant that is about to expire, a regular one."""
         tenant = self.find(ledger_visible_to(request.actor), name=name)
-        body = OptionalReasonIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        reason = body.validated_data.get("reason", "")
+        body = self.body(OptionalReasonIn)
+        reason = body.get("reason", "")
         return Response(
             TenantOut(activate_tenant(actor=request.actor, tenant=tenant, reason=reason)).data
         )
@@ -255,13 +250,12 @@ class TenantCloseView(ApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """End a tenant. Nothing is deleted by it."""
-        body = ReasonIn(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.body(ReasonIn)
         tenant = self.find(ledger_visible_to(request.actor), name=name)
         closed = close_tenant(
             actor=request.actor,
             tenant=tenant,
-            reason=body.validated_data["reason"],
+            reason=body["reason"],
             closed_at=timezone.now(),
         )
         return Response(TenantOut(closed).data)
@@ -276,12 +270,9 @@ class TenantTermView(ApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """Note the last day that is paid or agreed for."""
-        body = TermIn(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.body(TermIn)
         tenant = self.find(ledger_visible_to(request.actor), name=name)
-        noted = set_tenant_term(
-            actor=request.actor, tenant=tenant, expires_on=body.validated_data["expires_on"]
-        )
+        noted = set_tenant_term(actor=request.actor, tenant=tenant, expires_on=body["expires_on"])
         return Response(TenantOut(noted).data)
 
 
@@ -294,10 +285,7 @@ class TenantLimitsView(ApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """Set how much of the platform a tenant may use at once."""
-        body = LimitsIn(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = self.body(LimitsIn)
         tenant = self.find(ledger_visible_to(request.actor), name=name)
-        limited = limit_tenant(
-            actor=request.actor, tenant=tenant, concurrency=body.validated_data["concurrency"]
-        )
+        limited = limit_tenant(actor=request.actor, tenant=tenant, concurrency=body["concurrency"])
         return Response(TenantOut(limited).data)

@@ -42,7 +42,7 @@ from .filters import TenantFilter
 from .forms import LimitsForm, OpenTenantForm, OptionalReasonForm, ReasonForm, TermForm
 from .selectors import ledger_visible_to
 from .tables import TenantTable
-from .tenant_data.selectors import deletion_of, exports_visible_to
+from .tenant_data.selectors import deletion_of, deletions_visible_to, exports_visible_to
 from .usage.selectors import runs_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ class TenantDetail(PlatformView):
 
     def get(self, request: ConsoleRequest, name: str) -> HttpResponse:
         actor = request.actor
-        tenant = get_object_or_404(ledger_visible_to(actor), name=name)
+        tenant = ledger_visible_to(actor).filter(name=name).first()
+        meant = request.GET.get("id", "")
+        if tenant is None or meant not in {"", str(tenant.pk)}:
+            return self._gone(meant)
         status = TenantStatus(tenant.status)
         with schema_context(tenant.schema_name):
             days = days_kept()
@@ -161,6 +164,13 @@ class TenantDetail(PlatformView):
             grace_days=settings.DELETION_GRACE_DAYS,
             events=self.latest(about),
         )
+
+    def _gone(self, tenant_id: str) -> HttpResponse:
+        """Lead to how a tenant was deleted whose name may be another's now."""
+        known = tenant_id if tenant_id.isdecimal() and len(tenant_id) < 19 else "0"
+        deletions = deletions_visible_to(self.request.actor).filter(tenant_id=known, status="done")
+        deletion = get_object_or_404(deletions)
+        return redirect("governance:deletion-detail", deletion.pk)
 
     def _may(self, tenant: Tenant, *, has_deletion: bool) -> dict[str, bool]:
         """Return which acts are offered: permitted, and possible in the state there is."""

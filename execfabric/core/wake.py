@@ -21,6 +21,8 @@ from .redis import client
 logger = structlog.get_logger(__name__)
 Seen = TypeVar("Seen")
 
+ENDS = "execfabric:wake-end"
+"""Channels on which all waits of a schema are ended."""
 LONGEST_SILENCE_S = 10.0
 """A waiter looks again after this long even if nothing was announced (a lost message)."""
 
@@ -70,8 +72,15 @@ def announce(topic: str, news: str) -> None:
 
     news says in a word what has changed, so that who waits for something else sleeps on.
     """
-    channel = _channel(topic)
+    _publish_on_commit(_channel(topic), news)
 
+
+def end_waits(schema: str) -> None:
+    """Answer everybody who waits in schema with what there is, once it is committed here."""
+    _publish_on_commit(_end_channel(schema), "end")
+
+
+def _publish_on_commit(channel: str, news: str) -> None:
     def publish() -> None:
         global _silent_until
         if time.monotonic() < _silent_until:
@@ -115,7 +124,8 @@ class Listener:
     """Hears what is announced of some topics from its beginning on. Of one thread."""
 
     def __init__(self, channels: Sequence[str]) -> None:
-        self._channels = channels
+        self._end = _end_channel(current_schema())
+        self._channels = [*channels, self._end]
         self._subscription: PubSub | None = None
 
     @property
@@ -143,12 +153,15 @@ class Listener:
     ) -> Seen:
         """Return ``look()`` as soon as there are news that ``heeds`` and ``enough`` says so.
 
-        It is looked after timeout_s seconds at the latest; at once where it cannot hear.
+        It is looked after timeout_s seconds at the latest; at once where it cannot hear, and where
+        all waits of the schema are ended.
         """
         deadline = time.monotonic() + timeout_s
         with self._deaf_without_redis():
             while (listened := self._subscription) and (left := deadline - time.monotonic()) > 0:
                 message = listened.get_message(timeout=min(left, LONGEST_SILENCE_S))
+                if message is not None and _is_news(message, [self._end], lambda _news: True):
+                    break
                 if message is None or _is_news(message, self._channels, heeds):
                     seen = look()
                     if enough(seen):
@@ -221,3 +234,7 @@ def _drop_subscription() -> None:
 
 def _channel(topic: str) -> str:
     return f"execfabric:wake:{current_schema()}:{topic}"
+
+
+def _end_channel(schema: str) -> str:
+    return f"{ENDS}:{schema}"

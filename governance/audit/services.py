@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from execfabric.core.actions import action
@@ -61,19 +62,23 @@ def enter_archive(
         known = AuditArchive.objects.filter(schema=schema)
         if known.filter(last_seal__gte=first_seal).exists():
             raise Conflict("These seals are in an archive already.")
-        AuditArchive.objects.create(
-            id=archive_id,
-            schema=schema,
-            first_seal=first_seal,
-            last_seal=last_seal,
-            events=events,
-            first_at=first_at,
-            last_at=last_at,
-            sha256=sha256,
-            size_bytes=size_bytes,
-            stored_as=stored_as,
-            made_at=made_at,
-        )
+        try:
+            with transaction.atomic():
+                AuditArchive.objects.create(
+                    id=archive_id,
+                    schema=schema,
+                    first_seal=first_seal,
+                    last_seal=last_seal,
+                    events=events,
+                    first_at=first_at,
+                    last_at=last_at,
+                    sha256=sha256,
+                    size_bytes=size_bytes,
+                    stored_as=stored_as,
+                    made_at=made_at,
+                )
+        except IntegrityError:
+            raise Conflict("These seals are in an archive already.") from None
 
 
 @action("core.audit.remove", title="Take archived events out of the trail", roles=SYSTEM)

@@ -10,6 +10,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from execfabric.core.actor import current_schema
 from execfabric.core.connections import drop_dead_connections
+from execfabric.core.errors import Conflict
 from execfabric.core.tasks import PlatformTask, TenantTask
 from tenants.registry.models import Tenant
 
@@ -58,6 +59,8 @@ def _keep(*, days: int | None) -> None:
     reason = ""
     try:
         keep_trail(now, days=days)
+    except Conflict:  # Another worker archives this trail just now, and is faster.
+        logger.info("audit.archived_by_another", trail=schema)
     except Exception as error:
         logger.exception("audit.not_archived", trail=schema)
         reason = str(error) or type(error).__name__

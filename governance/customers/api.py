@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -80,12 +79,6 @@ class CustomerApiView(ApiView):
     def answer(self, request: ApiRequest, customer_id: UUID, *, status: int = 200) -> Response:
         return Response(CustomerOut(self.customer(request, customer_id)).data, status=status)
 
-    def read(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        body = serializer(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        values: dict[str, Any] = body.validated_data
-        return values
-
 
 class CustomerListView(CustomerApiView):
     @extend_schema(
@@ -114,7 +107,7 @@ class CustomerListView(CustomerApiView):
     )
     def post(self, request: ApiRequest) -> Response:
         """Add a customer."""
-        facts = services.CustomerFacts(**self.read(CustomerIn))
+        facts = services.CustomerFacts(**self.body(CustomerIn))
         customer = services.create_customer(
             actor=request.actor, facts=facts, created_at=timezone.now()
         )
@@ -140,7 +133,7 @@ class CustomerDetailView(CustomerApiView):
     def put(self, request: ApiRequest, customer_id: UUID) -> Response:
         """Write down anew what is known about a customer."""
         customer = self.customer(request, customer_id)
-        facts = services.CustomerFacts(**self.read(CustomerIn))
+        facts = services.CustomerFacts(**self.body(CustomerIn))
         services.change_customer(
             actor=request.actor, customer=customer, facts=facts, changed_at=timezone.now()
         )
@@ -157,7 +150,7 @@ class ContactListView(CustomerApiView):
     def post(self, request: ApiRequest, customer_id: UUID) -> Response:
         """Add a contact."""
         customer = self.customer(request, customer_id)
-        facts = services.ContactFacts(**self.read(ContactIn))
+        facts = services.ContactFacts(**self.body(ContactIn))
         services.add_contact(actor=request.actor, customer=customer, facts=facts)
         return self.answer(request, customer_id, status=201)
 

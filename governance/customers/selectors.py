@@ -26,7 +26,3 @@ def customers_visible_to(actor: Actor) -> QuerySet[Customer]:
         tenants=Count("links", filter=Q(links__tenant__isnull=False)),
         runs_30d=Sum("links__tenant__usage__runs_30d"),
     )
-
-
-def customer_of(tenant_id: int) -> Customer | None:
-    return Customer.objects.filter(links__tenant_id=tenant_id).first()

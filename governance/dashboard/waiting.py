@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -28,6 +28,7 @@ from ..usage.selectors import failing_resources
 
 SHOWN = 4
 EXPIRY_WARNED = timedelta(days=30)
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,23 @@ def waiting_for(actor: Actor, now: datetime) -> list[Waiting]:
     return sorted(found, key=lambda one: not one.is_urgent)
 
 
+def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
+    """Return the first of rows, and how many there are, for which few rows need no query more."""
+    some = list(rows[: SHOWN + 1])
+    return some[:SHOWN], len(some) if len(some) <= SHOWN else rows.count()
+
+
 @waits
 def reviews(actor: Actor, now: datetime) -> Waiting | None:
     rows: QuerySet[Any] = submissions_to_review(actor).filter(status__in=WAITING)
-    rows = rows.order_by("sent_at", "pk")
-    some = list(rows[: SHOWN + 1])
+    some, count = _first(rows.order_by("sent_at", "pk"))
     if not some:
         return None
     return Waiting(
         _("Reviews"),
         "checklist",
         reverse("governance:review-list"),
-        len(some) if len(some) <= SHOWN else rows.count(),
+        count,
         [
             Item(
                 one.skill_name,
@@ -85,7 +91,7 @@ def reviews(actor: Actor, now: datetime) -> Waiting | None:
                 one.tenant.title,
                 one.sent_at,
             )
-            for one in some[:SHOWN]
+            for one in some
         ],
     )
 
@@ -118,21 +124,21 @@ def deletions(actor: Actor, now: datetime) -> Waiting | None:
 
 @waits
 def failed_exports(actor: Actor, now: datetime) -> Waiting | None:
-    some = list(exports_visible_to(actor).filter(status=ExportStatus.FAILED)[: SHOWN + 1])
+    some, count = _first(exports_visible_to(actor).filter(status=ExportStatus.FAILED))
     if not some:
         return None
     return Waiting(
         _("Failed exports"),
         "file-alert",
         reverse("governance:deletion-list"),
-        len(some),
+        count,
         [
             Item(
                 one.title,
                 reverse("governance:export-detail", args=[one.pk]),
                 since=one.touched_at,
             )
-            for one in some[:SHOWN]
+            for one in some
         ],
         is_urgent=True,
     )
@@ -142,22 +148,22 @@ def failed_exports(actor: Actor, now: datetime) -> Waiting | None:
 def expiring_tenants(actor: Actor, now: datetime) -> Waiting | None:
     soon = Q(expires_on__lte=(now + EXPIRY_WARNED).date()) | Q(status=TenantStatus.EXPIRING)
     rows = tenants_visible_to(actor).prefetch_related(None)
-    rows = rows.filter(soon, status__in=OPEN_STATUSES).order_by("expires_on", "pk")
-    some = list(rows[: SHOWN + 1])
+    rows = rows.filter(soon, status__in=OPEN_STATUSES)
+    some, count = _first(rows.order_by("expires_on", "pk"))
     if not some:
         return None
     return Waiting(
         _("Tenants that expire"),
         "calendar-due",
         f"{reverse('governance:tenant-list')}?expires=30&sort=expires_on",
-        len(some) if len(some) <= SHOWN else rows.count(),
+        count,
         [
             Item(
                 one.title,
                 reverse("governance:tenant-detail", args=[one.name]),
                 one.expires_on.isoformat() if one.expires_on else "",
             )
-            for one in some[:SHOWN]
+            for one in some
         ],
         is_urgent=any(one.expires_on is not None and one.expires_on < now.date() for one in some),
     )
@@ -189,24 +195,22 @@ def resources(actor: Actor, now: datetime) -> Waiting | None:
 def credentials(actor: Actor, now: datetime) -> Waiting | None:
     if not can(actor, READ_CREDENTIALS):
         return None
-    rows = HttpCredential.objects.filter(
-        revoked_at__isnull=True, expires_at__lte=now + WARN_BEFORE
-    ).order_by("expires_at")
-    some = list(rows[: SHOWN + 1])
+    rows = HttpCredential.objects.filter(revoked_at__isnull=True, expires_at__lte=now + WARN_BEFORE)
+    some, count = _first(rows.order_by("expires_at"))
     if not some:
         return None
     return Waiting(
         _("Credentials that expire"),
         "key",
         reverse("http_access:credential-list"),
-        len(some) if len(some) <= SHOWN else rows.count(),
+        count,
         [
             Item(
                 one.title,
                 reverse("http_access:credential-detail", args=[one.name]),
                 since=one.expires_at,
             )
-            for one in some[:SHOWN]
+            for one in some
         ],
         is_urgent=any(one.expires_at is not None and one.expires_at <= now for one in some),
     )

@@ -54,11 +54,6 @@ class GovernedView(ApiView):
         found: HttpResource = self.find(selectors.resources_visible_to(request.actor), name=name)
         return found
 
-    def body(self, serializer: Any, request: ApiRequest) -> dict[str, Any]:
-        given = serializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        return dict(given.validated_data)
-
 
 class ResourceListView(GovernedView):
     @extend_schema(
@@ -78,7 +73,7 @@ class ResourceListView(GovernedView):
     )
     def post(self, request: ApiRequest) -> Response:
         """Create an HTTP resource with its first version."""
-        wanted = self.body(ResourceIn, request)
+        wanted = self.body(ResourceIn)
         name = wanted.pop("name")
         resource = services.create_resource(
             actor=request.actor, name=name, description=described(request, wanted)
@@ -95,7 +90,7 @@ class ResourceImportView(GovernedView):
     )
     def post(self, request: ApiRequest) -> Response:
         """Read an OpenAPI document and one of its operations as a resource. Stores nothing."""
-        wanted = self.body(DocumentIn, request)
+        wanted = self.body(DocumentIn)
         document = openapi.parse_document(wanted["document"])
         found = None
         if wanted["operation"]:
@@ -129,7 +124,7 @@ class VersionListView(GovernedView):
         version = services.revise_resource(
             actor=request.actor,
             resource=resource,
-            description=described(request, self.body(VersionIn, request)),
+            description=described(request, self.body(VersionIn)),
         )
         return Response(VersionOut(version).data, status=201)
 
@@ -144,7 +139,7 @@ class DryRunView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Return the exact request with secrets masked. Nothing is sent."""
         version = selectors.latest_version(self.resource(request, name))
-        wanted = self.body(InputsIn, request)
+        wanted = self.body(InputsIn)
         return Response(dry_run(actor=request.actor, version=version, inputs=wanted["inputs"]))
 
 
@@ -158,7 +153,7 @@ class TrialListView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Call it once for real; recorded as an execution of the public domain."""
         version = selectors.latest_version(self.resource(request, name))
-        wanted = self.body(TrialIn, request)
+        wanted = self.body(TrialIn)
         execution = try_resource(actor=request.actor, version=version, **wanted)
         return Response(TrialOut(execution).data, status=201)
 
@@ -185,7 +180,7 @@ class ResourceDisableView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Let nobody call it any more, at once."""
         resource = self.resource(request, name)
-        wanted = self.body(ReasonIn, request)
+        wanted = self.body(ReasonIn)
         done = services.disable_resource(actor=request.actor, resource=resource, **wanted)
         return Response(ResourceDetailOut(done).data)
 
@@ -214,7 +209,7 @@ class AddressesView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Approve it for addresses that are not public; replaces what was approved before."""
         resource = self.resource(request, name)
-        wanted = self.body(AddressesIn, request)
+        wanted = self.body(AddressesIn)
         done = services.open_addresses(actor=request.actor, resource=resource, **wanted)
         return Response(ResourceDetailOut(done).data)
 
@@ -229,7 +224,7 @@ class WriteListView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Put a write on the whitelist."""
         resource = self.resource(request, name)
-        wanted = self.body(WriteIn, request)
+        wanted = self.body(WriteIn)
         write = services.allow_write(actor=request.actor, resource=resource, **wanted)
         return Response(WriteOut(write).data, status=201)
 
@@ -257,7 +252,7 @@ class GrantListView(GovernedView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Let a tenant see it, or run it as a skill; again: bring it to the newest version."""
         resource = self.resource(request, name)
-        wanted = self.body(GrantIn, request)
+        wanted = self.body(GrantIn)
         tenant = self.find(tenants_visible_to(request.actor), name=wanted.pop("tenant"))
         grant = grant_resource(actor=request.actor, resource=resource, tenant=tenant, **wanted)
         return Response(GrantOut(grant).data, status=201)
@@ -273,7 +268,7 @@ class GrantRevokeView(GovernedView):
     def post(self, request: ApiRequest, name: str, grant_id: UUID) -> Response:
         """Take it from a tenant, at once."""
         grant = self.find(selectors.grants_of(self.resource(request, name)), pk=grant_id)
-        wanted = self.body(ReasonIn, request)
+        wanted = self.body(ReasonIn)
         return Response(GrantOut(revoke_grant(actor=request.actor, grant=grant, **wanted)).data)
 
 

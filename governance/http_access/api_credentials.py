@@ -41,7 +41,7 @@ class CredentialListView(CredentialView):
     )
     def post(self, request: ApiRequest) -> Response:
         """Store a credential, encrypted."""
-        wanted = self.body(CredentialIn, request)
+        wanted = self.body(CredentialIn)
         stored = services.create_credential(actor=request.actor, **wanted)
         return Response(CredentialDetailOut(stored).data, status=201)
 
@@ -67,7 +67,7 @@ class CredentialReplaceView(CredentialView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Store another secret, used from now on; the old one is forgotten."""
         credential = self.credential(request, name)
-        wanted = self.body(SecretsIn, request)
+        wanted = self.body(SecretsIn)
         done = services.replace_credential(actor=request.actor, credential=credential, **wanted)
         return Response(CredentialDetailOut(done).data)
 
@@ -82,6 +82,6 @@ class CredentialRevokeView(CredentialView):
     def post(self, request: ApiRequest, name: str) -> Response:
         """Let nobody use it any more, at once, and forget its secrets."""
         credential = self.credential(request, name)
-        wanted = self.body(ReasonIn, request)
+        wanted = self.body(ReasonIn)
         done = services.revoke_credential(actor=request.actor, credential=credential, **wanted)
         return Response(CredentialDetailOut(done).data)

@@ -52,7 +52,12 @@ class Description:
     note: str = ""
 
 
-@action("http_access.resource.create", title="Create an HTTP resource", roles=PLATFORM)
+@action(
+    "http_access.resource.create",
+    title="Create an HTTP resource",
+    roles=PLATFORM,
+    needs_proof=True,  # It says to which host a credential goes.
+)
 def create_resource(*, actor: Actor, name: str, description: Description) -> HttpResource:
     """Create a resource with its first version. Raises InvalidInput."""
     checked_name(name)
@@ -70,6 +75,7 @@ def create_resource(*, actor: Actor, name: str, description: Description) -> Htt
     title="Add a version to an HTTP resource",
     roles=PLATFORM,
     target="resource",
+    needs_proof=True,
 )
 def revise_resource(
     *, actor: Actor, resource: HttpResource, description: Description

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
@@ -79,12 +78,6 @@ class WorkApiView(ApiView):
         found: TenantDeletion = self.find(rows, pk=deletion_id)
         return found
 
-    def read(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        body = serializer(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        values: dict[str, Any] = body.validated_data
-        return values
-
 
 class TenantExportsView(WorkApiView):
     @extend_schema(
@@ -95,7 +88,7 @@ class TenantExportsView(WorkApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """Have everything of a tenant copied into an export."""
-        wanted = self.read(ExportIn)
+        wanted = self.body(ExportIn)
         export = services.request_export(
             actor=request.actor,
             tenant=self.tenant(request, name),
@@ -114,7 +107,7 @@ class TenantDeletionView(WorkApiView):
     )
     def post(self, request: ApiRequest, name: str) -> Response:
         """Have a closed tenant deleted after the time of grace."""
-        wanted = self.read(DeletionIn)
+        wanted = self.body(DeletionIn)
         deletion = services.schedule_deletion(
             actor=request.actor,
             tenant=self.tenant(request, name),

@@ -13,13 +13,14 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor
-from execfabric.core.errors import DomainError, NotFound
+from execfabric.core.errors import InvalidTransition, NotFound
 from execfabric.core.storage import delete_empty_folders, delete_file, files_below, size_of
 from skills.catalogue.workspace import remove_workspace
 from tenants.registry.erasing.services import erase_tenant
 from tenants.registry.models import Tenant
 
 from . import services
+from .failures import TakenOver, reason_of
 from .models import TenantDeletion
 from .states import DeletionStage, DeletionStatus
 
@@ -51,6 +52,8 @@ def work_on(deletion_id: UUID | str, *, until: float) -> bool:
         if services.note_break(deletion) <= services.MOST_BREAKS:
             raise
         _fail(actor, deletion, error)
+    except (TakenOver, InvalidTransition):
+        logger.info("deletion.taken_over", deletion=str(deletion.pk))
     except Exception as error:
         logger.exception("deletion.failed", deletion=str(deletion.pk))
         _fail(actor, deletion, error)
@@ -58,13 +61,14 @@ def work_on(deletion_id: UUID | str, *, until: float) -> bool:
 
 
 def _fail(actor: Actor, deletion: TenantDeletion, error: Exception) -> None:
-    reason = error.message if isinstance(error, DomainError) else f"{type(error).__name__}: {error}"
+    reason = reason_of(error)
     services.fail_deletion(actor=actor, deletion=deletion, reason=reason, failed_at=timezone.now())
 
 
 def _erase(actor: Actor, deletion: TenantDeletion) -> TenantDeletion:
     """Delete rows, schema and role in one transaction, and note it in the same."""
     with transaction.atomic():
+        services.lock_erasure(deletion)
         tenant = Tenant.objects.get(pk=deletion.tenant_id)
         erase_tenant(actor=actor, tenant=tenant, erased_at=timezone.now())
         return services.note_erased(deletion, timezone.now())

@@ -18,7 +18,7 @@ from django_tenants.utils import schema_context
 
 from execfabric import __version__
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, DomainError, NotFound
+from execfabric.core.errors import Conflict, InvalidTransition, NotFound
 from execfabric.core.storage import files_below, open_file, size_of
 from execfabric.web.audit.exporting import whole_bundle
 from skills.executions.models import Artifact, StoredContent
@@ -33,6 +33,7 @@ from .contents import (
     left_out_tables,
     mask_of,
 )
+from .failures import TakenOver, reason_of
 from .models import TenantExport
 from .parts import Stored, as_line, copy_into, new_part, store_lines
 from .states import ExportStage, ExportStatus
@@ -55,7 +56,8 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
     """Make parts of an export until the time is up (monotonic); return whether there is more to do.
 
     What goes wrong is noted on the export, whence somebody may have it gone on with. A database or
-    Redis that is away is raised, since nothing could be noted: a scan sends the work again.
+    Redis that is away is raised, since nothing could be noted: a scan sends the work again. Where
+    another worker has taken it over, which a Redis that forgets claims leads to, it is left to it.
     """
     export = TenantExport.objects.filter(pk=export_id).first()
     if export is None or not export.is_at_work:
@@ -77,6 +79,8 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
         if services.note_break(export) <= services.MOST_BREAKS:
             raise
         _fail(actor, export, error)
+    except (TakenOver, InvalidTransition):
+        logger.info("export.taken_over", export=str(export.pk))
     except Exception as error:
         logger.exception("export.failed", export=str(export.pk))
         _fail(actor, export, error)
@@ -84,7 +88,7 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
 
 
 def _fail(actor: Actor, export: TenantExport, error: Exception) -> None:
-    reason = error.message if isinstance(error, DomainError) else f"{type(error).__name__}: {error}"
+    reason = reason_of(error)
     services.fail_export(actor=actor, export=export, reason=reason, failed_at=timezone.now())
 
 

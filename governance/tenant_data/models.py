@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from execfabric.core.ids import uuid7
 
-from .states import DeletionStage, DeletionStatus, ExportStage, ExportStatus
+from .states import AT_WORK, DeletionStage, DeletionStatus, ExportStage, ExportStatus
 
 
 class OfTenant(models.Model):
@@ -67,7 +67,7 @@ class TenantExport(OfTenant):
 
     @property
     def is_at_work(self) -> bool:
-        return self.status in {ExportStatus.QUEUED, ExportStatus.RUNNING}
+        return self.status in AT_WORK
 
     @property
     def folder(self) -> str:

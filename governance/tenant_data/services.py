@@ -18,9 +18,11 @@ from execfabric.core.tasks import enqueue
 from tenants.registry.models import Tenant, TenantKind
 from tenants.registry.services import checked_reason, set_deletion_due
 
+from .failures import TakenOver
 from .models import ExportedFile, TenantDeletion, TenantExport
 from .parts import Stored
 from .states import (
+    AT_WORK,
     DELETION_TRANSITIONS,
     EXPORT_TRANSITIONS,
     DeletionStage,
@@ -204,9 +206,14 @@ def cancel_deletion(
     target="deletion",
 )
 def begin_deletion(*, actor: Actor, deletion: TenantDeletion, begun_at: datetime) -> TenantDeletion:
-    """Begin once the time of grace is over. Raises Conflict, InvalidTransition."""
+    """Begin once the time of grace is over. Raises Conflict, InvalidTransition.
+
+    An export that is being made goes first: what it has not copied yet could never be exported.
+    """
     if deletion.due_at > begun_at:
         raise Conflict("The deletion of this tenant is not due.")
+    if TenantExport.objects.filter(tenant_id=deletion.tenant_id, status__in=AT_WORK).exists():
+        raise Conflict("An export of this tenant is being made. Its deletion begins after that.")
     moved = move(
         deletion, to=DeletionStatus.RUNNING, table=DELETION_TRANSITIONS, touched_at=begun_at
     )
@@ -301,13 +308,13 @@ def note_part(
 ) -> TenantExport:
     """Note what was added to an export and where it goes on, both or neither.
 
-    rows of table were taken. missing: files that were to be copied and were gone. Raises Conflict
-    where somebody else has taken it over, or ended it.
+    rows of table were taken. missing: files that were to be copied and were gone. Raises TakenOver.
     """
     with transaction.atomic():
         known = TenantExport.objects.select_for_update().get(pk=export.pk)
-        if known.status != ExportStatus.RUNNING or known.cursor != export.cursor:
-            raise Conflict("Somebody else works on this export.")
+        here = (ExportStatus.RUNNING, export.stage, export.cursor)
+        if (known.status, known.stage, known.cursor) != here:
+            raise TakenOver("Somebody else works on this export.")
         paths = [file.path for file in files]
         ExportedFile.objects.filter(export=known, path__in=paths).delete()
         ExportedFile.objects.bulk_create(
@@ -331,6 +338,13 @@ def note_part(
             known.facts["missing"] = [*known.facts.get("missing", []), *missing]
         known.save()
     return known
+
+
+def lock_erasure(deletion: TenantDeletion) -> None:
+    """Keep others from erasing the tenant until the transaction ends. Raises TakenOver."""
+    known = TenantDeletion.objects.select_for_update().get(pk=deletion.pk)
+    if (known.status, known.stage) != (DeletionStatus.RUNNING, DeletionStage.SCHEMA):
+        raise TakenOver("Somebody else works on this deletion.")
 
 
 def note_erased(deletion: TenantDeletion, now: datetime) -> TenantDeletion:

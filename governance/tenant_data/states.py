@@ -14,6 +14,9 @@ class ExportStatus(models.TextChoices):
     REMOVED = "removed", _("Removed")
 
 
+AT_WORK = frozenset({ExportStatus.QUEUED, ExportStatus.RUNNING})
+"""A worker makes it, or will: of one tenant there is one such export at most."""
+
 EXPORT_TRANSITIONS: Transitions = {
     ExportStatus.QUEUED: frozenset({ExportStatus.RUNNING, ExportStatus.FAILED}),
     ExportStatus.RUNNING: frozenset({ExportStatus.DONE, ExportStatus.FAILED}),

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import structlog
 from celery import shared_task
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from execfabric.core.actor import Actor
@@ -20,7 +21,7 @@ from skills.hot_update.publishing.claims import claimed
 
 from . import erasing, exporting, services
 from .models import TenantDeletion, TenantExport
-from .states import DeletionStatus, ExportStatus
+from .states import AT_WORK, DeletionStatus, ExportStatus
 
 logger = structlog.get_logger(__name__)
 
@@ -74,16 +75,16 @@ def scan_tenant_data(**_newer: object) -> None:
     now, actor = timezone.now(), Actor.system("scan")
     old = now - FORGOTTEN_AFTER
     try:
-        for deletion in TenantDeletion.objects.filter(
-            status=DeletionStatus.SCHEDULED, due_at__lte=now
-        ):
+        due = TenantDeletion.objects.filter(status=DeletionStatus.SCHEDULED, due_at__lte=now)
+        exported = TenantExport.objects.filter(status__in=AT_WORK).values("tenant_id")
+        for deletion in due.exclude(tenant_id__in=exported):
             with contextlib.suppress(Conflict):  # Somebody was faster, or has cancelled it.
                 services.begin_deletion(actor=actor, deletion=deletion, begun_at=now)
-        for export in TenantExport.objects.filter(status=ExportStatus.DONE, expires_at__lte=now):
+        for export in _exports_to_remove(now):
             with contextlib.suppress(Conflict):
                 services.remove_export(actor=actor, export=export, removed_at=now)
         exports = TenantExport.objects.filter(touched_at__lt=old)
-        for pk in _ids(exports.filter(status__in=[ExportStatus.QUEUED, ExportStatus.RUNNING])):
+        for pk in _ids(exports.filter(status__in=AT_WORK)):
             enqueue(services.WORK_ON_EXPORT, export_id=pk)
         for pk in _ids(exports.filter(status=ExportStatus.REMOVED, cleared_at__isnull=True)):
             enqueue(services.CLEAR_EXPORT, export_id=pk)
@@ -93,6 +94,15 @@ def scan_tenant_data(**_newer: object) -> None:
     except Exception:
         logger.exception("scan.tenant_data_failed")
         drop_dead_connections()
+
+
+def _exports_to_remove(now: datetime) -> QuerySet[TenantExport]:
+    """Return those whose time is over. One that failed and was left alone holds copies, too."""
+    left_alone = now - timedelta(days=settings.EXPORTS_KEPT_DAYS)
+    return TenantExport.objects.filter(
+        Q(status=ExportStatus.DONE, expires_at__lte=now)
+        | Q(status=ExportStatus.FAILED, touched_at__lte=left_alone)
+    )
 
 
 def _ids(rows: QuerySet[Any]) -> list[str]:

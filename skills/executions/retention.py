@@ -43,7 +43,12 @@ STRAY_AFTER = timedelta(days=1)
 """Content no file has: its upload was undone after it was stored."""
 
 
-@action("executions.retention.set", title="Say how long files are kept", roles=MANAGERS)
+@action(
+    "executions.retention.set",
+    title="Say how long files are kept",
+    roles=MANAGERS,
+    needs_proof=True,
+)
 def set_retention(*, actor: Actor, days: int) -> FileRetention:
     """Keep files and logs of this tenant for so many days after an execution ended.
 

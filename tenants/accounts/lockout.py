@@ -2,8 +2,8 @@
 
 Axes for one account at one address locks early. The others catch what is spread out: one address
 that tries many accounts, a network that tries from many addresses, many networks that try one
-account. The last would let anybody lock anybody out; so an address from which the account logged
-in before is asked for its password all the same.
+account. The last two would let anybody lock out an account, or a whole neighbourhood; so an address
+from which the account logged in before is asked for its password all the same.
 
 Counts lie in Redis beside those of django-axes, whose handler this is; their keys carry the schema.
 """
@@ -20,6 +20,7 @@ import structlog
 from axes.handlers.cache import AxesCacheHandler
 from axes.helpers import get_client_username
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest
 
 logger = structlog.get_logger(__name__)
@@ -60,8 +61,8 @@ class LockoutHandler(AxesCacheHandler):
     def user_logged_in(self, sender: Any, request: Any, user: Any, **more: Any) -> None:
         super().user_logged_in(sender, request, user, **more)
         credentials = {"username": user.get_username()}
-        if known := self._known_key(request, credentials):
-            self.cache.set(known, 1, timeout=KNOWN_S)
+        if known := _known_key(request, credentials):
+            cache.set(known, 1, timeout=KNOWN_S)
 
     def _locks_widely(self, request: Any, credentials: Any) -> bool:
         for axis in self._axes(request, credentials):
@@ -71,19 +72,27 @@ class LockoutHandler(AxesCacheHandler):
         return False
 
     def _axes(self, request: Any, credentials: Any) -> Iterator[Axis]:
-        address = _address(request)
+        username, address = get_client_username(request, credentials), _address(request)
         if address:
             yield Axis("address", _key("address", _range_of(address, v4=32, v6=64)))
-            yield Axis("network", _key("network", _range_of(address, v4=24, v6=48)))
-        known = self._known_key(request, credentials)
-        if known and self.cache.get(known) is None:
-            yield Axis("account", _key("account", str(get_client_username(request, credentials))))
+        if not address or is_known(request, credentials):
+            return
+        yield Axis("network", _key("network", _range_of(address, v4=24, v6=48)))
+        if username:
+            yield Axis("account", _key("account", str(username)))
 
-    def _known_key(self, request: Any, credentials: Mapping[str, Any] | None) -> str:
-        username, address = get_client_username(request, credentials), _address(request)
-        if not username or not address:
-            return ""
-        return _key("known", str(username), _range_of(address, v4=32, v6=64))
+
+def is_known(request: Any, credentials: Mapping[str, Any] | None) -> bool:
+    """Return whether the account logged in, with all that takes, from this address of late."""
+    key = _known_key(request, credentials)
+    return bool(key) and cache.get(key) is not None
+
+
+def _known_key(request: Any, credentials: Mapping[str, Any] | None) -> str:
+    username, address = get_client_username(request, credentials), _address(request)
+    if not username or not address:
+        return ""
+    return _key("known", str(username), _range_of(address, v4=32, v6=64))
 
 
 def _address(request: Any) -> str:

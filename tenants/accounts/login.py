@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,12 @@ from execfabric.core.actor import Actor, Door
 from execfabric.web.requests import ConsoleRequest
 
 from .actors import actor_for_account, client_address
+from .lockout import is_known
 from .models import Account
 from .second_factor.services import Factor, use_code
 
 MOST_WRONG_CODES = 20
-"""Of one account, from whatever addresses; only who knows the password gets to try any."""
+"""Of one account, from all addresses but those it logged in from; the password comes first."""
 WRONG_CODES_S = 15 * 60
 
 
@@ -66,21 +68,21 @@ def prove_code(request: ConsoleRequest, account: Account, code: str, *, door: Do
     """Check the code of somebody whose password was right.
 
     A wrong one counts as a wrong password does, for username and address, and besides for the
-    account alone. A right one is used up.
+    account alone, unless it logged in from there before. A right one is used up.
     """
     credentials = {"username": account.username}
     wrong_codes = f"wrong-codes:{account.pk}:{counted_username(request, credentials)}"
-    locked_out = (
-        not AxesProxyHandler.is_allowed(request, credentials)
-        or cache.get(wrong_codes, 0) >= MOST_WRONG_CODES
+    locked_out = not AxesProxyHandler.is_allowed(request, credentials) or (
+        cache.get(wrong_codes, 0) >= MOST_WRONG_CODES and not is_known(request, credentials)
     )
     if locked_out:
         return _failed(request, account.username, door, locked_out=True, wants_code=True)
     factor = use_code(account, code)
     if factor is not Factor.NONE:
         return _succeeded(request, account, account.username, door, factor=factor)
-    cache.add(wrong_codes, 0, timeout=WRONG_CODES_S)
-    cache.incr(wrong_codes)
+    if not is_known(request, credentials) and not cache.add(wrong_codes, 1, timeout=WRONG_CODES_S):
+        with suppress(ValueError):  # It ended in between.
+            cache.incr(wrong_codes)
     user_login_failed.send(sender=__name__, credentials=credentials, request=request)
     return _failed(request, account.username, door, locked_out=False, wants_code=True)
 

@@ -48,7 +48,11 @@ class Account(AbstractBaseUser):  # type: ignore[django-manager-missing]  # knox
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Return what a session must hold to be this account's, in this schema and no other."""
         salt = f"tenants.accounts.session:{current_schema()}"
-        return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
+        proved = self.password
+        if self.second_factor_at:
+            # What the password alone has opened, even in the same moment, is void from then on.
+            proved += f"|{self.second_factor_at.timestamp()}"
+        return salted_hmac(salt, proved, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         return self.display_name or self.username

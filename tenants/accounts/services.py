@@ -21,7 +21,7 @@ from tenants.registry.services import OwnerRequest
 from .actors import roles_of as roles_of
 from .models import Account, ApiToken, RoleAssignment
 from .second_factor.services import Factor
-from .sessions.services import end_sessions, end_tokens
+from .sessions.services import end_sessions, end_tokens, require_own
 
 
 class CredentialsRefused(DomainError):
@@ -182,12 +182,27 @@ def set_password_by_link(*, actor: Actor, key: str, token: str, password: str) -
     """
     # Locked: of two uses at once the second sees the new password, which voids the link.
     account = _account_for_link(Account.objects.select_for_update(), key, token)
-    _check_password(account, password)
-    account.set_password(password)
-    account.save(update_fields=["password"])
-    end_sessions(account)
-    end_tokens(account)
-    return account
+    return _set_password(account, password)
+
+
+@action(
+    "accounts.password.change",
+    title="Change one's own password",
+    roles=frozenset(),
+    target="account",
+    open_to_all=True,
+    needs_proof=True,
+)
+def change_password(
+    *, actor: Actor, account: Account, password: str, session_token: str
+) -> Account:
+    """Set another password; end all tokens, and all sessions but the one with that key.
+
+    Raises InvalidInput.
+    """
+    require_own(actor, account)
+    account = Account.objects.select_for_update().get(pk=account.pk)
+    return _set_password(account, password, session_token=session_token)
 
 
 @action(
@@ -293,9 +308,35 @@ def _proven(account: Account | None, locked_out: bool, wants_code: bool) -> Acco
         raise TooManyAttempts("Too many failed attempts. Try again in 15 minutes.")
     if account is None and wants_code:
         raise CodeRefused("This code is wrong, or was used already. Wait for the next one.")
-    if account is None:
+    if account is None or not _is_as_proven(account):
         raise CredentialsRefused("The username or the password is wrong.")
     return account
+
+
+def _set_password(account: Account, password: str, *, session_token: str = "") -> Account:
+    _check_password(account, password)
+    account.set_password(password)
+    account.save(update_fields=["password"])
+    end_sessions(account, session_token=session_token)
+    end_tokens(account)
+    return account
+
+
+def _is_as_proven(account: Account) -> bool:
+    """Lock account; return whether what it was proven by still counts.
+
+    Whatever changes that ends the sessions and tokens there are, and cannot see one being opened.
+    """
+    return (
+        Account.objects.select_for_update()
+        .filter(
+            pk=account.pk,
+            password=account.password,
+            second_factor_at=account.second_factor_at,
+            is_active=True,
+        )
+        .exists()
+    )
 
 
 def _check_roles(actor: Actor, roles: frozenset[Role], *, is_platform_admin: bool) -> None:

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
+from . import views
 from .proof import views as proof
 from .second_factor import views as second
 from .sessions import views as sessions
 
 urlpatterns = [
     path("security/", sessions.Security.as_view(), name="security"),
+    path("security/password/", views.ChangePassword.as_view(), name="change-password"),
     path("security/prove/", proof.Prove.as_view(), name="prove"),
     path(
         "security/sessions/revoke-others/",

@@ -17,6 +17,7 @@ from django.views import View
 from execfabric.core.actor import Door
 from execfabric.core.errors import DomainError, InvalidInput
 from execfabric.web.requests import ConsoleRequest
+from execfabric.web.views import ConsoleView
 
 from . import services
 from .actors import lacks_second_factor
@@ -25,7 +26,12 @@ from .login import Attempt, prove, prove_code
 from .models import Account
 from .second_factor.selectors import unused_recovery_codes
 from .second_factor.services import Factor
-from .sessions.opening import begin_session, remember_password, remembered_account
+from .sessions.opening import (
+    begin_session,
+    keep_session,
+    remember_password,
+    remembered_account,
+)
 
 
 class Login(View):
@@ -164,3 +170,29 @@ class SetPassword(View):
 
     def _page(self, request: ConsoleRequest, status: int = 200, **context: Any) -> HttpResponse:
         return render(request, "accounts/set_password.html", context, status=status)
+
+
+class ChangePassword(ConsoleView):
+    """The own password, for whoever has one."""
+
+    template_name = "accounts/change_password.html"
+
+    def get(self, request: ConsoleRequest) -> HttpResponse:
+        return self.render(form=SetPasswordForm())
+
+    def post(self, request: ConsoleRequest) -> HttpResponse:
+        form = SetPasswordForm(request.POST)
+        if not form.is_valid():
+            return self.invalid(form)
+        try:
+            services.change_password(
+                actor=request.actor,
+                account=request.user,
+                password=form.cleaned_data["password"],
+                session_token=str(request.session.session_key),
+            )
+        except InvalidInput as error:
+            return self.invalid(form, error=error)
+        keep_session(request)
+        messages.success(request, _("Your password is changed. All other sessions are over."))
+        return redirect("accounts:security")

@@ -119,7 +119,9 @@ def _alone(progress: Progress) -> Iterator[None]:
             if cursor.fetchone() == (False,):
                 progress("waiting for another process that migrates")
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-        yield
+            yield
+            # The server hears of our end a moment later, and the next need not wait for that.
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
     finally:
         locker.close()
 

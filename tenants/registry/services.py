@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Max
 from django_tenants.utils import schema_context
 
+from execfabric.core import wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import Conflict, InvalidInput
@@ -39,7 +40,8 @@ R = TypeVar("R")
 
 NAME_RULE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 HOST_RULE = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
-RESERVED_NAMES = frozenset({"admin", "free", "www", "api", "static", "public", "localhost"})
+RESERVED_NAMES = frozenset({"admin", "free", "www", "api", "static", "public", "localhost", "open"})
+"""Hosts of the platform itself; and what an address of the admin host has in place of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,8 @@ def _set_status(
 ) -> Tenant:
     moved = move(tenant, to=status, table=TENANT_TRANSITIONS, status_reason=reason, **fields)
     announce_tenant_change()
+    if not moved.is_open:
+        wake.end_waits(moved.schema_name)
     return moved
 
 

@@ -138,6 +138,7 @@ def test_rows_are_written_in_services_only(path):
 
 def test_every_act_is_granted_to_somebody_or_open_on_purpose():
     open_to_all = {
+        "accounts.password.change",
         "accounts.password.set",
         "accounts.recovery_codes.renew",
         "accounts.second_factor.begin",

@@ -147,6 +147,23 @@ def test_who_waits_looks_again_when_nothing_is_announced(monkeypatch):
     assert len(looks) == 3
 
 
+def test_all_waits_of_a_schema_are_ended_and_those_of_no_other(
+    waiters, db, django_capture_on_commit_callbacks
+):
+    waiting = waiters("oscar")
+
+    def end(schema):
+        with django_capture_on_commit_callbacks(execute=True):
+            wake.end_waits(schema)
+
+    end("tenant_9999")
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    end("public")  # Where this test waits.
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
 @pytest.mark.parametrize(
     ("error", "asked"), [(redis.TimeoutError("no answer"), 1), (redis.ConnectionError("no"), 3)]
 )

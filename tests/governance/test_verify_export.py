@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +13,11 @@ from django.utils import timezone
 from cli.commands.audit import fingerprint
 from cli.exit_codes import ExitCode
 from cli.main import main
+from execfabric.core.errors import ProofNeeded
 from execfabric.core.models import AuditEvent
 from execfabric.core.sealing.canonical import parse
 from execfabric.core.sealing.seals import Signer
+from execfabric.web.audit.services import export_trail
 from governance.audit.sealing import seal_schemas
 from skills.executions.services import request_execution
 from tests.factories.skills import make_skill
@@ -182,6 +185,13 @@ def test_an_export_leaves_one_event_and_needs_the_right(acme, person, run):
     assert person("oscar").browser.post("/audit/export/", {"form": "csv"}).status_code == 404
     assert person("oscar").browser.get(f"/executions/{run.pk}/evidence/").status_code == 404
     assert before.count() == 1
+
+
+def test_an_export_asks_for_a_fresh_proof(acme, person):
+    stale = replace(person("olivia").actor, is_proven=False)
+
+    with pytest.raises(ProofNeeded):
+        export_trail(actor=stale, form="csv", selection={})
 
 
 @pytest.mark.parametrize("text", [b"", b"{}\n", b"\x00\xff", b'{"format":1}'])

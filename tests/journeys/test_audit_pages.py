@@ -20,6 +20,7 @@ from execfabric.core.sealing.seals import Signer
 from execfabric.core.seals import seal_events
 from execfabric.web.audit.links import TARGET_PAGES
 from governance.audit.selectors import days_kept
+from governance.tenant_data.models import TenantDeletion
 from skills.executions import services
 from tenants.accounts.services import create_account
 from tests.conftest import PASSWORD, tenant_named
@@ -103,7 +104,7 @@ def test_super_admins_read_the_platforms_own_trail(platform, person):
 
     assert AuditEvent.objects.filter(code="registry.tenant.open").exists()
     assert "Open a tenant" in page
-    assert 'href="/platform/tenants/acme/"' in page
+    assert f'href="/platform/tenants/acme/?id={tenant_named("acme").pk}"' in page
 
 
 def test_a_refused_login_shows_which_username_was_tried(acme, person):
@@ -181,7 +182,33 @@ class TestDeepLinks:
     def test_from_a_tenant_and_back(self, platform, person):
         acme = tenant_named("acme")
         page = "/platform/tenants/acme/"
-        assert f'href="{page}"' in self.trail_of(person("sam").browser, page, acme)
+        assert f'href="{page}?id={acme.pk}"' in self.trail_of(person("sam").browser, page, acme)
+
+    def test_a_name_that_is_another_tenant_s_now_leads_to_how_the_first_one_went(
+        self, platform, person
+    ):
+        acme, now = tenant_named("acme"), timezone.now()
+        gone = TenantDeletion.objects.create(
+            tenant_id=acme.pk + 1_000,
+            schema_name="tenant_1000",
+            name="acme",
+            title="The first Acme",
+            status="done",
+            reason="They left.",
+            requested_by="sam",
+            requested_at=now,
+            due_at=now,
+            touched_at=now,
+        )
+        browser = person("sam").browser
+
+        answer = browser.get("/platform/tenants/acme/", {"id": gone.tenant_id})
+
+        assert answer.url == f"/platform/deletions/{gone.pk}/"
+        assert browser.get("/platform/tenants/acme/", {"id": acme.pk}).status_code == 200
+        for nobody in (acme.pk + 1_001, "x", "9" * 40):
+            answer = browser.get("/platform/tenants/acme/", {"id": nobody})
+            assert answer.status_code == 404
 
     def test_no_link_for_who_may_not_read_the_trail(self, execution, person):
         page = text_of(person("oscar").browser.get(f"/executions/{execution.pk}/"))

@@ -13,7 +13,7 @@ import pytest
 from cli.transport import open_http
 from tests.live import ROOT, Live
 
-NAME = "initech"
+NAME = "vandelay"
 PASSWORD = "correct horse battery"
 DUE = """
 from django.utils import timezone
@@ -32,10 +32,10 @@ def sam(live: Live):
 
 
 @pytest.fixture
-def initech(live: Live, sam):
+def leaving(live: Live, sam):
     """A tenant with an account, a skill, a file and an execution; returns its file's content."""
     owner = {"username": "irene", "password": PASSWORD}
-    opened = sam.post("/api/v1/tenants", json={"name": NAME, "title": "Initech", "owner": owner})
+    opened = sam.post("/api/v1/tenants", json={"name": NAME, "title": "Vandelay", "owner": owner})
     assert opened.status_code == 201, opened.text
     done = live.manage("onboard_script", NAME, str(ROOT / "examples" / "text-statistics"))
     assert done.returncode == 0, done.stderr
@@ -60,8 +60,8 @@ def awaited(sam, path: str, *, wait_s: float = 120) -> dict:
         time.sleep(0.2)
 
 
-def test_the_how_to_can_be_followed(live, sam, initech, tmp_path):
-    opened, content = initech
+def test_the_how_to_can_be_followed(live, sam, leaving, tmp_path):
+    opened, content = leaving
     reason = {"reason": "They leave."}
 
     # 1. Close it.
@@ -77,7 +77,7 @@ def test_the_how_to_can_be_followed(live, sam, initech, tmp_path):
     archive = zipfile.ZipFile(io.BytesIO(sam.post(f"{path}/content").raise_for_status().content))
 
     # 3. Check it.
-    folder = tmp_path / "initech"
+    folder = tmp_path / NAME
     archive.extractall(folder)
     manifest = (folder / "manifest.json").read_bytes()
     assert hashlib.sha256(manifest).hexdigest() == export["manifest_sha256"]
@@ -119,6 +119,6 @@ def test_the_how_to_can_be_followed(live, sam, initech, tmp_path):
     assert not stored.exists()
     isolation = live.manage("isolation", "check")
     assert isolation.returncode == 0, isolation.stdout + isolation.stderr
-    again = sam.post("/api/v1/tenants", json={"name": NAME, "title": "Initech again",
+    again = sam.post("/api/v1/tenants", json={"name": NAME, "title": "Vandelay again",
                      "owner": {"username": "irene"}}).raise_for_status().json()  # fmt: skip
     assert again["number"] > opened["number"]

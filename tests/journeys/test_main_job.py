@@ -137,7 +137,7 @@ def test_runs_outlive_their_database_connections_and_hold_up_no_scan(live: Live)
             [forgotten],
         )
         database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 

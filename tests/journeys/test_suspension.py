@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -119,7 +120,12 @@ def test_what_is_queued_waits_until_the_tenant_is_let_in_again(sam, host, paula)
     running, waiting = asked(paula, 40), asked(paula, 0.1)
     await_status(paula, running, "running")
 
-    sam.post(f"/api/v1/tenants/{NAME}/suspend", json={"reason": "x"}).raise_for_status()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(paula.get, f"/api/v1/executions/{waiting}?wait=30")
+        time.sleep(1)  # By now it is held open.
+        assert not answer.done()
+        sam.post(f"/api/v1/tenants/{NAME}/suspend", json={"reason": "x"}).raise_for_status()
+        answer.result(timeout=WITHIN_S)
     time.sleep(2)  # The first has ended; a worker may look at the second.
     sam.post(f"/api/v1/tenants/{NAME}/resume").raise_for_status()
     resumed_at = datetime.now(UTC)

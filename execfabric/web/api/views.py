@@ -42,6 +42,13 @@ class ApiView(APIView):
         except (ValidationError, ValueError):
             raise Http404 from None
 
+    def body(self, serializer: type[BaseSerializer[Any]]) -> dict[str, Any]:
+        """Return the fields of the body, or answer 400 with what is wrong with them."""
+        given = serializer(data=self.request.data)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = given.validated_data
+        return values
+
     def page(
         self,
         rows: QuerySet[Any],

@@ -37,6 +37,9 @@ TARGET_PAGES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Kind of object: names of its pages, of which a host has one at most, and which field of the event
 is the page's argument; "parent" is the name before " v" or ":" in its label."""
+REUSED_NAMES = frozenset({"registry.tenant"})
+"""Kinds of objects whose name may be another's once they are deleted: a link tells whom it means,
+by ``?id=``."""
 PARENT = re.compile(r"([\w-]+)(?: v\d|: )")
 
 
@@ -49,9 +52,10 @@ def page_of_target(event: AuditEvent) -> str:
         else:
             arguments = [getattr(event, field)] if field else []
         try:
-            return reverse(route, args=arguments)
+            page = reverse(route, args=arguments)
         except NoReverseMatch:
             continue
+        return f"{page}?id={event.target_id}" if event.target_type in REUSED_NAMES else page
     return ""
 
 

@@ -15,7 +15,12 @@ MOST_VIEWS = 100
 """Of one account."""
 
 
-@action("core.audit.export", title="Export the audit trail", roles=MANAGERS | PLATFORM)
+@action(
+    "core.audit.export",
+    title="Export the audit trail",
+    roles=MANAGERS | PLATFORM,
+    needs_proof=True,
+)
 def export_trail(*, actor: Actor, form: str, selection: Mapping[str, str]) -> None:
     """Say in the trail that it is exported: all of it, or a selection by these filters."""
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -55,12 +53,6 @@ class _HistoryView(ApiView):
 
 class _ManagedView(_HistoryView):
     """An act on one skill; who may read of it only is told so by the service."""
-
-    def body(self, serializer: type[serializers.Serializer]) -> dict[str, Any]:
-        body = serializer(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        given: dict[str, Any] = body.validated_data
-        return given
 
     def answer(self, name: str) -> Response:
         return Response(ManagedSkillOut(self.skill(name)).data)

@@ -58,7 +58,9 @@ class PasswordProver:
     """What ``execfabric.web.proof`` asks people with."""
 
     def take(self, request: ConsoleRequest) -> HttpResponse | None:
-        if request.method != "POST" or _may_hold_files(request) or PASSWORD not in request.POST:
+        if request.method != "POST" or not request.actor.is_authenticated:
+            return None
+        if _may_hold_files(request) or PASSWORD not in request.POST:
             return None
         account = request.user
         form = ProofForm(account, request.POST)

@@ -113,8 +113,11 @@ def confirm_second_factor(
     open_to_all=True,
     needs_proof=True,
 )
-def remove_second_factor(*, actor: Actor, account: Account) -> Account:
-    """Let the password be enough again. Raises Conflict, NotPermitted (it is required here)."""
+def remove_second_factor(*, actor: Actor, account: Account, session_token: str) -> Account:
+    """Let the password be enough again, and end all sessions but the one with that key.
+
+    Raises Conflict, NotPermitted (it is required here).
+    """
     require_own(actor, account)
     account = _locked(account)
     if not account.second_factor_at:
@@ -122,6 +125,7 @@ def remove_second_factor(*, actor: Actor, account: Account) -> Account:
     if is_required_of(account):
         raise NotPermitted("Super-admins must have a second factor here.")
     _forget(account)
+    end_sessions(account, session_token=session_token)
     return account
 
 

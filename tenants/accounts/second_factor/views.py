@@ -12,6 +12,7 @@ from execfabric.web.views import ConsoleView
 
 from ..actors import lacks_second_factor
 from ..forms import CodeForm
+from ..sessions.opening import keep_session
 from . import services
 from .codes import setup_uri
 from .picture import qr_picture
@@ -41,8 +42,8 @@ class SecondFactorPage(ConsoleView):
         except InvalidInput as error:
             form.add_error("code", error.message)
             return self._page(request, form, status=422)
-        request.session.cycle_key()
-        return show_codes(self, request, made)
+        keep_session(request)
+        return show_codes(self, made)
 
     def _page(self, request: ConsoleRequest, form: CodeForm, status: int = 200) -> HttpResponse:
         account = request.user
@@ -75,8 +76,12 @@ class SecondFactorBegin(ConsoleView):
 
 class SecondFactorRemove(ConsoleView):
     def post(self, request: ConsoleRequest) -> HttpResponse:
-        services.remove_second_factor(actor=request.actor, account=request.user)
-        request.session.cycle_key()
+        services.remove_second_factor(
+            actor=request.actor,
+            account=request.user,
+            session_token=str(request.session.session_key),
+        )
+        keep_session(request)
         messages.success(request, _("From now on the password is enough to log in."))
         return redirect("accounts:security")
 
@@ -86,14 +91,11 @@ class RecoveryCodesRenew(ConsoleView):
 
     def post(self, request: ConsoleRequest) -> HttpResponse:
         made = services.renew_recovery_codes(actor=request.actor, account=request.user)
-        return show_codes(self, request, made)
+        return show_codes(self, made)
 
 
-def show_codes(
-    view: ConsoleView, request: ConsoleRequest, made: services.RecoveryCodes
-) -> HttpResponse:
+def show_codes(view: ConsoleView, made: services.RecoveryCodes) -> HttpResponse:
     """Return the page with fresh codes. No redirect: they are known here and never again."""
-    request.user.refresh_from_db(fields=["second_factor_at"])
     response = view.render(template_name="accounts/recovery_codes.html", codes=list(made))
     response["Cache-Control"] = "no-store"
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from django.contrib.auth import login
+from django.contrib.auth import login, update_session_auth_hash
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
@@ -38,7 +38,7 @@ def remember_password(request: ConsoleRequest, account: Account) -> None:
     request.session.flush()
     request.session[AWAITS_CODE] = {
         "account": account.pk,
-        # Bound to the password, as a session is.
+        # Bound to password and second factor, as a session is.
         "hash": account.get_session_auth_hash(),
         "until": time.time() + CODE_WITHIN_S,
     }
@@ -53,6 +53,12 @@ def remembered_account(request: ConsoleRequest) -> Account | None:
     if account is None or not constant_time_compare(kept["hash"], account.get_session_auth_hash()):
         return None
     return account
+
+
+def keep_session(request: ConsoleRequest) -> None:
+    """Let the session at hand outlive a change of password or second factor, under a new key."""
+    request.user.refresh_from_db(fields=["password", "second_factor_at"])
+    update_session_auth_hash(request, request.user)
 
 
 def note_proof(request: ConsoleRequest) -> None:

@@ -54,9 +54,11 @@ def revoke_other_sessions(*, actor: Actor, account: Account, session_token: str)
 def revoke_own_token(*, actor: Actor, account: Account, handle: str) -> None:
     """Make the token useless at once that ApiToken.handle names. Raises NotFound."""
     require_own(actor, account)
-    found = ApiToken.objects.filter(user=account, digest__startswith=handle) if handle else None
-    if not found or not found.delete()[0]:
-        raise NotFound("There is no such token.")
+    for token in ApiToken.objects.filter(user=account):
+        if token.handle == handle:
+            token.delete()
+            return
+    raise NotFound("There is no such token.")
 
 
 @action(

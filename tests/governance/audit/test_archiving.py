@@ -23,7 +23,7 @@ from execfabric.web.audit.exporting import whole_bundle
 from governance.audit.archiving import NotArchived, keep_trail, preview_here
 from governance.audit.models import AuditArchive, Upkeep
 from governance.audit.selectors import archives_here, cutoff
-from governance.audit.tasks import archive_audit_trails
+from governance.audit.tasks import archive_audit_trail, archive_audit_trails
 from tests.conftest import tenant_named
 
 from .conftest import YEARS_AGO, happen, seal
@@ -216,6 +216,24 @@ def test_the_clock_archives_every_trail_and_tells_what_fails(old_trail, monkeypa
         (upkeep,) = Upkeep.objects.filter(schema=old_trail.schema_name)
     assert (upkeep.duty, upkeep.reason) == ("archive", "The disk is full.")
     assert not archives_here().exists()
+
+
+def test_two_workers_that_archive_one_trail_at_once_are_no_alarm(old_trail, monkeypatch):
+    from governance.audit import archiving
+
+    verify_stored = archiving._verify
+
+    def overtaken(*arguments):
+        monkeypatch.undo()
+        archive_audit_trail.run(days=365)
+        verify_stored(*arguments)
+
+    monkeypatch.setattr(archiving, "_verify", overtaken)
+    archive_audit_trail.run(days=365)
+
+    assert archives_here().count() == 1
+    with schema_context("public"):
+        assert not Upkeep.objects.filter(schema=old_trail.schema_name).exists()
 
 
 class TestTheDatabase:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,13 +15,14 @@ from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from execfabric.core.actor import Actor
-from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.errors import Conflict, InvalidInput, ProofNeeded
 from execfabric.core.models import AuditEvent
 from governance.http_access import vault
 from governance.http_access.credentials import services
-from governance.http_access.models import HttpCredential, HttpCredentialVersion
+from governance.http_access.models import HttpCredential, HttpCredentialVersion, HttpResource
+from governance.http_access.services import Description, create_resource, revise_resource
 
-from .conftest import SECRET
+from .conftest import INPUTS, READING, SECRET
 
 
 def used(credential: HttpCredential) -> dict[str, str]:
@@ -51,6 +54,19 @@ def test_no_secret_lies_in_the_database_in_the_open(key: HttpCredential) -> None
 
     assert SECRET not in rows
     assert "very-secret" not in repr(used(key))
+
+
+def test_to_which_host_a_secret_goes_is_said_by_who_proved_again_who_they_are(
+    key: HttpCredential, make_resource: Callable[..., HttpResource], person: Any
+) -> None:
+    stale = replace(person("sam").actor, is_proven=False)
+    spec = {**READING, "base_url": "https://collects-secrets.example"}
+    elsewhere = Description("Another host", spec, inputs=INPUTS, credential=key)
+
+    with pytest.raises(ProofNeeded):
+        create_resource(actor=stale, name="other", description=elsewhere)
+    with pytest.raises(ProofNeeded):
+        revise_resource(actor=stale, resource=make_resource(credential=key), description=elsewhere)
 
 
 def test_a_ciphertext_moved_to_another_row_is_not_readable(

@@ -187,6 +187,26 @@ class TestGoingOn:
             names += [json.loads(row)["username"] for row in rows]
         assert sorted(names) == ["anna", "dana", "olivia", "oscar", "victor"]
 
+    @pytest.mark.parametrize("stage", list(exporting._STEPS))
+    def test_an_export_that_another_worker_took_over_is_left_to_it(
+        self, acme_with_data, sam, monkeypatch, stage
+    ):
+        tenant, _file = acme_with_data
+        step = exporting._STEPS[stage]
+
+        def overtaken(export, until):
+            monkeypatch.undo()
+            exporting.work_on(export.pk, until=time.monotonic() + 0.05)  # A part at least.
+            return step(export, until)
+
+        monkeypatch.setitem(exporting._STEPS, stage, overtaken)
+        export = exported(sam, tenant)
+        exporting.work_on(export.pk, until=FOREVER)
+
+        export.refresh_from_db()
+        assert (export.status, export.error) == (ExportStatus.DONE, "")
+        assert not AuditEvent.objects.filter(code="tenant_data.export.fail").exists()
+
     def test_a_slice_of_time_does_a_part_and_asks_for_more(self, acme_with_data, sam):
         tenant, _file = acme_with_data
         export = services.request_export(
@@ -217,6 +237,27 @@ class TestGoingOn:
         export.refresh_from_db()
         assert (export.status, export.error) == (ExportStatus.DONE, "")
 
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (FileNotFoundError(2, "No such file", "/srv/private/one"), "No such file"),
+            (ProgrammingError('relation "tenant_1001.one" does not exist'), "The database did not"),
+        ],
+    )
+    def test_why_it_failed_names_no_path_and_no_schema(
+        self, acme_with_data, sam, monkeypatch, error, told
+    ):
+        def fails(*_args):
+            raise error
+
+        tenant, _file = acme_with_data
+        monkeypatch.setitem(exporting._STEPS, exporting.ExportStage.TRAIL, fails)
+
+        export = exported(sam, tenant)
+
+        assert told in export.error
+        assert not [word for word in ("/srv", "tenant_1001") if word in export.error]
+
     def test_one_export_of_a_tenant_at_a_time(self, acme_with_data, sam):
         tenant, _file = acme_with_data
         for_now = {"actor": sam, "tenant": tenant, "reason": "x", "requested_at": timezone.now()}
@@ -228,6 +269,10 @@ class TestGoingOn:
 
 def _dies(*_args):
     raise SystemExit
+
+
+def _breaks(*_args):
+    raise OSError(28, "No space left on device")
 
 
 @pytest.fixture
@@ -357,6 +402,70 @@ def test_a_deletion_goes_on_after_its_worker_died(leaving, monkeypatch):
 
     leaving.refresh_from_db()
     assert leaving.status == DeletionStatus.DONE
+
+
+def test_a_deletion_that_another_worker_took_over_is_left_to_it(leaving, monkeypatch):
+    make_due(leaving)
+    erase = erasing._erase
+
+    def overtaken(actor, deletion):
+        monkeypatch.undo()
+        erasing.work_on(deletion.pk, until=FOREVER)
+        return erase(actor, deletion)
+
+    monkeypatch.setattr(erasing, "_erase", overtaken)
+
+    done = deleted(leaving)
+
+    assert (done.status, done.error) == (DeletionStatus.DONE, "")
+    assert not AuditEvent.objects.filter(code="tenant_data.deletion.fail").exists()
+
+
+def test_a_deletion_waits_for_an_export_that_is_being_made(leaving, sam, monkeypatch):
+    from governance.tenant_data import tasks
+
+    monkeypatch.setattr(tasks, "enqueue", lambda *_args, **_what: None)
+    export = services.request_export(
+        actor=sam,
+        tenant=Tenant.objects.get(name="acme"),
+        reason="They want it after all.",
+        requested_at=timezone.now(),
+    )
+    make_due(leaving)
+
+    tasks.scan_tenant_data.run()
+    with pytest.raises(Conflict, match="export of this tenant is being made"):
+        deleted(leaving)
+    exporting.work_on(export.pk, until=FOREVER)
+    tasks.scan_tenant_data.run()
+
+    leaving.refresh_from_db()
+    assert leaving.status == DeletionStatus.RUNNING
+    refused = AuditEvent.objects.filter(code="tenant_data.deletion.begin", outcome="refused")
+    assert refused.count() == 1  # The one that was asked for here, and none of the clock.
+
+
+def test_what_a_failed_export_has_copied_does_not_stay_for_ever(
+    acme_with_data, sam, monkeypatch, settings
+):
+    from governance.tenant_data import tasks
+
+    tenant, _file = acme_with_data
+    monkeypatch.setitem(exporting._STEPS, exporting.ExportStage.TRAIL, _breaks)
+    export = exported(sam, tenant)
+    assert (export.status, export.files.exists()) == (ExportStatus.FAILED, True)
+
+    tasks.scan_tenant_data.run()
+    export.refresh_from_db()
+    assert export.status == ExportStatus.FAILED
+    long_ago = timezone.now() - timedelta(days=settings.EXPORTS_KEPT_DAYS)
+    TenantExport.objects.filter(pk=export.pk).update(touched_at=long_ago)
+    tasks.scan_tenant_data.run()
+    tasks.clear_export.run(export_id=str(export.pk))
+
+    export.refresh_from_db()
+    assert export.status == ExportStatus.REMOVED
+    assert list(files_below(export.folder)) == []
 
 
 def test_the_clock_begins_what_is_due_and_removes_old_exports(leaving, sam, monkeypatch):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from execfabric.core import presence
 from execfabric.core.redis import client
 from governance.dashboard import charts
+from governance.tenant_data.models import TenantExport
 from governance.usage.models import DailyRuns, ResourceHealth, TenantUsage
 from governance.usage.selectors import failing_resources, runs_over_time
 from governance.usage.services import count_tenant
@@ -132,6 +133,26 @@ class TestTheOverview:
 
     def page(self, sam, **query):
         return sam.browser.get("/platform/", query).content.decode()
+
+    def test_more_failed_exports_than_are_shown_are_counted(self, sam):
+        now = timezone.now()
+        for number in range(7):
+            TenantExport.objects.create(
+                tenant_id=number,
+                schema_name=f"tenant_{number}",
+                name=f"n{number}",
+                title=f"Leaving {number}",
+                status="failed",
+                reason="x",
+                requested_by="sam",
+                requested_at=now,
+                touched_at=now,
+            )
+
+        shown = sam.browser.get("/platform/").context["waiting"]
+
+        (waiting,) = [one for one in shown if one.title == "Failed exports"]
+        assert (waiting.count, len(waiting.items)) == (7, 4)
 
     def test_it_shows_what_waits(self, sam):
         today = timezone.now().date()

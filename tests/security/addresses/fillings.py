@@ -575,6 +575,7 @@ BODIES: dict[str, Body] = {
         f"{host}security/{page}": code if page == "second-factor/" else nothing
         for host in ("", "platform/")
         for page in (
+            "password/",
             "prove/",
             "recovery-codes/renew/",
             "second-factor/",

@@ -16,8 +16,7 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor, Door
 from skills.batches import services as batches
-from skills.catalogue import services as catalogue
-from skills.catalogue.managing.services import edit_skill
+from skills.catalogue.managing import services as managing
 from skills.catalogue.models import Skill
 from skills.catalogue.selectors import reason_withdrawn
 from skills.executions import lifecycle, running, services
@@ -79,7 +78,7 @@ def beside(acme: str) -> Iterator[Callable[..., Future[Any]]]:
 
 
 def actor(username: str) -> Actor:
-    return actor_for_account(Account.objects.get(username=username), door=Door.API)
+    return actor_for_account(Account.objects.get(username=username), door=Door.API, is_proven=True)
 
 
 def outcomes(*calls: Future[Any]) -> list[str]:
@@ -110,11 +109,11 @@ def test_a_version_that_is_made_while_its_files_are_withdrawn_does_not_run(
         make_skill(manifest='title = "Greet"\n')
         skill, olivia = Skill.objects.get(), actor("olivia")
     sam, tenant = actor("sam"), tenant_named("acme")
-    verifying = Pause(monkeypatch, catalogue, "require_verified")
+    verifying = Pause(monkeypatch, managing, "require_verified")
 
     edit = beside(
         acme,
-        lambda: edit_skill(
+        lambda: managing.edit_skill(
             actor=olivia, skill=skill, changes={"title": "Hello"}, reason="It is nicer."
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context, tenant_context
 
 from execfabric.core.actor import current_schema
-from execfabric.core.errors import InvalidInput, NotPermitted
+from execfabric.core.errors import InvalidInput, NotPermitted, ProofNeeded
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import INCOMING
 from skills.executions import files, retention, running, services
@@ -289,6 +290,12 @@ class TestTheSetting:
     def test_it_stays_within_what_the_platform_allows(self, person, acme, days):
         with pytest.raises(InvalidInput, match="from 1 to 730"):
             retention.set_retention(actor=person("olivia").actor, days=days)
+
+    def test_it_asks_for_a_fresh_proof_for_what_is_removed_does_not_come_back(self, person, acme):
+        stale = replace(person("olivia").actor, is_proven=False)
+
+        with pytest.raises(ProofNeeded):
+            retention.set_retention(actor=stale, days=1)
 
     def test_nobody_else_may(self, oscar):
         with pytest.raises(NotPermitted):

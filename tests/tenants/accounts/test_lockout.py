@@ -88,6 +88,16 @@ def test_a_network_that_tries_from_many_addresses_is_locked():
     assert log_in("oscar", PASSWORD, address="192.0.3.200") == 200
 
 
+def test_a_neighbour_cannot_lock_out_those_who_logged_in_before():
+    assert log_in("oscar", PASSWORD, address="192.0.2.200", page=True) == 302
+    for number in range(20):
+        log_in(f"nobody{number}", address=f"192.0.2.{number}")
+
+    assert log_in("oscar", PASSWORD, address="192.0.2.200") == 200
+    assert log_in("anna", PASSWORD, address="192.0.2.200") == 429
+    assert log_in("oscar", PASSWORD, address="192.0.2.201") == 429
+
+
 def test_all_addresses_of_one_host_in_ipv6_are_one():
     for number in range(10):
         log_in(f"nobody{number}", address=f"2001:db8:1:2::{number:x}")

@@ -141,6 +141,14 @@ class TestPages:
         proven = send_again(olivia.browser, {"proof_password": PASSWORD}, path=path)
         assert proven["Location"] == "/"
 
+    def test_somebody_without_a_login_proves_nothing(self, acme):
+        """Files behind a link are open to all, so that a password is sent there in vain."""
+        path = "/executions/artifacts/6f1c1f9e-5a0e-4a53-9c6e-0d8c1c2b3a4d/linked/x"
+
+        answer = send_again(browser(), {"proof_password": PASSWORD}, path=path)
+
+        assert answer.status_code == 405
+
     def test_the_page_is_not_kept_by_the_browser(self, olivia):
         assert olivia.browser.post(RULES, FORM)["Cache-Control"] == "no-store"
 

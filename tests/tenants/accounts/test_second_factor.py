@@ -7,14 +7,25 @@ import time
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from execfabric.core import vault
+from execfabric.core.actor import Door
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted, ProofNeeded
 from execfabric.core.models import AuditEvent
 from execfabric.core.roles import Role
 from tenants.accounts.actors import roles_of
+from tenants.accounts.login import prove
 from tenants.accounts.models import Account, ApiToken, RecoveryCode, SecondFactor, Session
 from tenants.accounts.second_factor import codes, services
+from tenants.accounts.services import (
+    CredentialsRefused,
+    issue_token,
+    set_password_by_link,
+    set_password_path,
+)
 from tests.conftest import PASSWORD
 from tests.tenants.accounts.second import code_of, newcomer, turn_on
 from tests.tenants.accounts.test_pages import browser, log_in
@@ -237,6 +248,22 @@ class TestLoggingIn:
 
         assert give_code(client, code_of(oscar.account)).status_code == 429
 
+    def test_who_knows_the_password_does_not_lock_out_its_owner(self, oscar, settings):
+        recovery = turn_on(oscar)
+        owner = browser(REMOTE_ADDR="198.51.100.7")
+        log_in(owner, oscar.account.username)
+        give_code(owner, code_of(oscar.account))
+        settings.AXES_FAILURE_LIMIT = 1000
+        for number in range(20):
+            client = browser(REMOTE_ADDR=f"203.0.113.{number}")
+            log_in(client, oscar.account.username)
+            give_code(client, "000000")
+
+        owner = browser(REMOTE_ADDR="198.51.100.7")
+        log_in(owner, oscar.account.username)
+
+        assert give_code(owner, recovery[0]).status_code == 302
+
     def test_the_api_says_that_it_needs_a_code_and_takes_it(self, oscar):
         turn_on(oscar)
         body = {"username": oscar.account.username, "password": PASSWORD}
@@ -254,14 +281,93 @@ class TestLoggingIn:
         assert right.status_code == 200
 
 
+class TestALoginThatOvertakesAChange:
+    """The password was checked before the change, the session or token is opened after it."""
+
+    @pytest.fixture
+    def attempt(self, oscar):
+        request = RequestFactory().post("/login/")
+        return prove(request, oscar.account.username, PASSWORD, door=Door.API)
+
+    def test_no_token_is_issued_once_a_code_is_needed(self, oscar, attempt):
+        turn_on(oscar)
+
+        with pytest.raises(CredentialsRefused):
+            issue(attempt)
+
+        assert not ApiToken.objects.filter(user=oscar.account).exists()
+
+    def test_nor_once_the_password_is_another_one(self, oscar, attempt):
+        key, token = set_password_path(oscar.account).split("/")[2:4]
+        set_password_by_link(
+            actor=attempt.actor, key=key, token=token, password="another one entirely"
+        )
+
+        with pytest.raises(CredentialsRefused):
+            issue(attempt)
+
+    def test_nor_to_an_account_that_was_disabled(self, oscar, attempt):
+        Account.objects.filter(pk=oscar.account.pk).update(is_active=False)
+
+        with pytest.raises(CredentialsRefused):
+            issue(attempt)
+
+    def test_the_account_is_locked_so_that_a_change_waits_for_the_token(self, oscar, attempt):
+        with CaptureQueriesContext(connection) as captured:
+            issue(attempt)
+
+        statements = [one["sql"] for one in captured]
+        locks = [n for n, sql in enumerate(statements) if "FOR UPDATE" in sql]
+        issued = [n for n, sql in enumerate(statements) if "INSERT" in sql and "apitoken" in sql]
+        assert locks
+        assert locks[0] < issued[0]
+
+    def test_a_session_that_is_opened_all_the_same_is_void(self, oscar, attempt):
+        turn_on(oscar)
+        client = browser()
+
+        client.force_login(attempt.account, backend="django.contrib.auth.backends.ModelBackend")
+
+        assert client.get("/skills/").status_code == 302
+
+    def test_a_password_that_was_right_before_a_reset_is_asked_for_again(self, oscar, person):
+        turn_on(oscar)
+        client = browser()
+        log_in(client, oscar.account.username)
+        olivia = person("olivia")
+        services.reset_second_factor(actor=olivia.actor, account=oscar.account, reason="Lost.")
+        turn_on(oscar)
+
+        assert give_code(client, code_of(oscar.account))["Location"] == "/login/"
+
+
+def issue(attempt):
+    return issue_token(
+        actor=attempt.actor,
+        username=attempt.username,
+        account=attempt.account,
+        locked_out=attempt.locked_out,
+    )
+
+
 class TestTakingItAway:
     def test_oneself(self, oscar):
         turn_on(oscar)
 
-        services.remove_second_factor(actor=oscar.actor, account=oscar.account)
+        services.remove_second_factor(actor=oscar.actor, account=oscar.account, session_token="")
 
         assert log_in(browser(), oscar.account.username)["Location"] == "/"
         assert not RecoveryCode.objects.exists()
+
+    def test_by_page_the_session_at_hand_goes_on_and_the_others_end(self, oscar, person):
+        turn_on(oscar)
+        here, elsewhere = person(oscar.account.username), person(oscar.account.username)
+
+        here.browser.post("/security/second-factor/remove/")
+
+        assert here.browser.get("/skills/").status_code == 200
+        assert elsewhere.browser.get("/skills/").status_code == 302
+        assert Session.objects.filter(account=oscar.account).count() == 1
 
     def test_new_recovery_codes_void_the_old_ones(self, oscar):
         old = turn_on(oscar)[0]
@@ -307,9 +413,10 @@ class TestTakingItAway:
         turn_on(oscar)
         stale = replace(oscar.actor, is_proven=False)
 
-        for act in (services.remove_second_factor, services.renew_recovery_codes):
-            with pytest.raises(ProofNeeded):
-                act(actor=stale, account=oscar.account)
+        with pytest.raises(ProofNeeded):
+            services.renew_recovery_codes(actor=stale, account=oscar.account)
+        with pytest.raises(ProofNeeded):
+            services.remove_second_factor(actor=stale, account=oscar.account, session_token="")
 
 
 class TestSuperAdmins:
@@ -335,7 +442,7 @@ class TestSuperAdmins:
 
         assert roles_of(sam.account) == {Role.PLATFORM_ADMIN}
         with pytest.raises(NotPermitted):
-            services.remove_second_factor(actor=sam.actor, account=sam.account)
+            services.remove_second_factor(actor=sam.actor, account=sam.account, session_token="")
 
     def test_a_recovery_code_lets_one_in_on_the_admin_host_too(self, sam):
         code = turn_on(sam)[0]

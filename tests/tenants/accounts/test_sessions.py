@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from execfabric.core.errors import NotPermitted
 from execfabric.core.models import AuditEvent
 from tenants.accounts.models import ApiToken, Session
+from tenants.accounts.services import change_password
 from tests.tenants.accounts.test_pages import browser, log_in
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -127,6 +129,12 @@ class TestRevoking:
 
         assert oscar.api.get("/api/v1/me").status_code == 401
 
+    def test_a_token_is_named_whole(self, oscar):
+        handle = ApiToken.objects.get(user=oscar.account).handle
+
+        assert oscar.browser.post(f"/security/tokens/{handle[:3]}/revoke/").status_code == 404
+        assert oscar.api.get("/api/v1/me").status_code == 200
+
     def test_all_tokens_at_once(self, oscar, person):
         others, stranger = [oscar, person("oscar")], person("dana")
 
@@ -155,6 +163,43 @@ class TestRevoking:
 
         with pytest.raises(UpdateError):
             held.save()
+
+
+class TestAnotherPassword:
+    FORM = {"password": "quite another password", "repeated": "quite another password"}
+
+    def test_it_ends_all_that_the_old_one_had_opened_but_the_session_at_hand(self, oscar, person):
+        other = person("oscar")
+
+        answer = oscar.browser.post("/security/password/", self.FORM)
+
+        assert answer["Location"] == "/security/"
+        assert oscar.browser.get("/skills/").status_code == 200
+        assert other.browser.get("/skills/").status_code == 302
+        assert [each.api.get("/api/v1/me").status_code for each in (oscar, other)] == [401, 401]
+        assert log_in(browser(), "oscar", password=self.FORM["password"]).status_code == 302
+        event = AuditEvent.objects.get(code="accounts.password.change")
+        assert "another" not in str(event.details)
+
+    def test_it_takes_the_old_one(self, oscar, settings):
+        settings.PROOF_S = -1
+
+        assert oscar.browser.post("/security/password/", self.FORM).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("password", "repeated"), [("too short", "too short"), (FORM["password"], "not the same")]
+    )
+    def test_one_that_cannot_be_is_told(self, oscar, password, repeated):
+        form = {"password": password, "repeated": repeated}
+
+        assert oscar.browser.post("/security/password/", form).status_code == 422
+        assert oscar.api.get("/api/v1/me").status_code == 200
+
+    def test_nobody_changes_that_of_somebody_else(self, oscar, person):
+        with pytest.raises(NotPermitted):
+            change_password(
+                actor=oscar.actor, account=person("dana").account, password="x", session_token=""
+            )
 
 
 def test_a_token_says_where_it_is_used_and_when(acme):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django_tenants.utils import schema_context
 
+from execfabric.core import wake
 from tenants.registry import hosts
 from tenants.registry.models import Domain, Tenant, TenantStatus
 from tenants.registry.services import suspend_tenant
@@ -123,6 +125,27 @@ def test_suspending_is_seen_at_once_in_this_process(
         suspend_tenant(actor=person("sam").actor, tenant=acme, reason="unpaid")
 
     assert not hosts.tenant_for_host("acme.localhost").is_open
+
+
+def test_who_waits_in_a_tenant_is_answered_as_soon_as_it_is_suspended(
+    platform, person, acme, django_capture_on_commit_callbacks
+):
+    connection.set_tenant(platform)
+    waits = threading.Event()
+
+    def wait():
+        with schema_context(acme.schema_name):
+            wake.wait_until("news", waits.set, enough=bool, timeout_s=20, waiter="oscar")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert waits.wait(5)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        suspend_tenant(actor=person("sam").actor, tenant=acme, reason="unpaid")
+
+    waiting.join(1)
+    assert not waiting.is_alive()
 
 
 def test_another_process_hears_of_a_change_within_a_second(acme, listening):

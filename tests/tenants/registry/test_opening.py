@@ -100,7 +100,9 @@ def test_the_link_of_one_tenant_is_void_on_another(sam, globex):
     assert page.status_code == 400
 
 
-@pytest.mark.parametrize("name", ["", "Acme", "a b", "-x", "x-", "admin", "free", "x" * 41, "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "Acme", "a b", "-x", "x-", "admin", "free", "open", "x" * 41, "ä"]
+)
 def test_a_bad_name_is_refused_with_the_reason(sam, name):
     with pytest.raises(InvalidInput) as refusal:
         open_tenant(actor=sam, name=name, title="X", owner=OWNER)
