@@ -11,7 +11,7 @@ import pytest
 from tests.browser.test_http_resources import fill, send, shoot
 from tests.live import Live
 
-NAME = "hooli"
+NAME = "soylent"
 SETTLED_MS = 300
 """After which colours and the sidebar have stopped moving."""
 PHONE = {"width": 375, "height": 800}
@@ -43,9 +43,9 @@ def in_dialog(page: Any, opener: str, action: str, reason: str = "") -> None:
 
 
 @pytest.fixture
-def hooli(live: Live) -> None:
+def soylent(live: Live) -> None:
     owner = {"username": "gavin", "password": "correct horse battery"}
-    body = {"name": NAME, "title": "Hooli", "owner": owner}
+    body = {"name": NAME, "title": "Soylent", "owner": owner}
     live.api("admin", "sam").post("/api/v1/tenants", json=body).raise_for_status()
 
 
@@ -63,7 +63,7 @@ def counted(live: Live) -> None:
 
 
 def test_a_customer_and_its_tenant_from_the_first_day_to_the_last(
-    as_person: Callable[..., Any], hooli: None, counted: None
+    as_person: Callable[..., Any], soylent: None, counted: None
 ) -> None:
     page = as_person("sam", "admin")
     page.get_by_role("heading", name="Executions by tenant").wait_for()
@@ -75,11 +75,11 @@ def test_a_customer_and_its_tenant_from_the_first_day_to_the_last(
 
     page.get_by_role("link", name="Customers").first.click()
     page.get_by_role("link", name="Add a customer").click()
-    fill(page, name="Hooli Inc", reference="K-1", contract_ends_on="2030-12-31", notes="Nice.")
+    fill(page, name="Soylent Inc", reference="K-1", contract_ends_on="2030-12-31", notes="Nice.")
     send(page, "Save")
     page.get_by_text("Add a contact").click()
     page.get_by_label("Name").fill("Gavin")
-    page.get_by_label("E-mail").fill("gavin@hooli.example")
+    page.get_by_label("E-mail").fill("gavin@soylent.example")
     send(page, "Add")
     page.locator("[name=tenant]").select_option(NAME)
     send(page, "Link")
@@ -118,14 +118,14 @@ def test_a_customer_and_its_tenant_from_the_first_day_to_the_last(
     send(page, "Schedule the deletion")
     page.get_by_text("Until then you can cancel it").wait_for()
     in_all_looks(page, "deletion")
-    page.get_by_role("link", name="Hooli").first.click()
+    page.get_by_role("link", name="Soylent").first.click()
     page.get_by_text("It is going to be deleted").wait_for()
     in_all_looks(page, "tenant-leaving")
     page.get_by_role("link", name="Overview").first.click()
     page.get_by_text("Deletions of tenants").wait_for()
     in_all_looks(page, "overview-waiting")
     page.get_by_role("link", name="See the deletion").or_(
-        page.locator(".waiting").get_by_role("link", name="Hooli")
+        page.locator(".waiting").get_by_role("link", name="Soylent")
     ).first.click()
     send(page, "Cancel the deletion")
     page.get_by_text("The tenant stays closed").wait_for()
