@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import ClassVar
+from uuid import UUID
 
 import pgtrigger
 from django.db import models
@@ -163,12 +164,16 @@ class Execution(models.Model):
     def topic(self) -> str:
         """Where it is announced that this execution is over, waits, or was asked to end
         (execfabric.core.wake)."""
-        return f"execution:{self.pk}"
+        return topic_of(self.pk)
 
     @property
     def live_topic(self) -> str:
         """Where what happens while it runs is announced: most who wait need not hear of that."""
         return f"{self.topic}:live"
+
+
+def topic_of(execution_id: UUID) -> str:
+    return f"execution:{execution_id}"
 
 
 class Turnstile(models.Model):

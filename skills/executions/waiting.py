@@ -10,9 +10,10 @@ from zlib import crc32
 
 from execfabric.core import wake
 from execfabric.core.actor import Actor
+from execfabric.core.ids import uuid7
 
 from .lifecycle import PROGRESS
-from .models import Execution, LogChunk
+from .models import Execution, LogChunk, topic_of
 from .selectors import log_after, read_execution
 from .states import FINAL, WAITING, Status
 
@@ -58,12 +59,13 @@ def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
 @contextmanager
 def awaited(actor: Actor, wait_s: float) -> Iterator[AwaitedExecution]:
     """Wait up to wait_s for an execution that is asked for in the block."""
-    execution = Execution()  # For its id: whoever listens before it is there need not look again.
+    execution_id = uuid7()
     if wait_s <= 0:
-        yield AwaitedExecution(execution.pk, actor, wait_s, None)
+        yield AwaitedExecution(execution_id, actor, wait_s, None)
         return
-    with wake.listening(execution.topic, waiter=actor.username) as listener:
-        yield AwaitedExecution(execution.pk, actor, wait_s, listener)
+    # Whoever listens before it is there need not look again.
+    with wake.listening(topic_of(execution_id), waiter=actor.username) as listener:
+        yield AwaitedExecution(execution_id, actor, wait_s, listener)
 
 
 @dataclass(frozen=True, slots=True)
