@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -208,20 +209,27 @@ def _is_reviewer(account_id: int) -> bool:
 
 
 def _require_other_person(actor: Actor, revision: Revision) -> None:
-    """Raise NotPermitted for whoever submitted any revision, by username or e-mail address."""
+    """Raise NotPermitted for whoever submitted any revision, by username or e-mail address.
+
+    However these are written: upper or lower case, composed or not, half or full width.
+    """
     reviewer = Account.objects.get(pk=actor.require_account())
     submission = revision.submission
     authors = dict(submission.revisions.values_list("submitted_by_id", "submitted_by"))
     authors[submission.submitted_by_id] = submission.submitted_by
     with schema_context(submission.tenant.schema_name):
         people = Account.objects.filter(pk__in=authors)
-        known = {
-            text.casefold() for pair in people.values_list("username", "email") for text in pair
-        }
-    known |= {name.casefold() for name in authors.values()}
-    own = {reviewer.username.casefold(), reviewer.email.casefold()}
-    if (own & known) - {""}:
+        known = {text for pair in people.values_list("username", "email") for text in pair}
+    known |= set(authors.values())
+    own = {reviewer.username, reviewer.email}
+    if ({*map(_folded, own)} & {*map(_folded, known)}) - {""}:
         raise NotPermitted(_("Who submitted a script cannot decide on it. Ask another reviewer."))
+
+
+def _folded(text: str) -> str:
+    """Return the one form of a name or address that all its ways of being written have."""
+    composed = unicodedata.normalize("NFKC", text.strip()).casefold()
+    return unicodedata.normalize("NFKC", composed)
 
 
 def _keep_lock(revision: Revision) -> None:
