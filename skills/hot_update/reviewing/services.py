@@ -78,12 +78,18 @@ def approve_submission(
     bundle_of(revision)
     before = rules_in_force(revision)
     after = tighten(before, rules or {})
-    earlier = revision.reviews.filter(verdict=Verdict.APPROVED)
-    if earlier.filter(reviewer_id=actor.require_account()).exists():
+    approved = {one.reviewer_id: one for one in revision.reviews.filter(verdict=Verdict.APPROVED)}
+    own = approved.pop(actor.require_account(), None)
+    is_enough = any(map(_is_reviewer, approved)) or not needs_second(
+        after, is_required=settings.SECOND_REVIEWER
+    )
+    if own is not None and not is_enough:
         raise Conflict(_("You have approved this already; another reviewer must, too."))
-    is_second = any(_is_reviewer(one.reviewer_id) for one in earlier)
-    review = _decide(actor, revision, Verdict.APPROVED, reason, changed(before, after))
-    if is_second or not needs_second(after, is_required=settings.SECOND_REVIEWER):
+    # Who says it again, since their word did not count meanwhile, takes back nothing of the first.
+    kept = {key: after[key] for key in own.tightened} if own else {}
+    tightened = {**kept, **changed(before, after)}
+    review = _decide(actor, revision, Verdict.APPROVED, reason, tightened)
+    if is_enough:
         _move(fresh, SubmissionStatus.PUBLISHING)
         start_publication(revision)
     return review

@@ -239,6 +239,23 @@ def test_the_word_of_a_first_reviewer_who_lost_the_role_counts_no_more(
     assert status_of(revision) == SubmissionStatus.IN_REVIEW
 
 
+def test_a_reviewer_who_has_the_role_again_can_say_it_again_and_loosens_nothing(
+    sam, rita, acme_tenant, settings
+):
+    settings.SECOND_REVIEWER = True
+    revision = make_revision(acme_tenant, risk="high")
+    approve(rita.actor, revision, timeout_s=30, memory_mb=128)
+    Account.objects.filter(username="rita").update(is_platform_admin=False)
+    approve(sam.actor, revision, timeout_s=20)
+    Account.objects.filter(username="rita").update(is_platform_admin=True)
+
+    approve(rita.actor, revision)
+
+    assert status_of(revision) == SubmissionStatus.PUBLISHING
+    rules = rules_in_force(revision)
+    assert (rules["timeout_s"], rules["memory_mb"]) == (20, 128)
+
+
 def test_one_reviewer_is_enough_for_less_risk(sam, acme_tenant, settings):
     settings.SECOND_REVIEWER = True
     revision = make_revision(acme_tenant, risk="medium")
