@@ -6,7 +6,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 
 from .approvals.shown import said_by
-from .approvals.voiding import void_because
+from .approvals.voiding import DECISIONS, void_because
 from .models import Execution
 from .services import secrets_of_another
 from .states import Status
@@ -22,7 +22,7 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
         ("retry", _can_be_retried(actor, execution)),
     ]
     if execution.awaits_a_person and void_because(execution):
-        wanted = [(act, fits) for act, fits in wanted if act not in {"confirm", "approve"}]
+        wanted = [(act, fits) for act, fits in wanted if act not in DECISIONS]
     acts = {
         act for act, fits in wanted if fits and can(actor, f"executions.execution.{act}", execution)
     }

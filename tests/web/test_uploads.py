@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 from pathlib import Path
@@ -68,17 +69,24 @@ def test_a_token_counts_for_the_api_only(make_request: MakeRequest) -> None:
     assert answer(make_request("/api/v1/files", "post", logged_in=False), SMALL + 1) == 413
 
 
-def test_files_together_are_bounded_too(settings: Any) -> None:
-    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = 10, 15
-    request = RequestFactory().post("/")
+@pytest.mark.parametrize(
+    ("each", "together", "named"), [(10, 100, "10"), (1_000_000, 1_500_000, "1500000")]
+)
+def test_what_grows_too_large_is_read_to_its_end_and_kept_nowhere(
+    settings: Any, incoming: Path, each: int, together: int, named: str
+) -> None:
+    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = each, together
+    files = [io.BytesIO(b"x" * 900_000) for _ in range(3)]
+    request = RequestFactory().post("/", {"file": files})
     request.user = Somebody()
-    handler = BoundedUploadHandler(request)
 
-    with pytest.raises(RequestDataTooBig, match="15"):
-        for name in ("a", "b"):
-            handler.new_file(name, f"{name}.csv", "text/csv", 9)
-            handler.receive_data_chunk(b"x" * 9, 0)
-    handler.upload_interrupted()
+    with pytest.raises(RequestDataTooBig, match=named) as refusal:
+        request.POST  # noqa: B018
+
+    # Who is still sending reads no answer; and the refusal, which is kept, must not keep the files.
+    assert request._stream.read() == b""  # type: ignore[attr-defined]
+    assert list(incoming.iterdir()) == []
+    assert refusal.value.__traceback__ is not None
 
 
 @pytest.fixture

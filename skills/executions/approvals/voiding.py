@@ -19,6 +19,9 @@ STILL_ASKED = Q(
 )
 """Those about which a word of somebody changes anything. A disabled skill may be enabled again."""
 
+DECISIONS = frozenset({"confirm", "approve", "reject"})
+"""Acts that are pointless on what is void."""
+
 
 class Asked(Protocol):
     """An execution or a batch."""

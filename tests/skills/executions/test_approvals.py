@@ -433,6 +433,7 @@ class TestReminder:
             "olivia@example.org",
         ]
         assert f"/executions/{waiting.pk}/" in mail.outbox[0].body
+        assert mail.outbox[0].from_email == "execfabric@localhost"
         assert AuditEvent.objects.filter(code="executions.execution.remind").count() == 1
 
     def test_nobody_is_mailed_about_what_is_void(self, waiting, django_capture_on_commit_callbacks):
