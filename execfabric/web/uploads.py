@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from .views import API_PREFIX, error_page, is_logged_in
 
 NO_LENGTH = "Send the request with its length (Content-Length), not in chunks."
+PIECE_BYTES = 65_536
 SWEEP_EVERY_S = 3600.0
 ABANDONED_AFTER_S = 6 * 3600.0
 """An upload nothing was added to for so long belongs to a process that was killed."""
@@ -36,6 +37,25 @@ class CheckedUpload(TemporaryUploadedFile):
         # Closed, and with it deleted, by Django at the end of the request.
         file: Any = NamedTemporaryFile(suffix=".upload", dir=incoming_folder())  # noqa: SIM115
         UploadedFile.__init__(self, file, name, content_type, 0, charset, extra)
+
+
+class InPieces:
+    """A body that is read in pieces where lines are asked for.
+
+    Django reads what is left of a refused form by lines, and one may be as long as the whole body.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, *size: int) -> bytes:
+        return bytes(self._stream.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        return self.read(min([PIECE_BYTES, *(each for each in size if each >= 0)]))
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class BodyLimitMiddleware:
@@ -55,6 +75,7 @@ class BodyLimitMiddleware:
         length = _content_length(request)
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and length > _most(request):
             return error_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        request._stream = InPieces(request._stream)  # type: ignore[assignment]
         return self.get_response(request)
 
 
