@@ -79,8 +79,8 @@ SHARED_APPS = [
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
+    "execfabric.operations",  # First: it closes commands of those below.
     *SHARED_APPS,
-    "execfabric.operations",
     "execfabric.web",
     "governance",
     # Below: no tables of their own in any schema.
