@@ -254,6 +254,11 @@ class Environment(BaseSettings):
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",
     )
+    email_from: str = Field(
+        default="",
+        description="Sender of outgoing mail, such as ExecFabric <skills@example.org>. Empty: "
+        "execfabric@ and the base domain.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",

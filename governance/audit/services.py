@@ -15,6 +15,7 @@ from execfabric.core.models import AuditRetention
 from execfabric.core.roles import MANAGERS, PLATFORM, SYSTEM
 from execfabric.core.sealing.bundle import ARCHIVE_ACT
 from execfabric.core.tasks import enqueue
+from tenants.registry.models import Tenant
 
 from .models import YOUNGEST_DAYS, AuditArchive, Upkeep
 
@@ -107,6 +108,11 @@ def note_success(upkeep: Upkeep, *, now: datetime, up_to_seal: int | None = None
 
 
 def note_failure(
+def forget_upkeep(tenant: Tenant) -> None:
+    """Forget how copies of a deleted tenant's seals went, as part of that act."""
+    Upkeep.objects.filter(schema=tenant.schema_name).delete()
+
+
     upkeep: Upkeep, *, now: datetime, next_try_at: datetime | None, reason: str
 ) -> None:
     """Write down that a duty failed, and when it is tried again. Bookkeeping, and no act."""
