@@ -161,7 +161,7 @@ class Environment(BaseSettings):
         description="Seconds after which a person has to log in again in any case.",
     )
     proof_s: int = Field(
-        default=300,
+        default=900,
         ge=30,
         le=3_600,
         description="Seconds for which a login, or giving the password again, counts as proof of "
@@ -331,11 +331,6 @@ class Environment(BaseSettings):
         parse_rules(texts)
         return texts
 
-    @field_validator("seals_webhook_url")
-    @classmethod
-    def _is_callable(cls, url: str) -> str:
-        if url:
-            try:
     @field_validator("trusted_proxies")
     @classmethod
     def _are_ranges(cls, texts: frozenset[str]) -> frozenset[str]:
@@ -348,6 +343,11 @@ class Environment(BaseSettings):
                 ) from None
         return texts
 
+    @field_validator("seals_webhook_url")
+    @classmethod
+    def _is_callable(cls, url: str) -> str:
+        if url:
+            try:
                 parse_url(url)
             except NotUsable as error:
                 raise ValueError(f"give an address such as https://host/path: {error}") from None
