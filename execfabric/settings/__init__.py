@@ -79,8 +79,8 @@ SHARED_APPS = [
 ]
 TENANT_APPS = _EVERY_SCHEMA
 INSTALLED_APPS = [
+    "execfabric.operations",  # First: it closes commands of those below.
     *SHARED_APPS,
-    "execfabric.operations",
     "execfabric.web",
     "governance",
     # Below: no tables of their own in any schema.
@@ -277,17 +277,21 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "accounts:login"
 PASSWORD_RESET_TIMEOUT = 7 * 86_400
 
-SESSION_COOKIE_NAME = "execfabric_session"  # No domain: a cookie of one host is for it alone.
+# By the prefix a browser keeps a cookie only if this very host set it, over TLS and for all paths:
+# neither a tenant's host nor plain HTTP can put one there for another host.
+_COOKIE = "__Host-execfabric" if HTTPS else "execfabric"
+SESSION_COOKIE_NAME = f"{_COOKIE}_session"  # No domain: a cookie of one host is for it alone.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_ENGINE = "tenants.accounts.sessions.store"
 SESSION_IDLE_S = ENVIRONMENT.session_idle_s
 SESSION_COOKIE_AGE = ENVIRONMENT.session_longest_s
-CSRF_COOKIE_NAME = "execfabric_csrf"
+CSRF_COOKIE_NAME = f"{_COOKIE}_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "execfabric.web.views.csrf_failure"
 MESSAGE_STORAGE = "execfabric.web.messages.TenantCookieStorage"
+MESSAGE_COOKIE_NAME = f"{_COOKIE}_messages"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

@@ -5,6 +5,7 @@ A secret can also be given as the path of a file that holds it, by ``EXECFABRIC_
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -160,7 +161,7 @@ class Environment(BaseSettings):
         description="Seconds after which a person has to log in again in any case.",
     )
     proof_s: int = Field(
-        default=300,
+        default=900,
         ge=30,
         le=3_600,
         description="Seconds for which a login, or giving the password again, counts as proof of "
@@ -168,7 +169,8 @@ class Environment(BaseSettings):
     )
     trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
-        description="Addresses whose X-Forwarded-For is believed, separated by commas.",
+        description="Addresses, or ranges of them, of the proxies whose X-Forwarded-For is "
+        "believed, separated by commas; where one stands before another, of all of them.",
     )
     second_reviewer: bool = Field(
         default=False,
@@ -327,6 +329,18 @@ class Environment(BaseSettings):
     @classmethod
     def _are_rules(cls, texts: frozenset[str]) -> frozenset[str]:
         parse_rules(texts)
+        return texts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_ranges(cls, texts: frozenset[str]) -> frozenset[str]:
+        for text in texts:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(
+                    f"give addresses such as 10.0.0.5 or 10.0.0.0/24: {error}"
+                ) from None
         return texts
 
     @field_validator("seals_webhook_url")

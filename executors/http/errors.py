@@ -51,3 +51,11 @@ class BadAnswer(CallFailed):
     """The answer cannot be turned into the declared output."""
 
     stop_reason = StopReason.BAD_RESULT
+
+
+def without_tls(hosts: str) -> str:
+    """Return why a secret does not go to hosts."""
+    return (
+        f"The credential would go to {hosts} without TLS, for anybody on the way to read. Use "
+        "https, or have the platform approve that host for this resource."
+    )

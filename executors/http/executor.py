@@ -35,7 +35,7 @@ from executors.http.calling import (
 from executors.http.errors import CallFailed, Refused
 from executors.http.guard import GuardedBackend, Patience
 from executors.http.mapping import map_answer, read_content
-from executors.http.rendering import Request, check_write, render
+from executors.http.rendering import Request, check_secrecy, check_write, render
 from executors.http.resource import HttpResource, parse_resource
 from executors.http.urls import Url
 from executors.masking import MASK, Masker
@@ -95,6 +95,7 @@ class HttpExecutor(Executor):
         refused = ""
         try:
             check_write(resource, rendered, request.inputs)
+            check_secrecy(resource)
         except Refused as error:
             refused = str(error)
         return {
@@ -130,6 +131,7 @@ class HttpExecutor(Executor):
             resolve=self._resolve,
             connect=self._connect,
             tell=tell,
+            unsafe=frozenset((url.host, url.port) for url in resource.unapproved_plain_urls()),
         )
 
     @property

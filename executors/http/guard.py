@@ -11,12 +11,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import httpcore
 
-from executors.http.errors import Cancelled, NotReached, OutOfTime, Refused
+from executors.http.errors import Cancelled, NotReached, OutOfTime, Refused, without_tls
 from executors.network.addresses import Address, parse_address
 from executors.network.policy import Policy
 
@@ -79,13 +79,16 @@ class GuardedBackend(httpcore.NetworkBackend):
         resolve: Resolve,
         connect: Connect,
         tell: Tell,
+        unsafe: Collection[tuple[str, int]] = (),
     ) -> None:
-        """tell: takes lines for the trace that only the platform reads."""
+        """tell: takes lines for the trace that only the platform reads. unsafe: hosts and ports to
+        which a secret would go readable for others, so that nothing goes there."""
         self._policy = policy
         self._patience = patience
         self._resolve = resolve
         self._connect = connect
         self._tell = tell
+        self._unsafe = unsafe
 
     def connect_tcp(
         self,
@@ -106,6 +109,8 @@ class GuardedBackend(httpcore.NetworkBackend):
                     "to this resource.",
                     detail=f"{host}:{port} was refused: {why}.",
                 )
+        if (host, port) in self._unsafe:
+            raise Refused(without_tls(f"{host}:{port}"))
         problem = ""
         for address in addresses:
             try:

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus, unquote, urlencode
 
 from jsonschema.exceptions import ValidationError
 
-from executors.http.errors import Refused
+from executors.http.errors import Refused, without_tls
 from executors.http.resource import HttpResource, Write
 from executors.http.templates import LEFT_OUT, as_text, fill, fill_json, is_single, names_in
 from executors.http.urls import NotUsable, Url, parse_url
@@ -108,6 +108,12 @@ def check_write(resource: HttpResource, request: Request, inputs: Mapping[str, A
     problems = [_over_limit(entry, inputs) for entry in entries]
     if all(problems):
         raise Refused(f"The whitelist does not allow this write: {problems[0]}.")
+
+
+def check_secrecy(resource: HttpResource) -> None:
+    """Raise Refused where a secret would go out without TLS to a host not approved for that."""
+    if urls := resource.unapproved_plain_urls():
+        raise Refused(without_tls(" and ".join(url.authority for url in urls)))
 
 
 def checked_header(name: str, value: str) -> str:

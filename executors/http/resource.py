@@ -17,7 +17,7 @@ from executors.http.templates import BadTemplate, names_in, names_in_json
 from executors.http.urls import NotUsable, Url, parse_url
 from executors.inputs import PatternNotUsable, compile_pattern
 from executors.manifest.model import REFUSED_WORDS
-from executors.network.policy import Policy, parse_rules
+from executors.network.policy import Policy, are_naming, parse_rules
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -107,6 +107,8 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "hmac": ("key_id", "secret"),
 }
 """Names of the secrets that each style needs."""
+SENT_SECRETS = frozenset({"api_key", "bearer", "basic", "oauth2"})
+"""Styles by which a secret itself goes over the wire; a signature tells nobody the key."""
 CLIENT_CERTIFICATE = ("client_certificate", "client_key")
 """Names of the secrets of a client certificate; PEM."""
 
@@ -231,6 +233,21 @@ class HttpResource(Model):
         return Policy(
             parse_rules(hosts), parse_rules(self.open_addresses), named_in=HOSTS, **options
         )
+
+    def plain_urls(self) -> list[Url]:
+        """Return where a secret goes without TLS, for whoever stands between to read."""
+        if self.authentication.style not in SENT_SECRETS:
+            return []
+        called = [self.base]
+        if self.authentication.style == "oauth2":
+            called.append(parse_url(self.authentication.token_url))
+        return [url for url in called if url.scheme == "http"]
+
+    def unapproved_plain_urls(self) -> list[Url]:
+        """Return those whose host no approval of addresses names: no secret goes there."""
+        plain = self.plain_urls()
+        approved = parse_rules(self.open_addresses) if plain else ()
+        return [url for url in plain if not are_naming(approved, url.host, url.port)]
 
     def secret_names(self) -> tuple[str, ...]:
         extra = CLIENT_CERTIFICATE if self.tls.client_certificate else ()

@@ -74,6 +74,15 @@ def parse_rules(texts: Iterable[str]) -> tuple[Rule, ...]:
     return tuple(parse_rule(text) for text in texts)
 
 
+def are_naming(rules: Iterable[Rule], host: str, port: int) -> bool:
+    """Return whether one of the rules says host itself, name or address. Nothing is looked up."""
+    try:
+        address = parse_address(host)
+    except ValueError:
+        return any(rule.has_name(host, port) for rule in rules)
+    return any(rule.has_address(address, port) for rule in rules)
+
+
 def is_own_address(address: Address) -> bool:
     """Return whether an address is this machine's: a public one leads to its services, too."""
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
@@ -129,10 +138,4 @@ class Policy:
         return ""
 
     def _is_named(self, host: str, port: int) -> bool:
-        if any(rule.has_name(host, port) for rule in self.hosts):
-            return True
-        try:
-            address = parse_address(host)
-        except ValueError:
-            return False
-        return any(rule.has_address(address, port) for rule in self.hosts)
+        return are_naming(self.hosts, host, port)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from execfabric.core.models import AuditSeal
 from execfabric.core.storage import SEALS
 from tenants.registry.models import Tenant
 
@@ -33,9 +34,11 @@ def troubles(now: datetime) -> dict[str, str]:
             found[f"{WORDS.get(each.duty, each.duty)}, {each.schema}"] = each.reason
     if _is_wanted():
         looked = Upkeep.objects.filter(duty=COPIES).values_list("done_at", flat=True).first()
-        if looked is not None and now - looked > NOBODY_LOOKS:
+        # Where nobody ever looked, seals wait since the first one was made.
+        since = looked or AuditSeal.objects.values_list("made_at", flat=True).first()
+        if since is not None and now - since > NOBODY_LOOKS:
             found["Copies of seals"] = (
-                f"Nobody sent any since {looked:%Y-%m-%d %H:%M} UTC: is the worker of the queue "
+                f"Nobody sent any since {since:%Y-%m-%d %H:%M} UTC: is the worker of the queue "
                 "hot-update running?"
             )
     return found

@@ -15,13 +15,19 @@ from execfabric.core.models import AuditRetention
 from execfabric.core.roles import MANAGERS, PLATFORM, SYSTEM
 from execfabric.core.sealing.bundle import ARCHIVE_ACT
 from execfabric.core.tasks import enqueue
+from tenants.registry.models import Tenant
 
 from .models import YOUNGEST_DAYS, AuditArchive, Upkeep
 
 LONGEST_DAYS = 3_660
 
 
-@action("core.audit.retain", title="Say how long audit events stay", roles=MANAGERS | PLATFORM)
+@action(
+    "core.audit.retain",
+    title="Say how long audit events stay",
+    roles=MANAGERS | PLATFORM,
+    needs_proof=True,
+)
 def set_retention(*, actor: Actor, days: int) -> AuditRetention:
     """Keep events in this trail for so many days; older ones move to archives.
 
@@ -31,7 +37,12 @@ def set_retention(*, actor: Actor, days: int) -> AuditRetention:
     return AuditRetention.objects.update_or_create(only=True, defaults={"days": days})[0]
 
 
-@action("core.audit.request_archive", title="Ask for an audit archive", roles=MANAGERS | PLATFORM)
+@action(
+    "core.audit.request_archive",
+    title="Ask for an audit archive",
+    roles=MANAGERS | PLATFORM,
+    needs_proof=True,
+)
 def request_archive(*, actor: Actor, days: int) -> None:
     """Let a worker archive what is older than so many days, now. Raises InvalidInput."""
     _check_days(days)
@@ -95,6 +106,11 @@ def remove_archived(
         waiting = AuditArchive.objects.filter(pk=archive_id, schema=schema, removed_at__isnull=True)
         if not waiting.update(removed_at=removed_at):
             raise Conflict("These events were taken out already.")
+
+
+def forget_upkeep(tenant: Tenant) -> None:
+    """Forget how copies of a deleted tenant's seals went, as part of that act."""
+    Upkeep.objects.filter(schema=tenant.schema_name).delete()
 
 
 def note_success(upkeep: Upkeep, *, now: datetime, up_to_seal: int | None = None) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from execfabric.core.errors import InvalidInput
+from executors.http.resource import OWN_HEADERS
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 LONGEST_DOCUMENT = 2_000_000
@@ -28,6 +29,8 @@ KEPT_WORDS = frozenset(
 )  # fmt: skip
 KEPT_FORMATS = frozenset({"date", "date-time", "time", "email", "uri", "uuid"})
 NAMED = ("query", "header")
+NOT_PARAMETERS = OWN_HEADERS | {"accept"}
+"""Headers that OpenAPI says are none, and others that belong to the transport or a credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def description_of(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     for parameter in (_followed(document, one) for one in parameters):
         name, place = str(parameter.get("name", "")), parameter.get("in")
         if place not in ("path", *NAMED) or not name:
+            continue
+        if place == "header" and name.lower() in NOT_PARAMETERS:
             continue
         field = _field(document, _mapping(parameter.get("schema")))
         field.setdefault("description", str(parameter.get("description", ""))[:2000])

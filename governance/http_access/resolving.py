@@ -111,6 +111,8 @@ def _secrets_of(version: HttpResourceVersion, *, purpose: str, schema: str) -> d
             )
         except DomainError as error:
             logger.error("credential.not_usable", credential=credential.name, error=str(error))
+            if schema == get_public_schema_name():
+                raise NotAvailable(f"{credential.name}: {error.message}") from error
             raise NotAvailable(
                 "The platform's credential for this resource cannot be used now. The platform "
                 "knows why."

@@ -14,6 +14,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.roles import PLATFORM
 from executors.contract import ExecutorError
+from executors.http.calling import context_for
 from executors.http.resource import Write, parse_resource
 from executors.manifest.model import SLUG, SLUG_LENGTH, ResourceManifest
 from executors.network.policy import parse_rules
@@ -131,7 +132,8 @@ def open_addresses(
     """Let it reach these hosts, addresses or ranges although they are not public; replaces others.
 
     An empty list closes all. An API that is called by name takes that name; with loopback,
-    link-local and metadata addresses the address as well. Raises InvalidInput.
+    link-local and metadata addresses the address as well. What is named here also gets the
+    credential without TLS, where the resource says http. Raises InvalidInput.
     """
     reason = checked_reason(reason)
     try:
@@ -271,6 +273,15 @@ def _add_version(actor: Actor, resource: HttpResource, wanted: Description) -> H
         parsed = parse_resource(spec)
     except ExecutorError as error:
         raise InvalidInput(str(error)) from None
+    if parsed.tls.ca:
+        try:
+            context_for(parsed.tls.ca)
+        except ExecutorError:
+            wrong = "It is no certificate in PEM form that can be trusted."
+            raise InvalidInput(wrong, fields={"ca": wrong}) from None
+    if parsed.base.scheme == "http" and (parsed.tls.ca or wanted.client_certificate):
+        wrong = "Certificates belong to TLS: the base URL must begin with https."
+        raise InvalidInput(wrong, fields={"base_url": wrong})
     if files := [name for name, one in manifest.inputs.items() if is_file(one.schema_words())]:
         raise InvalidInput(f"A call sends no files, and {files[0]} is one.")
     if unknown := parsed.placeholders() - set(wanted.inputs):

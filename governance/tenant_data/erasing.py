@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor
+from execfabric.core.cache import forget_schema
 from execfabric.core.errors import InvalidTransition, NotFound
 from execfabric.core.storage import delete_empty_folders, delete_file, files_below, size_of
 from skills.catalogue.workspace import remove_workspace
@@ -94,7 +95,8 @@ def _delete_some_files(deletion: TenantDeletion) -> tuple[TenantDeletion, bool]:
 
 
 def _tidy(deletion: TenantDeletion) -> None:
-    """Remove empty folders, and the tenant's scripts from this host's disk."""
+    """Remove empty folders, the scripts on this host's disk, and what is cached of the tenant."""
+    forget_schema(deletion.schema_name)
     with schema_context(deletion.schema_name):
         delete_empty_folders()
         remove_workspace()

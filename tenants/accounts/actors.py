@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import time
 from collections.abc import Collection
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -13,6 +16,9 @@ from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.roles import TENANT_ROLES, Role
 
 from .models import Account
+
+FORWARDED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+)(?::\d+)?|([0-9A-Fa-f:.]+)")
+"""``[2001:db8::1]:443``, ``192.0.2.1:443`` or an address alone."""
 
 
 def actor_for_account(
@@ -72,9 +78,40 @@ def lacks_second_factor(account: Account) -> bool:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the peer's IP address; headers are believed from configured proxies only."""
-    peer = request.META.get("REMOTE_ADDR", "")
-    if peer in settings.TRUSTED_PROXIES:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[-1].strip()
-        return forwarded[:45] or peer
-    return peer
+    """Return the IP address of the client; of what proxies say only what trusted ones do.
+
+    Each proxy appends whom it was called by, so the list is read from its end: the first address
+    that is no trusted proxy's is the client's, and what stands before it anybody may have written.
+    """
+    nearest = str(request.META.get("REMOTE_ADDR", ""))
+    proxies = settings.TRUSTED_PROXIES
+    if not proxies or not _is_one_of(nearest, proxies):
+        return nearest
+    for said in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address = _address_in(said)
+        if not address:
+            return nearest
+        nearest = address
+        if not _is_one_of(address, proxies):
+            break
+    return nearest
+
+
+@lru_cache(maxsize=1024)
+def _is_one_of(address: str, ranges: frozenset[str]) -> bool:
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped:
+        known = known.ipv4_mapped
+    return any(known in ipaddress.ip_network(each) for each in ranges)
+
+
+def _address_in(said: str) -> str:
+    """Return the address in one item of the header, some write a port behind it; else nothing."""
+    match = FORWARDED.fullmatch(said.strip())
+    try:
+        return str(ipaddress.ip_address(match[1] or match[2] or match[3])) if match else ""
+    except ValueError:
+        return ""

@@ -206,6 +206,21 @@ def change_password(
 
 
 @action(
+    "accounts.password.replace",
+    title="Set another password for somebody",
+    roles=SYSTEM,
+    target="account",
+)
+def replace_password(*, actor: Actor, account: Account, password: str) -> Account:
+    """Set the password of account and log it out everywhere; for the operator, who asks nobody.
+
+    Raises InvalidInput.
+    """
+    account = Account.objects.select_for_update().get(pk=account.pk)
+    return _set_password(account, password)
+
+
+@action(
     "accounts.session.begin",
     title="Log in, the password",
     roles=frozenset(),

@@ -86,7 +86,7 @@ def owner_session_for(code: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 @owner_session_for("registry.tenant.open")
-@action("registry.tenant.open", title="Open a tenant", roles=PLATFORM | SYSTEM)
+@action("registry.tenant.open", title="Open a tenant", roles=PLATFORM | SYSTEM, needs_proof=True)
 def open_tenant(
     *,
     actor: Actor,
@@ -158,7 +158,13 @@ def suspend_tenant(*, actor: Actor, tenant: Tenant, reason: str) -> Tenant:
     return _set_status(tenant, TenantStatus.SUSPENDED, reason=why)
 
 
-@action("registry.tenant.resume", title="Resume a tenant", roles=PLATFORM, target="tenant")
+@action(
+    "registry.tenant.resume",
+    title="Resume a tenant",
+    roles=PLATFORM,
+    target="tenant",
+    needs_proof=True,
+)
 def resume_tenant(*, actor: Actor, tenant: Tenant, reason: str = "") -> Tenant:
     """Let a suspended or closed tenant in again.
 

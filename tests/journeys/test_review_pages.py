@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
@@ -10,10 +11,11 @@ from skills.hot_update.models import Submission
 from skills.hot_update.publishing import carrying_out
 from skills.hot_update.publishing.carrying_out import publish_revision
 from skills.hot_update.states import SubmissionStatus
-from tests.conftest import tenant_named
+from tests.conftest import PASSWORD, tenant_named
 from tests.factories.revisions import make_revision
 from tests.factories.skills import make_skill
 from tests.skills.hot_update.conftest import in_tenant
+from tests.tenants.accounts.test_proof import forget_proof, send_again
 
 pytestmark = pytest.mark.usefixtures("platform")
 NEW = "# a comment\ndef main(name: str = 'you') -> str:\n    return name.upper()\n"
@@ -154,6 +156,42 @@ def test_a_rule_that_is_too_loose_is_said_beside_its_field(sam, acme_revision):
     assert answer.status_code == 422
     assert "At most 300, as it was submitted." in text_of(answer)
     assert status_of(acme_revision) == SubmissionStatus.IN_REVIEW
+
+
+def test_approving_long_after_the_login_asks_for_the_password_and_keeps_the_verdict(
+    person, acme_revision
+):
+    sam = person("sam")
+    forget_proof(sam)
+    chosen = verdict(acme_revision, risk="high", reason="Read every line.")
+
+    asked = sam.browser.post(page(acme_revision, "approve/"), chosen)
+
+    assert asked.status_code == 403
+    assert "Approve a submission" in text_of(asked)
+    assert status_of(acme_revision) == SubmissionStatus.IN_REVIEW
+    kept = {
+        unescape(name): unescape(value)
+        for name, value in re.findall(
+            r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text_of(asked)
+        )
+    }
+    assert chosen.items() <= kept.items()
+    done = send_again(
+        sam.browser, {**kept, "proof_password": PASSWORD}, path=page(acme_revision, "approve/")
+    )
+    assert done["Location"] == page(acme_revision)
+    review = acme_revision.reviews.get()
+    assert (review.reason, review.tightened["risk"]) == ("Read every line.", "high")
+
+
+def test_rejecting_asks_for_nothing(person, acme_revision):
+    sam = person("sam")
+    forget_proof(sam)
+
+    sam.browser.post(page(acme_revision, "reject/"), verdict(acme_revision, reason="No."))
+
+    assert status_of(acme_revision) == SubmissionStatus.REJECTED
 
 
 def test_a_page_that_is_out_of_date_approves_nothing(sam, acme_revision):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import pydantic
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 from django.utils import timezone
 
 from execfabric.core.actions import action
@@ -216,13 +218,27 @@ def _checked_secrets(style: str, secrets: Mapping[str, str]) -> dict[str, str]:
     for name in set(secrets) - set(wanted):
         wrong[str(name)] = f"The style {style} has no such secret."
     if style == Style.CLIENT_CERTIFICATE and not wrong:
-        try:
-            ssl.PEM_cert_to_DER_cert(secrets["client_certificate"].strip())
-        except ValueError:
-            wrong["client_certificate"] = "It is no certificate in PEM form."
+        wrong = _problems_of_pair(secrets["client_certificate"], secrets["client_key"])
     if wrong:
         raise InvalidInput("The credential cannot be stored like this.", fields=wrong)
     return {name: secrets[name] for name in wanted}
+
+
+def _problems_of_pair(certificate: str, key: str) -> dict[str, str]:
+    """Return what is wrong with a client certificate or its key, by name."""
+    try:
+        certified = load_pem_x509_certificate(certificate.strip().encode()).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return {"client_certificate": "It is no certificate in PEM form."}
+    try:
+        own = load_pem_private_key(key.strip().encode(), password=None).public_key()
+    except TypeError:
+        return {"client_key": "It is protected by a password. Give it without one."}
+    except (ValueError, UnsupportedAlgorithm):
+        return {"client_key": "It is no private key in PEM form."}
+    if own != certified:
+        return {"client_key": "It is the key of another certificate."}
+    return {}
 
 
 def _check_settings(style: str, settings: Mapping[str, Any]) -> None:

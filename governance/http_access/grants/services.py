@@ -30,6 +30,7 @@ from .boundary import ledger_words, rules_of, writes_of
     title="Grant an HTTP resource to a tenant",
     roles=PLATFORM,
     target="resource",
+    needs_proof=True,
 )
 def grant_resource(
     *,

@@ -125,6 +125,8 @@ class ResourceDetail(ResourceView):
             resource=resource,
             version=version,
             spec=spec,
+            plain_hosts=[url.authority for url in spec.plain_urls()],
+            unapproved_hosts=[url.authority for url in spec.unapproved_plain_urls()],
             shown=pretty({name: version.spec[name] for name in reads if version.spec.get(name)}),
             versions=resource.versions.all(),
             writes=resource.writes.all(),

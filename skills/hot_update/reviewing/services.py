@@ -42,6 +42,7 @@ class Outdated(Conflict):
     title="Approve a submission",
     roles=PLATFORM,
     target="submission",
+    needs_proof=True,  # Code of somebody else begins to run.
 )
 def approve_submission(
     *,

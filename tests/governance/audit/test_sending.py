@@ -187,6 +187,7 @@ def test_the_last_seal_of_each_trail_is_mailed_in_time(acme):
     look(acme, addresses=addresses, now=NOW + timedelta(hours=25))
 
     message = mail.outbox[0]
+    assert message.from_email == "execfabric@localhost"
     assert message.to == addresses
     assert made()[-1].digest in message.body
     ((name, content, _kind),) = message.attachments
@@ -210,6 +211,17 @@ def test_mail_that_is_not_taken_is_told(acme, settings):
 def test_it_is_told_when_nobody_sends_copies_any_more(acme, settings):
     settings.SEALS_EMAIL = ("audit@example.org",)
     look(acme)
+
+    assert alarms() == {}
+    (reason,) = alarms(NOW + timedelta(hours=2)).values()
+    assert "hot-update" in reason
+
+
+def test_it_is_told_too_when_nobody_ever_began_to(platform, settings):
+    settings.SEALS_EMAIL = ("audit@example.org",)
+    assert alarms() == {}
+    happen("one")
+    seal(NOW)
 
     assert alarms() == {}
     (reason,) = alarms(NOW + timedelta(hours=2)).values()

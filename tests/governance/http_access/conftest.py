@@ -11,7 +11,7 @@ import pytest
 from executors.registry import EXECUTORS
 from governance.http_access.credentials.services import create_credential
 from governance.http_access.models import HttpCredential, HttpResource
-from governance.http_access.services import Description, create_resource
+from governance.http_access.services import Description, create_resource, open_addresses
 from tests.executors.http.conftest import PUBLIC, Api
 from tests.executors.http.conftest import api as api
 
@@ -66,8 +66,15 @@ def make_resource(platform: Any, person: Any) -> Callable[..., HttpResource]:
     def make(name: str = "find-customer", spec: Any = READING, **words: Any) -> HttpResource:
         inputs = {**INPUTS, "text": {"type": "string"}} if spec is WRITING else INPUTS
         described = {"title": name.replace("-", " ").title(), "spec": spec, "inputs": inputs}
-        return create_resource(
-            actor=person("sam").actor, name=name, description=Description(**{**described, **words})
+        sam = person("sam").actor
+        resource = create_resource(
+            actor=sam, name=name, description=Description(**{**described, **words})
+        )
+        if words.get("credential") is None:
+            return resource
+        # The test's server speaks no TLS.
+        return open_addresses(
+            actor=sam, resource=resource, addresses=["api.example.com:80"], reason="In the rack."
         )
 
     return make

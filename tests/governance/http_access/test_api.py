@@ -40,6 +40,9 @@ def test_from_credential_to_a_tenants_grant(world: Api, sam: Any) -> None:
     shown = sam.api.post(f"{one}/dry-run", {"inputs": {"customer": 7}}, format="json")
     assert shown.data["headers"]["Authorization"] == "Bearer ***"
     assert world.asked == []
+    assert "without TLS" in shown.data["refused"]
+    approval = {"addresses": ["api.example.com:80"], "reason": "In the rack."}
+    assert sam.api.post(f"{one}/addresses", approval, format="json").status_code == 200
     trial = sam.api.post(f"{one}/trials", {"inputs": {"customer": 7}}, format="json")
     run_execution(trial.data["id"])
     done = sam.api.get(f"{one}/trials/{trial.data['id']}").data

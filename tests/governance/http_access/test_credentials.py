@@ -10,6 +10,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.utils import timezone
@@ -19,8 +22,15 @@ from execfabric.core.errors import Conflict, InvalidInput, ProofNeeded
 from execfabric.core.models import AuditEvent
 from governance.http_access import vault
 from governance.http_access.credentials import services
+from governance.http_access.grants.services import grant_resource
 from governance.http_access.models import HttpCredential, HttpCredentialVersion, HttpResource
+from governance.http_access.selectors import latest_version
 from governance.http_access.services import Description, create_resource, revise_resource
+from governance.http_access.trials.services import try_resource
+from skills.executions.models import Execution
+from skills.executions.running import run_execution
+from tests.conftest import tenant_named
+from tests.executors.http.conftest import Api
 
 from .conftest import INPUTS, READING, SECRET
 
@@ -179,6 +189,82 @@ def test_what_cannot_work_is_not_stored(
             secrets=secrets,
         )  # fmt: skip
     assert field in refused.value.fields
+
+
+def pem(made: Any) -> str:
+    """Return a certificate, or a private key, as text."""
+    if isinstance(made, x509.Certificate):
+        return made.public_bytes(serialization.Encoding.PEM).decode()
+    no_password = serialization.NoEncryption()
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    return str(made.private_bytes(serialization.Encoding.PEM, pkcs8, no_password).decode())
+
+
+def certificate_for(key: Any) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    now = timezone.now()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+
+
+def test_certificate_and_key_are_stored_together_only_if_they_belong_together(
+    platform: Any, person: Any
+) -> None:
+    key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    secrets = {"client_certificate": pem(certificate_for(key)), "client_key": pem(key)}
+
+    def store(**change: str) -> HttpCredential:
+        return services.create_credential(
+            actor=person("sam").actor, name="client", title="", style="client_certificate",
+            settings={}, secrets={**secrets, **change},
+        )  # fmt: skip
+
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"hunter2"),
+    ).decode()
+    for wrong, said in (
+        (pem(other), "of another certificate"),
+        (locked, "protected by a password"),
+        ("nonsense", "no private key"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            store(client_key=wrong)
+        assert said in refused.value.fields["client_key"]
+    assert used(store()) == secrets
+
+
+def test_a_trial_says_what_is_wrong_with_the_credential_and_a_tenants_run_does_not(
+    world: Api, key: HttpCredential, make_resource: Callable[..., HttpResource], person: Any
+) -> None:
+    sam = person("sam").actor
+    resource = make_resource(credential=key)
+    grant_resource(actor=sam, resource=resource, tenant=tenant_named("acme"), level="run")
+    services.revoke_credential(actor=sam, credential=key, reason="It leaked.")
+
+    trial = try_resource(actor=sam, version=latest_version(resource), inputs={"customer": 7})
+    run_execution(trial.pk)
+
+    trial.refresh_from_db()
+    assert "crm-key: The credential of this resource is revoked" in trial.error
+    connection.set_tenant(tenant_named("acme"))
+    asked = person("oscar").api.post(
+        "/api/v1/executions", {"skill": resource.name, "inputs": {"customer": 7}}, format="json"
+    )
+    run_execution(asked.data["id"])
+    error = Execution.objects.get(pk=asked.data["id"]).error
+    assert "cannot be used now" in error
+    assert "crm-key" not in error
+    assert world.asked == []
 
 
 def test_an_ending_credential_warns(key: HttpCredential) -> None:

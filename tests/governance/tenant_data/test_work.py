@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import time
+import uuid
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.utils import timezone
 from django_tenants.utils import schema_context
@@ -18,6 +20,7 @@ from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.models import AuditEvent
 from execfabric.core.storage import files_below, open_file, store_file
+from governance.audit.models import Upkeep
 from governance.tenant_data import erasing, exporting, services
 from governance.tenant_data.contents import exported_tables, left_out_tables
 from governance.tenant_data.models import TenantDeletion, TenantExport
@@ -33,11 +36,13 @@ FOREVER = time.monotonic() + 10_000
 
 @pytest.fixture(autouse=True)
 def own_disk(settings, tmp_path):
-    """Storage of this test alone: other processes test with files of a tenant of the same name."""
+    """Storage and cache of this test alone: others test with a tenant of the same name."""
     default = settings.STORAGES["default"]
     options = {**default["OPTIONS"], "location": str(tmp_path / "storage")}
     settings.STORAGES = {**settings.STORAGES, "default": {**default, "OPTIONS": options}}
     settings.DATA_DIR, settings.UPLOAD_DIR = tmp_path, tmp_path / "incoming"
+    caches = settings.CACHES["default"]
+    settings.CACHES = {"default": {**caches, "KEY_PREFIX": f"test-{uuid.uuid4().hex}"}}
 
 
 @pytest.fixture
@@ -309,6 +314,8 @@ def test_a_deletion_takes_rows_schema_role_and_files_and_leaves_the_trail(leavin
     with schema_context(leaving.schema_name):
         store_file("artifacts/one", "two", io.BytesIO(b"three"))
         assert list(files_below())
+        cache.set("known", 1)
+    Upkeep.objects.create(schema=leaving.schema_name, duty="webhook", done_at=timezone.now())
     make_due(leaving)
 
     done = deleted(leaving)
@@ -323,6 +330,8 @@ def test_a_deletion_takes_rows_schema_role_and_files_and_leaves_the_trail(leavin
         assert cursor.fetchone() is None
     with schema_context(leaving.schema_name):
         assert list(files_below()) == []
+        assert cache.get("known") is None
+    assert not Upkeep.objects.exists()
     table = f"{leaving.schema_name}.accounts_account"
     with connection.cursor() as cursor, transaction.atomic():
         with pytest.raises(ProgrammingError, match="does not exist"):  # Else: no permission.

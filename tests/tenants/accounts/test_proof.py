@@ -180,6 +180,29 @@ class TestTokens:
         assert answer.json()["code"] == "proof_needed"
 
 
+def test_what_lasts_or_spreads_asks_and_what_only_takes_away_does_not():
+    """Decision 0030 says why."""
+    assert {
+        "hot_update.submission.approve",
+        "http_access.grant.give",
+        "http_access.write.allow",
+        "registry.tenant.open",
+        "registry.tenant.resume",
+        "core.audit.retain",
+        "core.audit.request_archive",
+    } <= PROVEN
+    assert not PROVEN & {
+        "hot_update.submission.reject",
+        "hot_update.submission.resume",
+        "hot_update.version.recall",
+        "http_access.grant.revoke",
+        "http_access.write.revoke",
+        "http_access.resource.disable",
+        "admins.session.end_all",
+        "tenant_data.deletion.cancel",
+    }
+
+
 class TestTheAction:
     @pytest.fixture(scope="class")
     def dangerous(self):

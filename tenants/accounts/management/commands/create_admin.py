@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,6 +8,8 @@ from django_tenants.utils import get_public_schema_name, schema_context
 from execfabric.core.actor import Actor, Door
 from execfabric.core.errors import DomainError
 from tenants.accounts.services import create_account
+
+from ..finding import asked_password, in_full
 
 
 class Command(BaseCommand):
@@ -21,10 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--email", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asked = sys.stdin.isatty()
-        password = getpass.getpass("Password: ") if asked else sys.stdin.readline().rstrip("\n")
-        if not password:
-            raise CommandError("Give a password.")
+        password = asked_password()
         try:
             with schema_context(get_public_schema_name()):
                 account = create_account(
@@ -37,6 +34,5 @@ class Command(BaseCommand):
                     is_platform_admin=True,
                 )
         except DomainError as error:
-            details = "".join(f"\n  {name}: {text}" for name, text in error.fields.items())
-            raise CommandError(error.message + details) from None
+            raise CommandError(in_full(error)) from None
         self.stdout.write(f"{account.username} can log in on the admin host.")

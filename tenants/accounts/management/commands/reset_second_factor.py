@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django_tenants.utils import get_public_schema_name, schema_context
+from django.core.management.base import BaseCommand, CommandParser
 
 from execfabric.core.actor import Actor, Door
-from execfabric.core.errors import DomainError
-from tenants.accounts.models import Account
 from tenants.accounts.second_factor.services import reset_second_factor
-from tenants.registry.models import Tenant
+
+from ..finding import add_account_arguments, named_account
 
 
 class Command(BaseCommand):
@@ -19,22 +17,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("tenant", help="name of the tenant; admin for the admin host")
-        parser.add_argument("username")
+        add_account_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with schema_context(get_public_schema_name()):
-            tenant = Tenant.objects.filter(name=options["tenant"]).first()
-        if tenant is None:
-            raise CommandError(f"There is no tenant named {options['tenant']}.")
-        with schema_context(tenant.schema_name):
-            account = Account.objects.filter(username__iexact=options["username"]).first()
-            if account is None:
-                raise CommandError(f"There is no account named {options['username']} there.")
-            try:
-                reset_second_factor(
-                    actor=Actor.system("reset_second_factor", door=Door.COMMAND), account=account
-                )
-            except DomainError as error:
-                raise CommandError(error.message) from None
+        with named_account(options["tenant"], options["username"]) as account:
+            reset_second_factor(
+                actor=Actor.system("reset_second_factor", door=Door.COMMAND), account=account
+            )
         self.stdout.write(f"{account.username} logs in with the password alone now.")
