@@ -12,7 +12,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from execfabric.core.actor import current_schema
 from execfabric.core.errors import InvalidInput
 from execfabric.core.models import AuditEvent, Outcome
 from execfabric.core.permissions import can
@@ -188,4 +187,4 @@ class SealFileView(AuditApiView):
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise InvalidInput("The number does not fit.", fields={"after": "Give a number."})
         lines = exporting.seals_as_lines(seals_visible_to(request.actor), after=int(text))
-        return attached(lines, f"{current_schema()}.jsonl", LINES)
+        return attached(lines, "audit-seals.jsonl", LINES)
