@@ -287,7 +287,7 @@ class TestGoingOn:
         finished = AuditEvent.objects.filter(code="tenant_data.export.finish", outcome="done")
         assert finished.count() == 1
 
-    @pytest.mark.parametrize("until", [FOREVER, 0.0])
+    @pytest.mark.parametrize("until", [FOREVER, 0.0], ids=["whole", "going on"])
     def test_a_stale_worker_fails_no_export_of_another(
         self, acme_with_data, sam, monkeypatch, until
     ):
