@@ -13,7 +13,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from execfabric.core import audit, wake
+from execfabric.core import audit, statements, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.errors import Conflict, NotPermitted
@@ -245,19 +245,10 @@ def rows_ended(executions: Sequence[UUID]) -> None:
 
 def count_ended(executions: Sequence[UUID]) -> list[Batch]:
     """Move the counters of the rows that ended, in one statement; return the batches it touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _COUNT_ENDED,
-            {
-                "executions": list(executions),
-                "sent": RowStatus.SENT,
-                "succeeded": RowStatus.SUCCEEDED,
-                "cancelled": RowStatus.CANCELLED,
-                "final": sorted(FINAL_EXECUTION),
-                "failures": [RowStatus.FAILED, RowStatus.TIMED_OUT, RowStatus.LOST],
-            },
-        )
-        found = cursor.fetchall()
+    failures = [RowStatus.FAILED, RowStatus.TIMED_OUT, RowStatus.LOST]
+    told = [RowStatus.SUCCEEDED, *failures]
+    values = [list(executions), told, list(executions), sorted(FINAL_EXECUTION), failures]
+    found = statements.send(_COUNT_ENDED, values)
     return [
         Batch(pk=pk, waiting_rows=waiting, sent_rows=sent, window_rows=window)
         for pk, waiting, sent, window in found
@@ -268,22 +259,21 @@ def count_ended(executions: Sequence[UUID]) -> list[Batch]:
 _COUNT_ENDED = f"""
     WITH held AS MATERIALIZED (
         SELECT id FROM {Batch._meta.db_table} WHERE id IN (
-            SELECT batch_id FROM {BatchRow._meta.db_table} WHERE execution_id = ANY(%(executions)s)
+            SELECT batch_id FROM {BatchRow._meta.db_table} WHERE execution_id = ANY(%s::uuid[])
         ) ORDER BY id FOR UPDATE
     ), ended AS (
         UPDATE {BatchRow._meta.db_table} AS line SET status =
-            CASE WHEN run.status = %(succeeded)s OR run.status = ANY(%(failures)s)
-            THEN run.status ELSE %(cancelled)s END
+            CASE WHEN run.status = ANY(%s::text[]) THEN run.status ELSE '{RowStatus.CANCELLED}' END
         FROM held, {Execution._meta.db_table} AS run
         WHERE line.batch_id = held.id AND line.execution_id = run.id
-            AND line.execution_id = ANY(%(executions)s) AND line.status = %(sent)s
-            AND run.status = ANY(%(final)s)
+            AND line.execution_id = ANY(%s::uuid[]) AND line.status = '{RowStatus.SENT}'
+            AND run.status = ANY(%s::text[])
         RETURNING line.batch_id, line.status
     ), counted AS (
         SELECT batch_id, count(*) AS rows,
-            count(*) FILTER (WHERE status = %(succeeded)s) AS succeeded,
-            count(*) FILTER (WHERE status = ANY(%(failures)s)) AS failed,
-            count(*) FILTER (WHERE status = %(cancelled)s) AS cancelled
+            count(*) FILTER (WHERE status = '{RowStatus.SUCCEEDED}') AS succeeded,
+            count(*) FILTER (WHERE status = ANY(%s::text[])) AS failed,
+            count(*) FILTER (WHERE status = '{RowStatus.CANCELLED}') AS cancelled
         FROM ended GROUP BY batch_id
     )
     UPDATE {Batch._meta.db_table} AS batch SET
@@ -293,7 +283,7 @@ _COUNT_ENDED = f"""
         cancelled_rows = batch.cancelled_rows + counted.cancelled
     FROM counted WHERE batch.id = counted.batch_id
     RETURNING batch.id, batch.waiting_rows, batch.sent_rows, batch.window_rows
-"""  # noqa: S608 - names of our own tables
+"""  # noqa: S608 - our own names and words
 
 
 def scan_batches(now: datetime, is_open: bool) -> None:
