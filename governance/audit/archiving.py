@@ -37,7 +37,7 @@ logger = structlog.get_logger(__name__)
 
 FOLDER = "audit-archives"
 MOST_EVENTS = 100_000
-"""In one archive, about: taking them out is one transaction, of less than a second."""
+"""In one archive, about: taking them out is one transaction, of a second or so."""
 MOST_SEALS = 50_000
 GATHERED = timedelta(days=30)
 """The clock waits until an archive would hold about so much."""
