@@ -218,12 +218,41 @@ class Client:
             yield pieces
 
     @contextlib.contextmanager
-    def _stream(self, address: str) -> Iterator[Iterator[bytes]]:
+    def evidence(self, reference: str) -> Iterator[Iterator[bytes]]:
+        """Open the evidence pack of an execution as a stream of pieces."""
+        with _execution(reference) as path, self._stream(f"{path}/evidence") as pieces:
+            yield pieces
+
+    def export_trail(self, wanted: Json) -> AbstractContextManager[Iterator[bytes]]:
+        """Open an export of the audit trail; wanted: its ``form``, and filters."""
+        return self._stream("audit/export", "POST", wanted)
+
+    def seals(self) -> AbstractContextManager[Iterator[bytes]]:
+        return self._stream("audit/seals.jsonl")
+
+    def sessions(self) -> list[Json]:
+        return self._list("sessions", {}, LONGEST_LIST)
+
+    def end_session(self, handle: str) -> None:
+        with failures.missing(f"You have no session {handle!r}."):
+            self._send("DELETE", f"sessions/{_reference(handle)}")
+
+    def tokens(self) -> list[Json]:
+        return self._list("tokens", {}, LONGEST_LIST)
+
+    def end_token(self, handle: str) -> None:
+        with failures.missing(f"You have no token {handle!r}."):
+            self._send("DELETE", f"tokens/{_reference(handle)}")
+
+    @contextlib.contextmanager
+    def _stream(
+        self, address: str, method: str = "GET", body: Json | None = None
+    ) -> Iterator[Iterator[bytes]]:
         path = f"{API}/{address}"
         try:
             # Object storage answers through a redirect; httpx takes the token off for other hosts.
             with self._http.stream(
-                "GET", path, headers={"Accept": "*/*"}, follow_redirects=True
+                method, path, json=body, headers={"Accept": "*/*"}, follow_redirects=True
             ) as answer:
                 if not answer.is_success:
                     answer.read()

@@ -15,11 +15,13 @@ from cli import exit_codes
 from cli.commands import (
     account,
     audit,
+    audit_files,
     batches,
     editing,
     executions,
     inbox,
     managing,
+    own_access,
     run,
     skills,
     submissions,
@@ -77,6 +79,8 @@ def start(
 app.command("login")(account.login)
 app.command("logout")(account.logout)
 app.command("whoami")(account.whoami)
+app.command("sessions")(own_access.sessions)
+app.command("tokens")(own_access.tokens)
 app.command("list")(skills.list_skills)
 app.command("show")(skills.show_skill)
 app.command("run")(run.run)
@@ -103,7 +107,10 @@ app.command("submit")(submissions.submit)
 app.command("submissions")(submissions.list_submissions)
 app.command("submission")(submissions.show_submission)
 app.add_typer(batches.app, name="batch")
+app.command("evidence")(audit_files.evidence)
 app.add_typer(audit.app, name="audit")
+audit.app.command("export")(audit_files.export)
+audit.app.command("seals")(audit_files.seals)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

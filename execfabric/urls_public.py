@@ -21,5 +21,6 @@ urlpatterns = [
     path("entrance/", Entrance.as_view(), name="entrance"),
     path("api/v1/", include("governance.urls_api")),
     path("api/v1/", include("governance.http_access.urls_api")),
+    path("api/v1/", include("governance.admins.urls_api")),
     urls_shared.unknown_api,
 ]

@@ -24,6 +24,9 @@ def shared(urlconf: str) -> list[URLPattern | URLResolver]:
         path("healthz", healthz, name="healthz"),
         path("robots.txt", robots),
         path("api/v1/", include("tenants.accounts.urls_api")),
+        path("api/v1/", include("tenants.accounts.sessions.urls_api")),
+        path("api/v1/", include("execfabric.web.audit.urls_api")),
+        path("api/v1/", include("governance.audit.urls_api")),
         path("api/v1/schema/", described, name="api-schema"),
         path(
             "api/v1/docs/",

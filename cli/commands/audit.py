@@ -26,7 +26,7 @@ from execfabric.core.sealing.reports import Report, check_together
 from execfabric.core.sealing.seals import Seal
 from execfabric.core.sealing.verifying import kept_seals, verify
 
-app = typer.Typer(no_args_is_help=True, help="Verify exports of audit trails, offline.")
+app = typer.Typer(no_args_is_help=True, help="Export audit trails; verify exports, offline.")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 HEADERS = (b'{"exported_at"', b'{"archive"')
 """How the first line of an export or an archive begins."""
@@ -35,7 +35,7 @@ LARGEST_EVIDENCE_BYTES = 256 * 1024 * 1024
 
 @app.callback()
 def start() -> None:
-    """Verify exports of audit trails, offline."""
+    """Export audit trails; verify exports, offline."""
 
 
 @app.command("verify")

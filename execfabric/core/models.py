@@ -79,6 +79,7 @@ class AuditSeal(models.Model):
     xid_until = models.BigIntegerField()
     """Every event of a transaction with a lower id was sealed when this seal was made."""
     made_at = models.DateTimeField(auto_now_add=True)
+    """By the clock of the database: a trigger of the migration 0006 fills it in."""
 
     database_rights = ("SELECT", "INSERT")
 

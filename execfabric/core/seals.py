@@ -31,7 +31,7 @@ MOST_EVENTS = 4_096
 
 
 class BrokenChain(Exception):
-    """The last seal of this schema is not genuine: nothing may be chained to it."""
+    """The last seal of this schema is not genuine, or not ours: nothing may be chained to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ def _seal_some(signer: Signer, below_xid: int, sealed_at: datetime, everywhere: 
     found = statements.send(_UNSEALED, [mark, below_xid, MOST_EVENTS])
     if not found:
         return 0
+    if before is not None and before.key != signer.key:
+        _require_new_key(signer, before)
     ids = [row[0] for row in found]
     events = AuditEvent.objects.in_bulk(ids)
     digests = [event_digest(document_of(events[one])) for one in ids]
@@ -113,6 +115,19 @@ def _seal_some(signer: Signer, below_xid: int, sealed_at: datetime, everywhere: 
     return len(ids)
 
 
+def _require_new_key(signer: Signer, last: Seal) -> None:
+    """Raise BrokenChain if this key made seals before the last one, which another key has made.
+
+    A key replaces the one before it; so a stranger has made that seal, by the rights of a role.
+    """
+    if AuditSeal.objects.filter(document__key=signer.key).exists():
+        raise BrokenChain(
+            f"Seal {last.number} was made with another key, and seals before it with the one that "
+            "is configured. Somebody who can write to the database made it, or an older "
+            "EXECFABRIC_AUDIT_KEY was set again."
+        )
+
+
 _UNSEALED = """
     SELECT event.id, event.xid FROM core_auditevent event
     WHERE event.xid >= %s::bigint AND event.xid < %s::bigint
@@ -123,6 +138,13 @@ _WAITING_SINCE = """
     SELECT min(event.at), count(*) FROM core_auditevent event
     WHERE event.xid >= %s::bigint
         AND NOT EXISTS (SELECT FROM core_auditleaf leaf WHERE leaf.event_id = event.id)
+"""
+
+
+_ENTERED_UNTIL = """
+    SELECT max(event.entered_at) FROM core_auditleaf leaf
+    JOIN core_auditevent event ON event.id = leaf.event_id
+    WHERE leaf.seal_id BETWEEN %s::bigint AND %s::bigint
 """
 
 
@@ -143,6 +165,15 @@ def waiting_since() -> tuple[datetime | None, int]:
     last = last_seal_row()
     since, count = statements.send(_WAITING_SINCE, [last.xid_until if last else 0])[0]
     return since, count
+
+
+def entered_until(first: int, last: int) -> datetime | None:
+    """Return when, by the clock of the database, the last event came that is under these seals.
+
+    None if none is left of them in the trail.
+    """
+    until: datetime | None = statements.send(_ENTERED_UNTIL, [first, last])[0][0]
+    return until
 
 
 def document_of(event: AuditEvent) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from django.db.models import Q, QuerySet
 
 from . import permissions
 from .actor import Actor
-from .models import AuditEvent, SavedTrailView
+from .models import AuditEvent, AuditSeal, SavedTrailView
 from .permissions import can
 from .roles import MANAGERS, PLATFORM
 
@@ -16,6 +16,13 @@ def audit_events_visible_to(actor: Actor) -> QuerySet[AuditEvent]:
     if not can(actor, "core.audit.read"):
         return AuditEvent.objects.none()
     return AuditEvent.objects.all()
+
+
+def seals_visible_to(actor: Actor) -> QuerySet[AuditSeal]:
+    """Return the seals of the trail of the actor's schema, newest first; none without the right."""
+    if not can(actor, "core.audit.read"):
+        return AuditSeal.objects.none()
+    return AuditSeal.objects.order_by("-number")
 
 
 def trail_views_visible_to(actor: Actor) -> QuerySet[SavedTrailView]:

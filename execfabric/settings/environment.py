@@ -93,7 +93,8 @@ class Environment(BaseSettings):
         default="",
         description="Signs the seals of audit trails; 50 random characters, 32 at least. Only the "
         "clock (beat) needs it: keep it from the database's host and from web. Made once for "
-        "embedded use. A new key is met with a new fingerprint by whoever verifies.",
+        "embedded use. A new key is met with a new fingerprint by whoever verifies; an older one "
+        "that is set again is taken for a forger's, and nothing more is sealed.",
     )
     seal_every_s: int = Field(
         default=20, ge=1, le=3_600, description="Seconds between two looks for events to seal."

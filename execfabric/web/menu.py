@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from django.urls import reverse
+
 from execfabric.web.requests import ConsoleRequest
 
 
@@ -70,7 +72,9 @@ def set_brand_source(source: Callable[[ConsoleRequest], Brand]) -> None:
 def menu_of(request: ConsoleRequest) -> list[MenuEntry]:
     """Return the sidebar entries, with the one that leads to this page marked active."""
     entries = tuple(_Sources.menu(request)) if _Sources.menu else ()
-    return mark_active(entries, request.path)
+    view = getattr(getattr(request.resolver_match, "func", None), "view_class", None)
+    place = getattr(view, "menu_place", "")
+    return mark_active(entries, reverse(place) if place else request.path)
 
 
 def account_menu_of(request: ConsoleRequest) -> list[MenuEntry]:

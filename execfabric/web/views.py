@@ -58,6 +58,8 @@ class ConsoleView(View):
     request: ConsoleRequest
 
     login_required: ClassVar[bool] = True
+    menu_place: ClassVar[str] = ""
+    """Name of the page of the menu that this one belongs to, where its address does not tell."""
     template_name: ClassVar[str] = ""
     partial_name: ClassVar[str] = ""
     """Name of the partial of ``template_name`` that HTMX gets from the same URL."""

@@ -25,10 +25,11 @@ from execfabric.core.models import AuditEvent, AuditLeaf, AuditSeal
 from execfabric.core.sealing.bundle import ARCHIVE_ACT, Part
 from execfabric.core.sealing.seals import seal_from
 from execfabric.core.sealing.verifying import verify
+from execfabric.core.seals import entered_until
 from execfabric.core.storage import open_file, store_anew
 from execfabric.web.audit.exporting import archive_bundle
 
-from .models import AuditArchive
+from .models import YOUNGEST_DAYS, AuditArchive
 from .selectors import archives_here, cutoff, days_kept
 from .services import enter_archive, remove_archived
 
@@ -36,7 +37,7 @@ logger = structlog.get_logger(__name__)
 
 FOLDER = "audit-archives"
 MOST_EVENTS = 100_000
-"""In one archive, about: taking them out is one transaction, of less than a second."""
+"""In one archive, about: taking them out is one transaction, of a second or so."""
 MOST_SEALS = 50_000
 GATHERED = timedelta(days=30)
 """The clock waits until an archive would hold about so much."""
@@ -144,8 +145,9 @@ def _archive(due: Due, now: datetime) -> int:
 
 
 def _remove(archive: AuditArchive, now: datetime) -> int:
-    """Take the events of an archive out of the trail, if the act that entered it is sealed."""
-    if not _is_sealed(archive):
+    """Take the events of an archive out of the trail, if they are old by the database's clock, too,
+    and the act that entered it is sealed."""
+    if not _is_sealed(archive) or not _is_old(archive, now):
         return 0
     with open_file(archive.stored_as) as stored:
         if _digest(stored) != archive.sha256:
@@ -166,6 +168,11 @@ def _remove(archive: AuditArchive, now: datetime) -> int:
 def _is_sealed(archive: AuditArchive) -> bool:
     acts = AuditEvent.objects.filter(code=ARCHIVE_ACT, details__sha256=archive.sha256)
     return AuditLeaf.objects.filter(event_id__in=acts.values("pk")).exists()
+
+
+def _is_old(archive: AuditArchive, now: datetime) -> bool:
+    until = entered_until(archive.first_seal, archive.last_seal)
+    return until is None or until < cutoff(now, YOUNGEST_DAYS)
 
 
 def _write(file: IO[bytes], due: Due) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -13,13 +13,11 @@ from django_tenants.utils import get_public_schema_name
 
 from execfabric.core.actor import current_schema
 from execfabric.core.permissions import can
-from execfabric.core.storage import open_file
-from execfabric.web.audit.services import export_trail
 from execfabric.web.audit.views import TrailView
 from execfabric.web.requests import ConsoleRequest
-from execfabric.web.security import CSP_HEADER, UNTRUSTED_FILE_POLICY
 
 from .archiving import preview_here
+from .fetching import send_archive
 from .forms import DaysForm
 from .models import Upkeep
 from .selectors import archive_visible_to, archives_visible_to, cutoff, days_kept
@@ -82,14 +80,4 @@ class ArchiveFile(TrailView):
 
     def post(self, request: ConsoleRequest, archive_id: UUID) -> HttpResponseBase:
         archive = get_object_or_404(archive_visible_to(request.actor, archive_id))
-        export_trail(actor=request.actor, form="archive", selection={"archive": str(archive.pk)})
-        name = f"audit-{archive.schema}-seals-{archive.first_seal}-{archive.last_seal}.jsonl.gz"
-        response = FileResponse(
-            open_file(archive.stored_as),
-            as_attachment=True,
-            filename=name,
-            content_type="application/gzip",
-        )
-        response[CSP_HEADER] = UNTRUSTED_FILE_POLICY
-        response["Cache-Control"] = "no-store"
-        return response
+        return send_archive(request.actor, archive)

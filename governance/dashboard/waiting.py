@@ -24,7 +24,7 @@ from ..http_access.models import WARN_BEFORE, HttpCredential
 from ..http_access.selectors import READ as READ_CREDENTIALS
 from ..tenant_data.selectors import deletions_visible_to, exports_visible_to
 from ..tenant_data.states import DeletionStatus, ExportStatus
-from ..usage.selectors import failing_resources
+from ..usage.selectors import FailingResource, failing_resources, refused_resources
 
 SHOWN = 4
 EXPIRY_WARNED = timedelta(days=30)
@@ -172,22 +172,37 @@ def expiring_tenants(actor: Actor, now: datetime) -> Waiting | None:
 @waits
 def resources(actor: Actor, now: datetime) -> Waiting | None:
     failing = failing_resources(actor)
-    if not failing:
+    text = _("%(failed)s of %(calls)s calls in 24 h")
+    return _resources(_("Failing HTTP resources"), failing, text, is_urgent=True)
+
+
+@waits
+def refused_calls(actor: Actor, now: datetime) -> Waiting | None:
+    """Calls that nobody answered, since they were never sent."""
+    refused = refused_resources(actor)
+    text = _("%(failed)s of %(calls)s calls not sent in 24 h")
+    return _resources(_("Refused HTTP calls"), refused, text, is_urgent=False)
+
+
+def _resources(
+    title: str, found: list[FailingResource], text: str, *, is_urgent: bool
+) -> Waiting | None:
+    if not found:
         return None
     return Waiting(
-        _("Failing HTTP resources"),
+        title,
         "api-off",
         reverse("http_access:resource-list"),
-        len(failing),
+        len(found),
         [
             Item(
                 one.name,
                 reverse("http_access:resource-detail", args=[one.name]),
-                _("%(failed)s of %(calls)s in 24 h") % {"failed": one.failed, "calls": one.calls},
+                text % {"failed": one.failed, "calls": one.calls},
             )
-            for one in failing[:SHOWN]
+            for one in found[:SHOWN]
         ],
-        is_urgent=True,
+        is_urgent=is_urgent,
     )
 
 

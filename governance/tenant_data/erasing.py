@@ -20,7 +20,7 @@ from skills.catalogue.workspace import remove_workspace
 from tenants.registry.erasing.services import erase_tenant
 from tenants.registry.models import Tenant
 
-from . import services
+from . import lifecycle, services
 from .failures import TakenOver, reason_of
 from .models import TenantDeletion
 from .states import DeletionStage, DeletionStatus
@@ -50,7 +50,7 @@ def work_on(deletion_id: UUID | str, *, until: float) -> bool:
                 return False
         return True
     except (OperationalError, InterfaceError, redis.RedisError) as error:
-        if services.note_break(deletion) <= services.MOST_BREAKS:
+        if lifecycle.note_break(deletion) <= lifecycle.MOST_BREAKS:
             raise
         _fail(actor, deletion, error)
     except (TakenOver, InvalidTransition):
@@ -69,10 +69,10 @@ def _fail(actor: Actor, deletion: TenantDeletion, error: Exception) -> None:
 def _erase(actor: Actor, deletion: TenantDeletion) -> TenantDeletion:
     """Delete rows, schema and role in one transaction, and note it in the same."""
     with transaction.atomic():
-        services.lock_erasure(deletion)
+        lifecycle.lock_erasure(deletion)
         tenant = Tenant.objects.get(pk=deletion.tenant_id)
         erase_tenant(actor=actor, tenant=tenant, erased_at=timezone.now())
-        return services.note_erased(deletion, timezone.now())
+        return lifecycle.note_erased(deletion, timezone.now())
 
 
 def _delete_some_files(deletion: TenantDeletion) -> tuple[TenantDeletion, bool]:
@@ -88,7 +88,7 @@ def _delete_some_files(deletion: TenantDeletion) -> tuple[TenantDeletion, bool]:
             delete_file(name)
     if not names:
         return deletion, True
-    noted = services.note_files_gone(
+    noted = lifecycle.note_files_gone(
         deletion, files=len(names), size_bytes=size, now=timezone.now()
     )
     return noted, False

@@ -24,7 +24,7 @@ from execfabric.web.audit.exporting import whole_bundle
 from skills.executions.models import Artifact, StoredContent
 from tenants.registry.models import Tenant
 
-from . import services
+from . import lifecycle, services
 from .contents import (
     ALSO_LEFT_OUT,
     LEFT_OUT_FOLDERS,
@@ -57,15 +57,16 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
 
     What goes wrong is noted on the export, whence somebody may have it gone on with. A database or
     Redis that is away is raised, since nothing could be noted: a scan sends the work again. Where
-    another worker has taken it over, which a Redis that forgets claims leads to, it is left to it.
+    another worker has taken it over, which a Redis that forgets claims leads to, it is left to it:
+    each writes to a folder of its turn, and files that were not noted belong to no export.
     """
-    export = TenantExport.objects.filter(pk=export_id).first()
-    if export is None or not export.is_at_work:
+    export = lifecycle.take_export(export_id)
+    if export is None:
         return False
     actor = Actor.system("tenant_data")
     try:
         if export.status == ExportStatus.QUEUED:
-            export = services.begin_export(export, _facts_of(export), timezone.now())
+            export = lifecycle.begin_export(export, _facts_of(export), timezone.now())
         while time.monotonic() < until:
             if export.stage == ExportStage.MANIFEST:
                 digest = _write_manifest(export)
@@ -76,7 +77,7 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
             export = _STEPS[ExportStage(export.stage)](export, until)
         return True
     except (OperationalError, InterfaceError, redis.RedisError) as error:
-        if services.note_break(export) <= services.MOST_BREAKS:
+        if lifecycle.note_break(export) <= lifecycle.MOST_BREAKS:
             raise
         _fail(actor, export, error)
     except (TakenOver, InvalidTransition):
@@ -89,7 +90,10 @@ def work_on(export_id: UUID | str, *, until: float) -> bool:
 
 def _fail(actor: Actor, export: TenantExport, error: Exception) -> None:
     reason = reason_of(error)
-    services.fail_export(actor=actor, export=export, reason=reason, failed_at=timezone.now())
+    try:
+        services.fail_export(actor=actor, export=export, reason=reason, failed_at=timezone.now())
+    except (TakenOver, InvalidTransition):  # Whoever works on it now may do better.
+        logger.info("export.taken_over", export=str(export.pk))
 
 
 def _facts_of(export: TenantExport) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _export_rows(export: TenantExport, until: float) -> TenantExport:
     tables = exported_tables()
     place, after = export.cursor.get("table", 0), export.cursor.get("after")
     if place >= len(tables):
-        return services.note_part(
+        return lifecycle.note_part(
             export,
             [],
             now=timezone.now(),
@@ -142,9 +146,9 @@ def _export_rows(export: TenantExport, until: float) -> TenantExport:
             if len(some) < ROWS_AT_ONCE:
                 is_over = True
                 break
-        stored = [part.store(export.folder, _path_of(table, number))] if rows else []
+        stored = [part.store(export.own_folder, _path_of(table, number))] if rows else []
     cursor = {"table": place + 1} if is_over else {"table": place, "after": after, "part": number}
-    return services.note_part(
+    return lifecycle.note_part(
         export,
         stored,
         now=timezone.now(),
@@ -203,11 +207,11 @@ def _export_files(export: TenantExport, until: float) -> TenantExport:
             missing.append(path)
             continue
         with content:
-            copied.append(copy_into(export.folder, path, content, size_bytes))
+            copied.append(copy_into(export.own_folder, path, content, size_bytes))
         size += copied[-1].size_bytes
     expected = max(export.facts.get("expected_files", 0), 1)
     done = min(1.0, (export.cursor.get("files", 0) + len(copied)) / expected)
-    return services.note_part(
+    return lifecycle.note_part(
         export,
         copied,
         now=timezone.now(),
@@ -226,8 +230,8 @@ def _export_files(export: TenantExport, until: float) -> TenantExport:
 def _export_trail(export: TenantExport, until: float) -> TenantExport:
     """Write the sealed trail, as ``execfabric-cli audit verify`` takes it."""
     with schema_context(export.schema_name):
-        stored = store_lines(export.folder, TRAIL, whole_bundle(timezone.now()))
-    return services.note_part(
+        stored = store_lines(export.own_folder, TRAIL, whole_bundle(timezone.now()))
+    return lifecycle.note_part(
         export,
         [stored],
         now=timezone.now(),
@@ -246,8 +250,8 @@ _STEPS = {
 
 def _write_manifest(export: TenantExport) -> str:
     """Write manifest and sums, from the names of all files; return the manifest's digest."""
-    manifest = store_lines(export.folder, MANIFEST, _manifest_lines(export, timezone.now()))
-    store_lines(export.folder, SUMS, _sums(export, manifest))
+    manifest = store_lines(export.own_folder, MANIFEST, _manifest_lines(export, timezone.now()))
+    store_lines(export.own_folder, SUMS, _sums(export, manifest))
     return manifest.sha256
 
 

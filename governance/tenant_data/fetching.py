@@ -27,24 +27,25 @@ def entries_of(export: TenantExport) -> Iterator[Entry]:
     """Yield every file of an export; the request may be over by the time it is read."""
     for path in (MANIFEST, SUMS):
         with schema_context(get_public_schema_name()):
-            size_bytes = size_of(_stored(export, path))
-        yield path, size_bytes, partial(_open, export, path)
+            size_bytes = size_of(_stored(export.own_folder, path))
+        yield path, size_bytes, partial(_open, export.own_folder, path)
     last = 0
     while True:
         with schema_context(get_public_schema_name()):
             some = list(export.files.filter(pk__gt=last).order_by("pk")[:AT_ONCE])
         for file in some:
-            yield file.path, file.size_bytes, partial(_open, export, file.path)
+            folder = export.folder_of(file.turn)
+            yield file.path, file.size_bytes, partial(_open, folder, file.path)
         if len(some) < AT_ONCE:
             return
         last = some[-1].pk
 
 
-def _open(export: TenantExport, path: str) -> AbstractContextManager[IO[bytes]]:
+def _open(folder: str, path: str) -> AbstractContextManager[IO[bytes]]:
     with schema_context(get_public_schema_name()):
-        opened: AbstractContextManager[IO[bytes]] = open_file(_stored(export, path))
+        opened: AbstractContextManager[IO[bytes]] = open_file(_stored(folder, path))
     return opened
 
 
-def _stored(export: TenantExport, path: str) -> str:
-    return f"{get_public_schema_name()}/{export.folder}/{path}"
+def _stored(folder: str, path: str) -> str:
+    return f"{get_public_schema_name()}/{folder}/{path}"

@@ -43,6 +43,8 @@ class TenantExport(OfTenant):
     requested_at = models.DateTimeField()
     touched_at = models.DateTimeField()
     """When work on it was last noted."""
+    turn = models.PositiveIntegerField(default=0)
+    """Counts who took up the work. Only the last one may note anything, whatever others believe."""
     breaks = models.PositiveSmallIntegerField(default=0)
     """How often in a row the database or Redis broke off the work."""
     finished_at = models.DateTimeField(null=True)
@@ -71,8 +73,18 @@ class TenantExport(OfTenant):
 
     @property
     def folder(self) -> str:
-        """Where its files lie, in the platform's storage."""
+        """Where its files lie, in the platform's storage, and what work that was refused left."""
         return f"exports/{self.pk}"
+
+    @property
+    def own_folder(self) -> str:
+        """Where whoever holds this turn writes, and nobody else; manifest and sums of a whole
+        export lie in that of the turn which finished it."""
+        return self.folder_of(self.turn)
+
+    def folder_of(self, turn: int) -> str:
+        """Return where the files of a turn lie; before turns were counted they lay in one place."""
+        return f"{self.folder}/{turn}" if turn else self.folder
 
 
 class ExportedFile(models.Model):
@@ -81,6 +93,8 @@ class ExportedFile(models.Model):
     export = models.ForeignKey(TenantExport, on_delete=models.CASCADE, related_name="files")
     path = models.CharField(max_length=400)
     """Within the export; '/'-separated."""
+    turn = models.PositiveIntegerField(default=0)
+    """In which turn it was written: it lies in the folder of that."""
     size_bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
 

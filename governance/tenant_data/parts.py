@@ -77,10 +77,7 @@ class HashedFile(File):
 
 
 def copy_into(folder: str, path: str, content: IO[bytes], size_bytes: int) -> Stored:
-    """Store content as path of the export whose folder it is, in the platform's storage.
-
-    Takes the place of what an attempt that broke off has left.
-    """
+    """Store content as path in the folder of a turn, in the platform's storage."""
     hashed = HashedFile(content, size_bytes)
     inside, _slash, name = f"{folder}/{path}".rpartition("/")
     with schema_context(get_public_schema_name()):

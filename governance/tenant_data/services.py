@@ -1,8 +1,7 @@
-"""The acts about a tenant's whole data, and what the work on them notes."""
+"""The acts about a tenant's whole data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,24 +17,20 @@ from execfabric.core.tasks import enqueue
 from tenants.registry.models import Tenant, TenantKind
 from tenants.registry.services import checked_reason, set_deletion_due
 
-from .failures import TakenOver
-from .models import ExportedFile, TenantDeletion, TenantExport
-from .parts import Stored
+from .lifecycle import require_turn
+from .models import TenantDeletion, TenantExport
 from .states import (
     AT_WORK,
     DELETION_TRANSITIONS,
     EXPORT_TRANSITIONS,
     DeletionStage,
     DeletionStatus,
-    ExportStage,
     ExportStatus,
 )
 
 WORK_ON_EXPORT = "governance.work_on_export"
 WORK_ON_DELETION = "governance.work_on_deletion"
 CLEAR_EXPORT = "governance.clear_export"
-MOST_BREAKS = 10
-"""Times in a row that database or Redis may break off the work until it counts as failed."""
 
 
 @action(
@@ -84,7 +79,8 @@ def retry_export(*, actor: Actor, export: TenantExport, at: datetime) -> TenantE
 def finish_export(
     *, actor: Actor, export: TenantExport, manifest_sha256: str, finished_at: datetime
 ) -> TenantExport:
-    """Make an export ready to be fetched, for settings.EXPORTS_KEPT_DAYS."""
+    """Make an export ready to be fetched, for settings.EXPORTS_KEPT_DAYS. Raises TakenOver."""
+    require_turn(export)
     return move(
         export,
         to=ExportStatus.DONE,
@@ -101,7 +97,8 @@ def finish_export(
 def fail_export(
     *, actor: Actor, export: TenantExport, reason: str, failed_at: datetime
 ) -> TenantExport:
-    """Note why the work on an export stopped; what it has made stays."""
+    """Note why the work on an export stopped; what it has made stays. Raises TakenOver."""
+    require_turn(export)
     return move(
         export,
         to=ExportStatus.FAILED,
@@ -277,108 +274,6 @@ def fail_deletion(
         error=reason[:2000],
         touched_at=failed_at,
     )
-
-
-# --- what the work notes: how far it is, which is no act ------------------------------------------
-
-
-def begin_export(export: TenantExport, facts: dict[str, Any], now: datetime) -> TenantExport:
-    """Move a queued export on; facts: see ``TenantExport.facts``, kept from the first time."""
-    with transaction.atomic():
-        return move(
-            export,
-            to=ExportStatus.RUNNING,
-            table=EXPORT_TRANSITIONS,
-            facts=export.facts or facts,
-            touched_at=now,
-        )
-
-
-def note_part(
-    export: TenantExport,
-    files: Sequence[Stored],
-    *,
-    now: datetime,
-    table: str = "",
-    rows: int = 0,
-    cursor: dict[str, Any],
-    stage: ExportStage | None = None,
-    share_done: float,
-    missing: Sequence[str] = (),
-) -> TenantExport:
-    """Note what was added to an export and where it goes on, both or neither.
-
-    rows of table were taken. missing: files that were to be copied and were gone. Raises TakenOver.
-    """
-    with transaction.atomic():
-        known = TenantExport.objects.select_for_update().get(pk=export.pk)
-        here = (ExportStatus.RUNNING, export.stage, export.cursor)
-        if (known.status, known.stage, known.cursor) != here:
-            raise TakenOver("Somebody else works on this export.")
-        paths = [file.path for file in files]
-        ExportedFile.objects.filter(export=known, path__in=paths).delete()
-        ExportedFile.objects.bulk_create(
-            ExportedFile(
-                export=known, path=file.path, size_bytes=file.size_bytes, sha256=file.sha256
-            )
-            for file in files
-        )
-        known.rows_done += rows
-        known.files_done += len(files)
-        known.bytes_done += sum(file.size_bytes for file in files)
-        known.cursor = cursor
-        known.share_done = share_done
-        known.touched_at, known.breaks = now, 0
-        if stage is not None:
-            known.stage = stage
-        if table:
-            counted = known.facts.setdefault("rows", {})
-            counted[table] = counted.get(table, 0) + rows
-        if missing:
-            known.facts["missing"] = [*known.facts.get("missing", []), *missing]
-        known.save()
-    return known
-
-
-def lock_erasure(deletion: TenantDeletion) -> None:
-    """Keep others from erasing the tenant until the transaction ends. Raises TakenOver."""
-    known = TenantDeletion.objects.select_for_update().get(pk=deletion.pk)
-    if (known.status, known.stage) != (DeletionStatus.RUNNING, DeletionStage.SCHEMA):
-        raise TakenOver("Somebody else works on this deletion.")
-
-
-def note_erased(deletion: TenantDeletion, now: datetime) -> TenantDeletion:
-    """Note that rows, schema and role are gone, within that transaction."""
-    known = TenantDeletion.objects.select_for_update().get(pk=deletion.pk)
-    known.stage, known.touched_at, known.breaks = DeletionStage.FILES, now, 0
-    known.save(update_fields=["stage", "touched_at", "breaks"])
-    return known
-
-
-def note_files_gone(
-    deletion: TenantDeletion, *, files: int, size_bytes: int, now: datetime
-) -> TenantDeletion:
-    with transaction.atomic():
-        known = TenantDeletion.objects.select_for_update().get(pk=deletion.pk)
-        known.files_done += files
-        known.bytes_done += size_bytes
-        known.touched_at, known.breaks = now, 0
-        known.save(update_fields=["files_done", "bytes_done", "touched_at", "breaks"])
-    return known
-
-
-def note_break(work: TenantExport | TenantDeletion) -> int:
-    """Count that database or Redis broke off the work; return how often in a row they did."""
-    known = type(work).objects.get(pk=work.pk)
-    known.breaks += 1
-    known.save(update_fields=["breaks"])
-    return int(known.breaks)
-
-
-def note_cleared(export: TenantExport, now: datetime) -> None:
-    """Forget the names of the files of a removed export."""
-    ExportedFile.objects.filter(export=export).delete()
-    TenantExport.objects.filter(pk=export.pk).update(cleared_at=now, cursor={})
 
 
 def _named(tenant: Tenant) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from execfabric.core.storage import delete_empty_folders, delete_file, files_bel
 from execfabric.core.tasks import PlatformTask, enqueue
 from skills.hot_update.publishing.claims import claimed
 
-from . import erasing, exporting, services
+from . import erasing, exporting, lifecycle, services
 from .models import TenantDeletion, TenantExport
 from .states import AT_WORK, DeletionStatus, ExportStatus
 
@@ -66,7 +66,7 @@ def clear_export(*, export_id: str, **_newer: object) -> None:
             enqueue(services.CLEAR_EXPORT, export_id=export_id)
             return
     delete_empty_folders(export.folder)
-    services.note_cleared(export, timezone.now())
+    lifecycle.note_cleared(export, timezone.now())
 
 
 @shared_task(name="governance.scan_tenant_data", base=PlatformTask)

@@ -30,6 +30,7 @@ SHOWN = 50
 
 class WorkView(PlatformView):
     permission = selectors.READ
+    menu_place = "governance:tenant-list"
 
     def export(self, export_id: UUID) -> TenantExport:
         rows = selectors.exports_visible_to(self.request.actor)

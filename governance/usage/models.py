@@ -62,6 +62,9 @@ class ResourceHealth(models.Model):
     """Of the resource."""
     total = models.PositiveIntegerField()
     failed = models.PositiveIntegerField()
+    """Sent, and without a usable answer."""
+    refused = models.PositiveIntegerField(default=0)
+    """Of total: not sent, since whitelist, guard, grant or credential did not allow it."""
     last_failed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -70,4 +73,4 @@ class ResourceHealth(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} in {self.tenant_id}: {self.failed} of {self.total}"
+        return f"{self.name} in {self.tenant_id}: {self.failed} of {self.total - self.refused}"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import F, Sum
+from django.db.models.expressions import Combinable
 
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
@@ -13,7 +14,7 @@ from .models import DailyRuns, ResourceHealth
 
 READ = "registry.tenant.read"
 FAILING_SHARE = 0.2
-"""A resource is failing when of the calls of a day so many failed."""
+"""A resource is failing when of the calls of a day so many failed; refusals likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def runs_of(tenant_id: int, now: datetime, *, days: int) -> Sequence[tuple[date,
 
 @dataclass(frozen=True, slots=True)
 class FailingResource:
-    """An HTTP resource of which too many calls failed in the last 24 hours, of all tenants."""
+    """An HTTP resource with too many bad calls in the last 24 hours, of all tenants."""
 
     name: str
     calls: int
@@ -102,13 +103,25 @@ class FailingResource:
 
 
 def failing_resources(actor: Actor) -> list[FailingResource]:
-    """Return the failing resources, the worst first."""
+    """Return the resources of whose calls that were sent too many failed, the worst first.
+
+    What the whitelist or the guard refused says nothing about a resource, and is in neither number.
+    """
+    return _bad_calls(actor, "failed", Sum("total") - Sum("refused"))
+
+
+def refused_resources(actor: Actor) -> list[FailingResource]:
+    """Return the resources of whose calls too many were not sent at all, the worst first."""
+    return _bad_calls(actor, "refused", Sum("total"))
+
+
+def _bad_calls(actor: Actor, what: str, calls: Combinable) -> list[FailingResource]:
     if not can(actor, READ):
         return []
     rows = (
         ResourceHealth.objects.values_list("name")
-        .annotate(calls=Sum("total"), wrong=Sum("failed"))
-        .filter(wrong__gt=0, wrong__gte=Sum("total") * FAILING_SHARE)
+        .annotate(calls=calls, wrong=Sum(what))
+        .filter(wrong__gt=0, wrong__gte=F("calls") * FAILING_SHARE)
         .order_by("-wrong", "name")
     )
     return [FailingResource(name, calls, wrong) for name, calls, wrong in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.ids import lowest_uuid7
 from execfabric.core.models import AuditEvent
+from executors.contract import StopReason
 from skills.catalogue.models import ScriptVersion, Skill, SkillVersion
 from skills.executions.models import Artifact, Execution, StoredContent
 from skills.executions.states import Status
@@ -27,12 +28,26 @@ RECOUNTED_DAYS = 3
 STORAGE_EVERY = timedelta(hours=1)
 """Stored files are summed up that often at most: it reads the whole tables of files."""
 FAILED = (Status.FAILED, Status.TIMED_OUT, Status.LOST)
+NOT_SENT = Q(status=Status.FAILED, stop_reason=StopReason.COULD_NOT_START)
+"""A call that something of ours refused: of the executor (http.errors.Refused) or before it."""
+OURS = Q(status=Status.LOST) | Q(stop_reason=StopReason.PLATFORM_FAILED)
+"""What the platform failed, and no resource."""
+
+
+@dataclass(slots=True)
+class _Calls:
+    """Calls of one resource."""
+
+    total: int = 0
+    failed: int = 0
+    refused: int = 0
+    last_failed_at: datetime | None = None
 
 
 @dataclass(slots=True)
 class _Counted:
     days: list[tuple[date, int, int]]
-    health: dict[UUID, tuple[int, int, datetime | None]]
+    health: dict[UUID, _Calls]
     facts: dict[str, int | datetime | None] = field(default_factory=dict)
 
 
@@ -104,30 +119,34 @@ def _last_activity() -> datetime | None:
     return max((one for one in moments if one is not None), default=None)
 
 
-def _count_calls(now: datetime) -> dict[UUID, tuple[int, int, datetime | None]]:
-    """Return, by HTTP resource, calls that ended in the last 24 hours, failed ones, the last."""
+def _count_calls(now: datetime) -> dict[UUID, _Calls]:
+    """Return, by HTTP resource, the calls that ended in the last 24 hours."""
     day = Execution.objects.filter(
         id__gte=lowest_uuid7(now - timedelta(days=1)),
         version__kind="http",
         finished_at__isnull=False,
     )
-    failed = Q(status__in=FAILED)
+    failed = Q(status__in=FAILED) & ~NOT_SENT & ~OURS
     rows = list(
         day.order_by()
         .values_list("version_id")
         .annotate(
             calls=Count("pk"),
             wrong=Count("pk", filter=failed),
+            refused=Count("pk", filter=NOT_SENT),
             last=Max("finished_at", filter=failed),
         )
     )
     versions = SkillVersion.objects.in_bulk([version for version, *_rest in rows])
-    found: dict[UUID, tuple[int, int, datetime | None]] = {}
-    for version_id, total, wrong, last in rows:
+    found: dict[UUID, _Calls] = {}
+    for version_id, total, wrong, refused, last in rows:
         resource = UUID(str(versions[version_id].resource["http_resource"]))
-        known = found.get(resource, (0, 0, None))
-        latest = max((one for one in (known[2], last) if one is not None), default=None)
-        found[resource] = (known[0] + total, known[1] + wrong, latest)
+        calls = found.setdefault(resource, _Calls())
+        calls.total += total
+        calls.failed += wrong
+        calls.refused += refused
+        known = [one for one in (calls.last_failed_at, last) if one is not None]
+        calls.last_failed_at = max(known, default=None)
     return found
 
 
@@ -149,18 +168,16 @@ def _store_days(
     DailyRuns.objects.filter(tenant=tenant, day__lt=old).delete()
 
 
-def _store_health(tenant: Tenant, health: dict[UUID, tuple[int, int, datetime | None]]) -> None:
+def _store_health(tenant: Tenant, health: dict[UUID, _Calls]) -> None:
     names = dict(HttpResource.objects.filter(pk__in=health).values_list("pk", "name"))
     ResourceHealth.objects.filter(tenant=tenant).exclude(name__in=names.values()).delete()
     ResourceHealth.objects.bulk_create(
         [
-            ResourceHealth(
-                tenant=tenant, name=names[pk], total=total, failed=failed, last_failed_at=last
-            )
-            for pk, (total, failed, last) in health.items()
+            ResourceHealth(tenant=tenant, name=names[pk], **asdict(calls))
+            for pk, calls in health.items()
             if pk in names
         ],
         update_conflicts=True,
         unique_fields=["tenant", "name"],
-        update_fields=["total", "failed", "last_failed_at"],
+        update_fields=["total", "failed", "refused", "last_failed_at"],
     )

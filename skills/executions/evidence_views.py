@@ -8,12 +8,11 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from execfabric.core.permissions import can
-from execfabric.core.sealing.canonical import canonical
 from execfabric.web.audit.tables import title_of
 from execfabric.web.requests import ConsoleRequest
-from execfabric.web.security import CSP_HEADER, UNTRUSTED_FILE_POLICY
 
 from .evidence import events_about, evidence_of
+from .evidence_file import evidence_file
 from .presentation import shown_inputs
 from .views import ExecutionView
 
@@ -59,11 +58,4 @@ class EvidenceFile(EvidenceView):
     """The pack as one JSON document, which ``execfabric-cli audit verify`` reads."""
 
     def get(self, request: ConsoleRequest, execution_id: UUID) -> HttpResponse:
-        execution = self.execution(execution_id)
-        pack = evidence_of(request.actor, execution, made_at=timezone.now())
-        response = HttpResponse(canonical(pack) + b"\n", content_type="application/json")
-        name = f"evidence-{execution.skill.name}-{execution.pk}.json"
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        response[CSP_HEADER] = UNTRUSTED_FILE_POLICY
-        response["Cache-Control"] = "no-store"
-        return response
+        return evidence_file(request.actor, self.execution(execution_id))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import api, file_api
+from . import api, evidence_api, file_api
 
 urlpatterns = [
     path("executions", api.ExecutionListView.as_view()),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/reject", api.RejectView.as_view()),
     path("executions/<uuid:execution_id>/cancel", api.CancelView.as_view()),
     path("executions/<uuid:execution_id>/retry", api.RetryView.as_view()),
+    path("executions/<uuid:execution_id>/evidence", evidence_api.EvidenceApiView.as_view()),
     path("executions/<uuid:execution_id>/log", api.LogView.as_view()),
     path("executions/<uuid:execution_id>/artifacts", file_api.ArtifactListView.as_view()),
     path("executions/<uuid:execution_id>/artifacts.zip", file_api.ArtifactArchiveView.as_view()),

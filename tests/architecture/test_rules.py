@@ -46,10 +46,14 @@ OPEN_TO_ANYBODY = {
 }
 SHARED_DOORS = {
     "", "healthz", "robots.txt", "api/v1/auth/login", "api/v1/auth/logout", "api/v1/auth/prove",
-    "api/v1/me",
+    "api/v1/me", "api/v1/sessions", "api/v1/sessions/<str:handle>",
+    "api/v1/tokens", "api/v1/tokens/<str:handle>",
+    "api/v1/audit/archives", "api/v1/audit/archives/<uuid:archive_id>/content",
+    "api/v1/audit/events", "api/v1/audit/export", "api/v1/audit/retention",
+    "api/v1/audit/seals", "api/v1/audit/seals.jsonl",
     "api/v1/schema/", "api/v1/docs/", "^api/(?P<path>.*)$",
 }  # fmt: skip
-"""The only addresses both kinds of host answer."""
+"""The only addresses both kinds of host answer: about the own account, and the own trail."""
 OF_EACH_HOST = {
     "api/v1/http-resources", "api/v1/submissions", "api/v1/submissions/<uuid:submission_id>",
 }  # fmt: skip

@@ -78,7 +78,7 @@ def _handler(tiny: TinyServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = respond  # noqa: N815 - names the base class calls
+        do_GET = do_POST = do_DELETE = respond  # noqa: N815 - names the base class calls
 
         def log_message(self, *_message: object) -> None:
             """Stay quiet: the tests read standard error."""

@@ -76,7 +76,10 @@ def test_every_command_of_the_cli_is_documented() -> None:
 
 def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     """Each path of each API module, with each method its view answers."""
+    from execfabric.web.audit import urls_api as trail
     from governance import urls_api as governance
+    from governance.admins import urls_api as admins
+    from governance.audit import urls_api as archives
     from governance.http_access import urls_api as http_access
     from governance.http_access.ledger import urls_api as ledger
     from skills.batches import urls_api as batches
@@ -84,6 +87,7 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
     from skills.executions import urls_api as executions
     from skills.hot_update.submitting import urls_api as submitting
     from tenants.accounts import urls_api as accounts
+    from tenants.accounts.sessions import urls_api as sessions
 
     text = (REFERENCE / "api.md").read_text(encoding="utf-8")
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
@@ -91,7 +95,7 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
         f"{method.upper()} {_shown(pattern)}"
         for module in (
             *(accounts, batches, catalogue, executions, governance, submitting),
-            *(http_access, ledger),
+            *(http_access, ledger, admins, archives, sessions, trail),
         )
         for pattern in module.urlpatterns
         for method in ("get", "post", "put", "patch", "delete")
@@ -105,6 +109,9 @@ def _shown(pattern: URLPattern) -> str:
     path = str(pattern.pattern)
     for converter, shown in (
         ("<uuid:execution_id>", "<id>"),
+        ("<uuid:archive_id>", "<id>"),
+        ("<int:account_id>", "<id>"),
+        ("<str:handle>", "<handle>"),
         ("<uuid:artifact_id>", "<id>"),
         ("<uuid:batch_id>", "<id>"),
         ("<uuid:submission_id>", "<id>"),

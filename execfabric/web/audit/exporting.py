@@ -86,6 +86,20 @@ def as_csv(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
     yield _taken(buffer)
 
 
+def seals_as_lines(rows: QuerySet[AuditSeal], *, after: int) -> Iterator[bytes]:
+    """Return the seals after a number, the first first, as they are copied out of the database."""
+    schema = current_schema()
+    ordered = rows.order_by("number")
+    while True:
+        with schema_context(schema):
+            some = list(ordered.filter(number__gt=after)[:AT_ONCE])
+        for row in some:
+            yield canonical(row.document) + b"\n"
+        if len(some) < AT_ONCE:
+            return
+        after = some[-1].number
+
+
 def _bundle(
     schema: str,
     exported_at: datetime,

@@ -298,27 +298,6 @@ class TestTheDatabase:
                     )
                     AuditArchive.objects.filter(pk=archive.pk).update(removed_at=timezone.now())
 
-    def test_it_counts_before_it_removes(self, old_trail):
-        keep_trail(timezone.now())
-        seal(timezone.now())
-        (archive,) = archives_here()
-        with schema_context("public"):
-            # As if the archive had been entered with another count.
-            with pytest.raises(DatabaseError, match="other events"), transaction.atomic():
-                other = AuditArchive.objects.create(
-                    schema=old_trail.schema_name,
-                    first_seal=2,
-                    last_seal=2,
-                    events=archive.events,
-                    first_at=YEARS_AGO,
-                    last_at=YEARS_AGO,
-                    sha256=archive.sha256,
-                    size_bytes=1,
-                    stored_as="x",
-                    made_at=timezone.now(),
-                )
-                AuditArchive.objects.filter(pk=other.pk).update(removed_at=timezone.now())
-
     def test_even_the_owner_deletes_only_what_was_archived(self, owner_session):
         with schema_context("public"), connection.cursor() as cursor:
             seal(YEARS_AGO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import time
 import uuid
 from contextlib import suppress
@@ -19,10 +20,11 @@ from django_tenants.utils import schema_context
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, InvalidInput
 from execfabric.core.models import AuditEvent
-from execfabric.core.storage import files_below, open_file, store_file
+from execfabric.core.storage import files_below, store_file
 from governance.audit.models import Upkeep
 from governance.tenant_data import erasing, exporting, services
 from governance.tenant_data.contents import exported_tables, left_out_tables
+from governance.tenant_data.fetching import entries_of
 from governance.tenant_data.models import TenantDeletion, TenantExport
 from governance.tenant_data.states import DeletionStage, DeletionStatus, ExportStatus
 from skills.executions.files import upload_file
@@ -60,8 +62,14 @@ def exported(sam, tenant, **fields) -> TenantExport:
 
 
 def content_of(export, path) -> bytes:
-    with open_file(f"public/{export.folder}/{path}") as file:
+    """Return a file as whoever fetches the export gets it."""
+    (opened,) = (take for name, _size, take in entries_of(export) if name == path)
+    with opened() as file:
         return file.read()
+
+
+def digest_of(export, path) -> str:
+    return hashlib.sha256(content_of(export, path)).hexdigest()
 
 
 def manifest_of(export):
@@ -75,6 +83,22 @@ def acme_with_data(acme, person):
     file = upload_file(actor=person("oscar").actor, name="orders.csv", content=io.BytesIO(b"a,b\n"))
     connection.set_schema_to_public()
     return acme, file
+
+
+def test_all_its_pages_belong_to_the_tenants_of_the_menu(leaving, sam, person):
+    export = services.request_export(
+        actor=sam,
+        tenant=Tenant.objects.get(name="acme"),
+        reason="They leave.",
+        requested_at=timezone.now(),
+    )
+    browser = person("sam").browser
+
+    for place in ("leaving", f"exports/{export.pk}", f"deletions/{leaving.pk}"):
+        page = browser.get(f"/platform/{place}/").content.decode()
+
+        (current,) = re.findall(r'<a[^>]*href="([^"]*)"[^>]*aria-current="page"', page)
+        assert current == "/platform/tenants/"
 
 
 def test_an_export_holds_rows_files_and_trail_and_sums_that_fit(acme_with_data, sam):
@@ -211,6 +235,81 @@ class TestGoingOn:
         export.refresh_from_db()
         assert (export.status, export.error) == (ExportStatus.DONE, "")
         assert not AuditEvent.objects.filter(code="tenant_data.export.fail").exists()
+
+    @pytest.mark.parametrize("stage", list(exporting._STEPS))
+    def test_a_stale_worker_leaves_no_trace_in_an_export_that_is_whole(
+        self, acme_with_data, sam, monkeypatch, stage
+    ):
+        """It was stopped in the middle of a part, and wakes up when another has finished all."""
+        tenant, _file = acme_with_data
+        store, finished = exporting.copy_into, {}
+
+        def wakes_up_late(folder, path, content, size_bytes):
+            if not finished:
+                finished.update(taken=True)
+                with schema_context("public"):
+                    exporting.work_on(TenantExport.objects.get().pk, until=FOREVER)
+                    export = TenantExport.objects.get()
+                    names = [name for name, _size, _open in entries_of(export)]
+                    finished.update({name: digest_of(export, name) for name in names})
+                content, size_bytes = io.BytesIO(b"spoilt"), 6
+            return store(folder, path, content, size_bytes)
+
+        def step(export, until, step=exporting._STEPS[stage]):
+            monkeypatch.setattr("governance.tenant_data.parts.copy_into", wakes_up_late)
+            monkeypatch.setattr(exporting, "copy_into", wakes_up_late)
+            return step(export, until)
+
+        monkeypatch.setitem(exporting._STEPS, stage, step)
+
+        export = exported(sam, tenant)
+
+        assert (export.status, export.error) == (ExportStatus.DONE, "")
+        assert finished.pop("taken")
+        assert {name: digest_of(export, name) for name in finished} == finished
+        for entry in manifest_of(export)["files"]:
+            assert digest_of(export, entry["path"]) == entry["sha256"]
+
+    def test_a_stale_worker_writes_no_manifest_over_that_of_another(
+        self, acme_with_data, sam, monkeypatch
+    ):
+        tenant, _file = acme_with_data
+        write = exporting._write_manifest
+
+        def overtaken(export):
+            monkeypatch.undo()
+            exporting.work_on(export.pk, until=FOREVER)
+            return write(export)
+
+        monkeypatch.setattr(exporting, "_write_manifest", overtaken)
+
+        export = exported(sam, tenant)
+
+        assert export.status == ExportStatus.DONE
+        assert digest_of(export, "manifest.json") == export.manifest_sha256
+        sums = content_of(export, "SHA256SUMS").decode()
+        assert f"{export.manifest_sha256}  manifest.json\n" in sums
+        finished = AuditEvent.objects.filter(code="tenant_data.export.finish", outcome="done")
+        assert finished.count() == 1
+
+    @pytest.mark.parametrize("until", [FOREVER, 0.0], ids=["whole", "going on"])
+    def test_a_stale_worker_fails_no_export_of_another(
+        self, acme_with_data, sam, monkeypatch, until
+    ):
+        """Neither one that is whole, nor one that goes on."""
+        tenant, _file = acme_with_data
+
+        def fails_late(export, _until):
+            monkeypatch.undo()
+            exporting.work_on(export.pk, until=until)
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setitem(exporting._STEPS, exporting.ExportStage.FILES, fails_late)
+
+        export = exported(sam, tenant)
+
+        expected = ExportStatus.DONE if until else ExportStatus.RUNNING
+        assert (export.status, export.error) == (expected, "")
 
     def test_a_slice_of_time_does_a_part_and_asks_for_more(self, acme_with_data, sam):
         tenant, _file = acme_with_data

@@ -10,13 +10,15 @@ from django.db import connection
 from django.utils import timezone
 
 from execfabric.core import presence
+from execfabric.core.ids import uuid7
 from execfabric.core.redis import client
 from governance.dashboard import charts
 from governance.tenant_data.models import TenantExport
 from governance.usage.models import DailyRuns, ResourceHealth, TenantUsage
-from governance.usage.selectors import failing_resources, runs_over_time
-from governance.usage.services import count_tenant
+from governance.usage.selectors import failing_resources, refused_resources, runs_over_time
+from governance.usage.services import _count_calls, count_tenant
 from governance.usage.tasks import count_usage
+from skills.catalogue.models import SkillVersion
 from skills.executions.files import upload_file
 from skills.executions.models import Execution
 from skills.executions.services import request_execution
@@ -121,6 +123,55 @@ def test_a_resource_is_failing_when_too_many_of_its_calls_failed(sam):
     assert [(one.name, one.calls, one.failed) for one in failing_resources(sam.actor)] == [
         ("rates", 12, 3)
     ]
+
+
+def test_refused_calls_are_no_failures_of_the_resource(sam):
+    acme, globex = Tenant.objects.get(name="acme"), Tenant.objects.get(name="globex")
+    for tenant, name, failed, refused in (
+        (acme, "strict", 0, 8), (globex, "strict", 1, 0), (acme, "down", 3, 6),
+    ):  # fmt: skip
+        ResourceHealth.objects.create(
+            tenant=tenant, name=name, total=10, failed=failed, refused=refused
+        )
+
+    assert [(one.name, one.calls, one.failed) for one in failing_resources(sam.actor)] == [
+        ("down", 4, 3)
+    ]
+    assert [(one.name, one.calls, one.failed) for one in refused_resources(sam.actor)] == [
+        ("strict", 20, 8), ("down", 10, 6),
+    ]  # fmt: skip
+    page = sam.browser.get("/platform/").content.decode()
+    assert "3 of 4 calls in 24 h" in page
+    assert "8 of 20 calls not sent in 24 h" in page
+
+
+def test_what_the_platform_did_not_send_or_failed_itself_is_told_apart(acme, person, platform):
+    connection.set_tenant(acme)
+    skill = make_skill()
+    version = SkillVersion.objects.get(skill=skill)  # Which stays as it is: another one.
+    version.pk, version.number, version.kind = None, 2, "http"
+    version.script_version = None
+    version.resource = {"http_resource": str(uuid7()), "version": 1}
+    version.save(force_insert=True)
+    endings = {
+        "succeeded": "exited",
+        "failed": "exited",
+        "timed_out": "time_limit",
+        "refused": "could_not_start",
+        "ours": "platform_failed",
+        "lost": "",
+    }
+    run = request_execution(actor=person("oscar").actor, skill=skill, inputs={"name": "x"})
+    run.version, run.finished_at = version, NOW
+    for name, reason in endings.items():
+        run.pk, run.stop_reason = uuid7(), reason
+        run.status = name if name in {"succeeded", "timed_out", "lost"} else "failed"
+        run.save(force_insert=True)
+
+    (calls,) = _count_calls(timezone.now()).values()
+
+    assert (calls.total, calls.failed, calls.refused) == (6, 2, 1)
+    assert calls.last_failed_at == NOW
 
 
 @pytest.mark.xdist_group("presence")  # Who works is known to all processes of the tests.

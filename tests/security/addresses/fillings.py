@@ -119,6 +119,8 @@ PARAMETERS: dict[str | tuple[str, str], str] = {
     "token": "link_token",
     "account_id": "admin",
     ("platform/administrators/<int:account_id>/sessions/<str:handle>/end/", "handle"): "session",
+    ("api/v1/sessions/<str:handle>", "handle"): "session",
+    ("api/v1/tokens/<str:handle>", "handle"): "api_token",
     ("security/sessions/<str:handle>/revoke/", "handle"): "session",
     ("security/tokens/<str:handle>/revoke/", "handle"): "api_token",
     ("platform/security/sessions/<str:handle>/revoke/", "handle"): "session",
@@ -420,7 +422,19 @@ def link(ids: Ids) -> dict[str, Any]:
     return {"tenant": ids.tenant}
 
 
+def administrator(ids: Ids) -> dict[str, Any]:
+    return {"kind": "tenant_admin", "username": "another", "tenants": [ids.tenant]}
+
+
 BODIES: dict[str, Body] = {
+    "api/v1/administrators": administrator,
+    "api/v1/administrators/<int:account_id>/disable": reason,
+    "api/v1/administrators/<int:account_id>/enable": nothing,
+    "api/v1/administrators/<int:account_id>/link": nothing,
+    "api/v1/administrators/<int:account_id>/second-factor/reset": reason,
+    "api/v1/audit/archives": days_form,
+    "api/v1/audit/archives/<uuid:archive_id>/content": nothing,
+    "api/v1/audit/export": export_form,
     "api/v1/artifacts/<uuid:artifact_id>/link": nothing,
     "api/v1/auth/login": credentials,
     "api/v1/auth/logout": nothing,
