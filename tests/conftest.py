@@ -25,7 +25,7 @@ from execfabric.core.roles import Role
 from tenants.postgresql.owner import open_owner_session
 from tests.owner import owner_connection
 
-pytest_plugins = ["tests.live"]
+pytest_plugins = ["tests.garbage", "tests.live"]
 
 PASSWORD = "correct horse battery"
 ACCOUNTS: dict[str, dict[str, Role]] = {
