@@ -77,6 +77,7 @@ def _migrate_once(server: Any) -> None:
     try:
         if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [MIGRATED]).fetchone():
             return
+        server.execute(f"DROP DATABASE IF EXISTS {partial} WITH (FORCE)")  # Of one that failed.
         server.execute(f"CREATE DATABASE {partial}")
         connection.settings_dict.update(NAME=partial)
         with as_owner():
