@@ -12,6 +12,8 @@ from execfabric.urls_shared import handler400, handler403, handler404, handler50
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 urlpatterns = [
+    # First, since the way to a run leads through here, and Django tries one after another.
+    path("api/v1/", include("skills.executions.urls_api")),
     path("", TenantHome.as_view(), name="home"),
     *urls_shared.shared(__name__),
     path("", include("tenants.accounts.urls")),
@@ -26,7 +28,6 @@ urlpatterns = [
     path("audit/archives/", include("governance.audit.urls")),
     path("api/v1/", include("tenants.accounts.groups.urls_api")),
     path("api/v1/", include("skills.catalogue.urls_api")),
-    path("api/v1/", include("skills.executions.urls_api")),
     path("api/v1/", include("skills.executions.approvals.urls_api")),
     path("api/v1/", include("skills.batches.urls_api")),
     path("api/v1/", include("skills.hot_update.submitting.urls_api")),

@@ -168,6 +168,8 @@ def _version_row(row: Json) -> list[RenderableType]:
         number.append("  in use", style="green")
     if row.get("withdrawn"):
         number.append("  withdrawn", style="red")
+    elif row.get("published") is False and not row.get("in_use"):
+        number.append("  only registered", style="yellow")
     changed = row.get("changed")
     return [
         number,

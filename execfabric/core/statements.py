@@ -42,7 +42,7 @@ def insert_of(
     """
     names = tuple(sorted((taken or {}).items()))
     values = [
-        _as_stored(field, field.pre_save(row, add=True))
+        _as_stored(field, _about_to_be_saved(row, field))
         for field in type(row)._meta.concrete_fields
         if not field.generated and not (taken and field.column in taken)
     ]
@@ -68,6 +68,12 @@ def _update(model: type[models.Model], changes: tuple[str, ...], where: tuple[st
 
 def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
+
+
+def _about_to_be_saved(row: models.Model, field: models.Field[Any, Any]) -> Any:
+    if isinstance(field, _PLAIN_FIELDS):  # They do nothing but this.
+        return row.__dict__[field.attname]
+    return field.pre_save(row, add=True)
 
 
 def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:

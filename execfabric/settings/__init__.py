@@ -161,6 +161,7 @@ STORAGES = {
 if ENVIRONMENT.seals_storage_url:
     STORAGES["seals"] = services.storage_settings(ENVIRONMENT.seals_storage_url, DATA_DIR)
 globals().update(services.email_settings(ENVIRONMENT.email_url))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from or f"execfabric@{BASE_DOMAIN}"
 
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -252,6 +252,11 @@ class Environment(BaseSettings):
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",
     )
+    email_from: str = Field(
+        default="",
+        description="Address that outgoing mail comes from, such as Name <address>. Empty: "
+        "execfabric@ and the base domain, which most mail servers refuse unless it is yours.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",

@@ -9,17 +9,18 @@ from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse
 
 from .views import API_PREFIX, error_page, is_logged_in
 
 NO_LENGTH = "Send the request with its length (Content-Length), not in chunks."
+PIECE_BYTES = 65_536
 SWEEP_EVERY_S = 3600.0
 ABANDONED_AFTER_S = 6 * 3600.0
 """An upload nothing was added to for so long belongs to a process that was killed."""
@@ -36,6 +37,25 @@ class CheckedUpload(TemporaryUploadedFile):
         # Closed, and with it deleted, by Django at the end of the request.
         file: Any = NamedTemporaryFile(suffix=".upload", dir=incoming_folder())  # noqa: SIM115
         UploadedFile.__init__(self, file, name, content_type, 0, charset, extra)
+
+
+class InPieces:
+    """A body that is read in pieces where lines are asked for.
+
+    Django reads what is left of a refused form by lines, and one may be as long as the whole body.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, *size: int) -> bytes:
+        return bytes(self._stream.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        return self.read(min([PIECE_BYTES, *(each for each in size if each >= 0)]))
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class BodyLimitMiddleware:
@@ -55,6 +75,7 @@ class BodyLimitMiddleware:
         length = _content_length(request)
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and length > _most(request):
             return error_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        request._stream = InPieces(request._stream)  # type: ignore[assignment]
         return self.get_response(request)
 
 
@@ -67,6 +88,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
         self.received_together = 0
+        self.refused = ""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         if time.monotonic() - _swept_at > SWEEP_EVERY_S:
@@ -82,11 +104,25 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
         self.received += len(raw_data)
         self.received_together += len(raw_data)
         if self.received > settings.UPLOAD_BYTES:
-            raise RequestDataTooBig(f"A file may have {settings.UPLOAD_BYTES} bytes at most.")
+            self._refuse(f"A file may have {settings.UPLOAD_BYTES} bytes at most.")
         if self.received_together > settings.REQUEST_BYTES:
-            raise RequestDataTooBig(f"Files may have {settings.REQUEST_BYTES} bytes together.")
+            self._refuse(f"Files may have {settings.REQUEST_BYTES} bytes together.")
         self.digest.update(raw_data)
         super().receive_data_chunk(raw_data, start)
+
+    def _refuse(self, why: str) -> NoReturn:
+        """Store no more of this request, and delete what was stored.
+
+        The rest of it, which its length bounds, is read and forgotten: a client that is still
+        sending when the connection ends would not read the answer.
+        """
+        self.refused = why
+        raise StopUpload(connection_reset=False)
+
+    def upload_complete(self) -> None:
+        """Raises RequestDataTooBig where something was refused: now somebody hears of it."""
+        if self.refused:
+            raise RequestDataTooBig(self.refused)
 
     def file_complete(self, file_size: int) -> UploadedFile[Any] | None:
         complete = super().file_complete(file_size)

@@ -61,3 +61,12 @@ def reason_against(address: Address) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address not in PUBLIC_V6:
         return "not a public address"
     return ""
+
+
+def is_public(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Return whether every address of network is a public one."""
+    if network.version == 6 and not network.subnet_of(PUBLIC_V6):
+        return False
+    return not any(
+        network.version == closed.version and network.overlaps(closed) for closed, _ in _CLOSED
+    )

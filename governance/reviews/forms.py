@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from skills.catalogue.models import Approval, Risk
-from skills.hot_update.reviewing.rules import APPROVALS, RISKS, TIGHTENABLE, Rules
+from skills.catalogue.models import Approval, Risk, Visibility
+from skills.hot_update.reviewing.rules import ORDERED, TIGHTENABLE, Rules
 from skills.hot_update.reviewing.services import LONGEST_TEXT
 
 
@@ -34,6 +34,10 @@ class VerdictForm(ShownForm):
         help_text=_("High risk is always confirmed."),
     )  # fmt: skip
     approval = forms.ChoiceField(label=_("Approval"))
+    visibility = forms.ChoiceField(
+        label=_("Who has rights on it when it is new"),
+        help_text=_("An update leaves the rights as they are."),
+    )
     manual = forms.BooleanField(label=_("People may run it by hand"), required=False)
     ai_callable = forms.BooleanField(label=_("The assistant may offer it"), required=False)
     network = forms.BooleanField(label=_("It may use the network"), required=False)
@@ -54,8 +58,8 @@ class VerdictForm(ShownForm):
     def __init__(self, data: Any = None, *, rules: Rules, initial: dict[str, Any] | None = None):
         shown = {**rules, "network_hosts": "\n".join(rules["network_hosts"])}
         super().__init__(data, initial={**shown, **(initial or {})})
-        titles = {**dict(Risk.choices), **dict(Approval.choices)}
-        for name, order in (("risk", RISKS), ("approval", APPROVALS)):
+        titles = {**dict(Risk.choices), **dict(Approval.choices), **dict(Visibility.choices)}
+        for name, order in ORDERED.items():
             possible = order[order.index(rules[name]) :]
             choice = self.fields[name]
             choice.choices = [(value, titles[value]) for value in possible]  # type: ignore[attr-defined]

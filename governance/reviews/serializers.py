@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from skills.catalogue.models import Approval, Risk
+from skills.catalogue.models import Approval, Risk, Visibility
 from skills.hot_update.models import Revision, Submission
 from skills.hot_update.reviewing.locks import packages_digest, shown_lock
 from skills.hot_update.reviewing.rules import TIGHTENABLE, rules_in_force
@@ -33,6 +33,11 @@ class RulesIO(serializers.Serializer):
     risk = serializers.ChoiceField(choices=Risk.choices, required=False)
     confirm = serializers.BooleanField(required=False)
     approval = serializers.ChoiceField(choices=Approval.choices, required=False)
+    visibility = serializers.ChoiceField(
+        choices=Visibility.choices,
+        required=False,
+        help_text="Who has rights on the skill when it is new; an update leaves them as they are.",
+    )
     ai_callable = serializers.BooleanField(required=False)
     manual = serializers.BooleanField(required=False)
     network = serializers.BooleanField(required=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
+from skills.executions.approvals.voiding import DECISIONS, void_because
 
 from .approving import has_approved
 from .models import Batch
@@ -25,6 +26,8 @@ def acts_open_to(actor: Actor, batch: Batch) -> frozenset[str]:
         ("cancel", goes_on),
         ("retry", status == BatchStatus.FINISHED and batch.failed_rows > 0),
     ]
+    if status in WAITING and void_because(batch):
+        wanted = [(act, fits) for act, fits in wanted if act not in DECISIONS]
     return frozenset(
         act for act, fits in wanted if fits and can(actor, f"batches.batch.{act}", batch)
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from execfabric.core import audit, wake
+from execfabric.core import audit, statements
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.errors import Conflict, NotPermitted
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
-from execfabric.core.states import move
 from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.selectors import reason_version_withdrawn
 from skills.executions import policy
@@ -32,23 +30,17 @@ from skills.executions.states import FINAL as FINAL_EXECUTION
 from skills.executions.states import Status
 from tenants.accounts.actors import actor_for_account
 
-from . import dispatch
-from .approving import SAID, approvals_of, check_cleared, unused_right
+from . import approving, dispatch, undecided
+from .approving import SAID, approvals_standing, check_cleared, is_approved_no_more, unused_right
 from .models import Batch, BatchApproval, BatchRow
-from .states import BATCH_TRANSITIONS, FINAL, WAITING, BatchStatus, RowStatus
+from .moves import locked, move_batch
+from .states import BatchStatus, RowStatus
 
 logger = structlog.get_logger(__name__)
 
-DRAFT_KEPT = timedelta(days=7)
 ROWS_PER_SCAN = 1000
 FILE_EXPIRED = "was given a file that has expired; upload it again"
 NOT_ANY_MORE = "Who asked for this batch may not run the skill any more, or it was disabled."
-
-
-def locked(batch_id: UUID) -> Batch:
-    """Return the batch under a row lock, which whoever moves it or its rows takes first."""
-    batches = Batch.objects.select_for_update(of=("self",))
-    return batches.select_related("skill__version", "version", "requested_by").get(pk=batch_id)
 
 
 def insert_once(batch: Batch) -> Batch | None:
@@ -73,13 +65,6 @@ def insert_once(batch: Batch) -> Batch | None:
     if asked != (batch.skill_id, batch.asked_digest):
         raise Conflict("This idempotency key was used for another request. Choose a new one.")
     return earlier
-
-
-def move_batch(batch: Batch, *, to: BatchStatus, **fields: Any) -> Batch:
-    """Move batch by the table and wake those who wait for it. Raises InvalidTransition."""
-    moved = move(batch, to=to, table=BATCH_TRANSITIONS, **fields)
-    wake.announce(moved.topic, moved.status)
-    return moved
 
 
 def go_on(batch_id: UUID) -> None:
@@ -128,7 +113,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     """
     rules = rules_in_force()
     decision = policy.decide(batch.version, rules)
-    check_cleared(batch, decision)
+    check_cleared(batch, decision, now=released_at)
     batch.window_rows = dispatch.next_window(batch, released_at)
     room = max(batch.window_rows - batch.sent_rows, 1)
     waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
@@ -143,7 +128,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
         let_all_run(
             executions,
             confirmed_by=batch.confirmed_by_id,
-            approved_by=approvals_of(batch),
+            approved_by=approvals_standing(batch, now=released_at),
             said_at=released_at,
         )
     InputUse.objects.bulk_create(
@@ -190,28 +175,6 @@ def finish_batch(*, actor: Actor, batch: Batch, finished_at: datetime) -> Batch:
     return move_batch(batch, to=to, finished_at=finished_at)
 
 
-@action("batches.batch.expire", title="Expire a batch", roles=SYSTEM, target="batch")
-def expire_batch(*, actor: Actor, batch: Batch, expired_at: datetime) -> Batch:
-    """End a batch nobody decided about in time, or a draft nobody started."""
-    fresh = locked(batch.pk)
-    if fresh.asked_at > expired_at - patience_with(fresh, rules_in_force()):
-        raise Conflict("This batch is not old enough.")
-    return move_batch(
-        fresh, to=BatchStatus.EXPIRED, finished_at=expired_at, **without_waiting_rows(fresh)
-    )
-
-
-def patience_with(batch: Batch, rules: policy.Rules) -> timedelta:
-    """Return how long a batch waits for people: a request as long as any other under the rules."""
-    return DRAFT_KEPT if batch.status == BatchStatus.DRAFT else rules.expires_after
-
-
-def without_waiting_rows(batch: Batch) -> dict[str, int]:
-    """Cancel the rows of a locked batch that were not handed over; return its new counters."""
-    dropped = batch.rows.filter(status=RowStatus.WAITING).update(status=RowStatus.CANCELLED)
-    return {"waiting_rows": 0, "cancelled_rows": batch.cancelled_rows + dropped}
-
-
 class _Ended:
     """Executions of one schema that ended and are not counted yet, in this process."""
 
@@ -245,19 +208,10 @@ def rows_ended(executions: Sequence[UUID]) -> None:
 
 def count_ended(executions: Sequence[UUID]) -> list[Batch]:
     """Move the counters of the rows that ended, in one statement; return the batches it touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _COUNT_ENDED,
-            {
-                "executions": list(executions),
-                "sent": RowStatus.SENT,
-                "succeeded": RowStatus.SUCCEEDED,
-                "cancelled": RowStatus.CANCELLED,
-                "final": sorted(FINAL_EXECUTION),
-                "failures": [RowStatus.FAILED, RowStatus.TIMED_OUT, RowStatus.LOST],
-            },
-        )
-        found = cursor.fetchall()
+    failures = [RowStatus.FAILED, RowStatus.TIMED_OUT, RowStatus.LOST]
+    told = [RowStatus.SUCCEEDED, *failures]
+    values = [list(executions), told, list(executions), sorted(FINAL_EXECUTION), failures]
+    found = statements.send(_COUNT_ENDED, values)
     return [
         Batch(pk=pk, waiting_rows=waiting, sent_rows=sent, window_rows=window)
         for pk, waiting, sent, window in found
@@ -268,22 +222,21 @@ def count_ended(executions: Sequence[UUID]) -> list[Batch]:
 _COUNT_ENDED = f"""
     WITH held AS MATERIALIZED (
         SELECT id FROM {Batch._meta.db_table} WHERE id IN (
-            SELECT batch_id FROM {BatchRow._meta.db_table} WHERE execution_id = ANY(%(executions)s)
+            SELECT batch_id FROM {BatchRow._meta.db_table} WHERE execution_id = ANY(%s::uuid[])
         ) ORDER BY id FOR UPDATE
     ), ended AS (
         UPDATE {BatchRow._meta.db_table} AS line SET status =
-            CASE WHEN run.status = %(succeeded)s OR run.status = ANY(%(failures)s)
-            THEN run.status ELSE %(cancelled)s END
+            CASE WHEN run.status = ANY(%s::text[]) THEN run.status ELSE '{RowStatus.CANCELLED}' END
         FROM held, {Execution._meta.db_table} AS run
         WHERE line.batch_id = held.id AND line.execution_id = run.id
-            AND line.execution_id = ANY(%(executions)s) AND line.status = %(sent)s
-            AND run.status = ANY(%(final)s)
+            AND line.execution_id = ANY(%s::uuid[]) AND line.status = '{RowStatus.SENT}'
+            AND run.status = ANY(%s::text[])
         RETURNING line.batch_id, line.status
     ), counted AS (
         SELECT batch_id, count(*) AS rows,
-            count(*) FILTER (WHERE status = %(succeeded)s) AS succeeded,
-            count(*) FILTER (WHERE status = ANY(%(failures)s)) AS failed,
-            count(*) FILTER (WHERE status = %(cancelled)s) AS cancelled
+            count(*) FILTER (WHERE status = '{RowStatus.SUCCEEDED}') AS succeeded,
+            count(*) FILTER (WHERE status = ANY(%s::text[])) AS failed,
+            count(*) FILTER (WHERE status = '{RowStatus.CANCELLED}') AS cancelled
         FROM ended GROUP BY batch_id
     )
     UPDATE {Batch._meta.db_table} AS batch SET
@@ -293,7 +246,7 @@ _COUNT_ENDED = f"""
         cancelled_rows = batch.cancelled_rows + counted.cancelled
     FROM counted WHERE batch.id = counted.batch_id
     RETURNING batch.id, batch.waiting_rows, batch.sent_rows, batch.window_rows
-"""  # noqa: S608 - names of our own tables
+"""  # noqa: S608 - our own names and words
 
 
 def scan_batches(now: datetime, is_open: bool) -> None:
@@ -302,15 +255,11 @@ def scan_batches(now: datetime, is_open: bool) -> None:
     A batch that fails is logged and keeps no other from its turn. Rows of a tenant that is not open
     stay where they are.
     """
-    open_batches = Batch.objects.exclude(status__in=sorted(FINAL))
-    rules = rules_in_force()
-    for batch in open_batches.filter(status__in={*WAITING, BatchStatus.DRAFT}):
-        if batch.asked_at < now - patience_with(batch, rules):
-            _on_its_own(batch, now)
+    undecided.end_undecided(now)
     if not is_open:
         return
     going = {BatchStatus.RUNNING, BatchStatus.PAUSED, BatchStatus.CANCELLING}
-    for batch in open_batches.filter(status__in=going):
+    for batch in Batch.objects.filter(status__in=going):
         try:
             uncounted = batch.rows.filter(
                 status=RowStatus.SENT, execution__status__in=sorted(FINAL_EXECUTION)
@@ -319,15 +268,6 @@ def scan_batches(now: datetime, is_open: bool) -> None:
             go_on(batch.pk)
         except Exception:  # The scan is the one that helps all the others.
             logger.exception("scan.batch_failed", batch=str(batch.pk))
-
-
-def _on_its_own(batch: Batch, now: datetime) -> None:
-    try:
-        expire_batch(actor=Actor.system("scan"), batch=batch, expired_at=now)
-    except Conflict:
-        pass  # A person was faster; the refusal is in the trail.
-    except Exception:
-        logger.exception("scan.batch_failed", batch=str(batch.pk))
 
 
 def _has_ended(batch: Batch) -> bool:
@@ -346,9 +286,12 @@ def _why_held(batch: Batch) -> str:
     requester = actor_for_account(batch.requested_by, door=Door.BATCH)
     if not can(requester, "executions.execution.request", batch.skill):
         return NOT_ANY_MORE
-    check_cleared(batch, policy.decide(batch.version, policy.Rules()))
+    now, minimum = timezone.now(), policy.decide(batch.version, policy.Rules())
+    if is_approved_no_more(batch, minimum, now=now):
+        return approving.NOT_ANY_MORE
+    check_cleared(batch, minimum, now=now)
     try:
-        check_cleared(batch, policy.decide(batch.version, rules_in_force()))
+        check_cleared(batch, policy.decide(batch.version, rules_in_force()), now=now)
     except NotPermitted as refusal:
         return refusal.message  # The rules have become stricter on the way.
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -14,7 +15,7 @@ from skills.executions.approvals.rules import rules_in_force
 from skills.executions.presentation import masked
 from skills.executions.serializers import ApprovalsOut
 
-from .approving import approvals_of
+from .approving import approvals_standing
 from .checking import MOST_ROWS
 from .models import Batch, BatchRow
 from .presentation import state_of
@@ -137,7 +138,10 @@ class BatchOut(BatchSummaryOut):
         if batch.status != BatchStatus.AWAITING_APPROVAL:
             return None
         demand = policy.decide(batch.version, rules_in_force()).demand
-        return {"given": len(approvals_of(batch)), "needed": demand.approvals}
+        return {
+            "given": len(approvals_standing(batch, now=timezone.now())),
+            "needed": demand.approvals,
+        }
 
     def get_unused_columns(self, batch: Batch) -> list[str]:
         used = set(batch.mapping.values())

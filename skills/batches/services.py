@@ -26,11 +26,11 @@ from skills.executions.services import APPROVED, LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
 
 from . import lifecycle, rules  # noqa: F401  # the rules of who may act on which batch
-from .approving import approvals_of
+from .approving import approvals_standing, is_approved_no_more
 from .checking import CheckedRow, check_rows
-from .lifecycle import locked, move_batch
 from .mapping import checked_mapping, file_input_of, file_value, inputs_of
 from .models import Batch, BatchKind, BatchRow
+from .moves import locked, move_batch, without_waiting_rows
 from .reading import open_table
 from .states import RETRIABLE, BatchStatus, RowStatus
 
@@ -161,7 +161,7 @@ def approve_batch(*, actor: Actor, batch: Batch) -> Batch:
     if demand.confirm and fresh.confirmed_by_id is None:
         raise Conflict("By the rules now in force it must be confirmed first. Ask for it again.")
     lifecycle.record_approval(actor, fresh)
-    if len(approvals_of(fresh)) < demand.approvals:
+    if len(approvals_standing(fresh, now=timezone.now())) < demand.approvals:
         wake.announce(fresh.topic, APPROVED)
         return fresh
     return _moved_on(fresh, to=BatchStatus.RUNNING, approved_by_id=actor.user_id)
@@ -181,7 +181,7 @@ def reject_batch(*, actor: Actor, batch: Batch, reason: str) -> Batch:
         rejected_by_id=actor.user_id,
         rejection=reason.strip(),
         finished_at=timezone.now(),
-        **lifecycle.without_waiting_rows(fresh),
+        **without_waiting_rows(fresh),
     )
 
 
@@ -195,16 +195,17 @@ def pause_batch(*, actor: Actor, batch: Batch) -> Batch:
 def resume_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a paused batch go on. Raises Conflict.
 
-    Where it lay for longer than a request may wait, those who let it run are asked anew.
+    Where it lay for longer than a request may wait, or who approved it may not do so any more,
+    people are asked anew.
     """
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.PAUSED, "This batch is not paused.")
     _check_version(fresh)
-    in_force = rules_in_force()
+    in_force, now = rules_in_force(), timezone.now()
+    decision = policy.decide(fresh.version, in_force)
     lies_since = fresh.released_at or fresh.asked_at
-    if (
-        policy.decide(fresh.version, in_force).mode != policy.Mode.AUTO
-        and lies_since < timezone.now() - in_force.expires_after
+    if decision.mode != policy.Mode.AUTO and (
+        lies_since < now - in_force.expires_after or is_approved_no_more(fresh, decision, now=now)
     ):
         if fresh.sent_rows:
             raise Conflict("Some of its rows are still running. Resume it when they have ended.")
@@ -222,7 +223,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     if fresh.is_final or fresh.status == BatchStatus.CANCELLING:
         raise Conflict("This batch is over already; there is nothing to cancel.")
     now = timezone.now()
-    counters = lifecycle.without_waiting_rows(fresh)
+    counters = without_waiting_rows(fresh)
     if not fresh.sent_rows:
         return move_batch(fresh, to=BatchStatus.CANCELLED, finished_at=now, **counters)
     moved = move_batch(fresh, to=BatchStatus.CANCELLING, **counters)

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_htmx.http import HttpResponseClientRefresh
@@ -26,12 +27,14 @@ from skills.catalogue.models import Skill, SkillVersion
 from skills.catalogue.selectors import skills_visible_to
 from skills.executions import policy
 from skills.executions.approvals.rules import rules_in_force
+from skills.executions.approvals.voiding import void_because
 from skills.executions.forms import RejectForm
 from skills.executions.presentation import shown_inputs
 from skills.executions.services import upload_file
 
 from . import downloads, services
 from .acts import acts_open_to
+from .approving import approvals_standing
 from .filters import TABS, BatchFilter
 from .forms import ColumnsForm, FilesForm, RowsForm, StartForm, same_form, same_form_of_files
 from .mapping import file_input_of
@@ -183,6 +186,8 @@ class BatchPage(ConsoleView):
         wrong = rows_of(batch).filter(status=RowStatus.INVALID)[:ERRORS_SHOWN]
         used = set(batch.mapping.values())
         demand = policy.decide(batch.version, rules_in_force()).demand
+        approvals = batch.approvals.filter(asked_at=batch.asked_at)
+        good = approvals_standing(batch, now=timezone.now())
         return self.render(
             status=status,
             acts=acts,
@@ -191,9 +196,10 @@ class BatchPage(ConsoleView):
             confirms=demand.confirm,
             approves=bool(demand.approvals),
             needed=demand.approvals,
-            approvals=batch.approvals.filter(asked_at=batch.asked_at).select_related(
-                "account", "authority"
-            ),
+            approvals=approvals.select_related("account", "authority"),
+            given=len(good),
+            counts_no_more=set(approvals.values_list("account_id", flat=True)) - good.keys(),
+            void=void_because(batch) if batch.status in WAITING else "",
             is_own=batch.requested_by_id == self.request.actor.user_id,
             may_audit=can(self.request.actor, "core.audit.read"),
             has_rows_file=batch.kind == BatchKind.ROWS,

@@ -10,16 +10,17 @@ from execfabric.core.actor import Actor
 from skills.executions.approvals.authority import skills_to_approve
 from skills.executions.approvals.inbox import MOST_SHOWN, Source, Waiting
 from skills.executions.approvals.rules import rules_in_force
+from skills.executions.approvals.voiding import STILL_ASKED
 
-from .lifecycle import patience_with
 from .models import Batch, BatchApproval
 from .states import BatchStatus
+from .undecided import patience_with
 
 
 def batches_waiting_for(actor: Actor) -> QuerySet[Batch]:
     """Return the batches actor must confirm, and those of others that actor can approve."""
     own = Q(status=BatchStatus.AWAITING_CONFIRMATION, requested_by_id=actor.user_id or -1)
-    batches = Batch.objects.filter(skill__is_enabled=True)
+    batches = Batch.objects.filter(STILL_ASKED)
     others = Q(status=BatchStatus.AWAITING_APPROVAL, skill_id__in=skills_to_approve(actor))
     said = BatchApproval.objects.filter(
         batch=OuterRef("pk"), asked_at=OuterRef("asked_at"), account_id=actor.user_id or -1

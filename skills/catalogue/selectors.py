@@ -3,7 +3,7 @@ from __future__ import annotations
 import functools
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q, QuerySet, Subquery, TextField, Value
+from django.db.models import Exists, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import OuterRef
 from django.db.models.functions import Coalesce
 
@@ -16,7 +16,20 @@ from tenants.accounts.groups.selectors import group_ids_of
 from tenants.accounts.models import Account, GroupMember, RoleAssignment
 
 from .errors import VersionWithdrawn
-from .models import Right, Skill, SkillGrant, SkillVersion, Withdrawal
+from .models import (
+    Right,
+    Skill,
+    SkillBinding,
+    SkillGrant,
+    SkillVersion,
+    Verification,
+    Withdrawal,
+)
+
+IS_PUBLISHED = Exists(SkillBinding.objects.filter(version=OuterRef("pk"))) | Exists(
+    Verification.objects.filter(version=OuterRef("pk"))
+)
+"""Of versions: they were in use, or were verified for it. Others are only registered."""
 
 permissions.grant("catalogue.skill.read", title="See the skills", roles=EVERYONE)
 permissions.grant(

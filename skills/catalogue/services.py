@@ -37,6 +37,7 @@ from .models import (
     Withdrawal,
 )
 from .resources import check_resource
+from .selectors import IS_PUBLISHED
 from .verification.here import verify_here
 from .verification.report import Report
 from .workspace import store_bundle, sync_bundle
@@ -276,7 +277,7 @@ def require_published(version: SkillVersion) -> None:
 
     Whatever was in use, or was verified for it, can come into use again.
     """
-    if not (version.bindings.exists() or version.verifications.exists()):
+    if not SkillVersion.objects.filter(IS_PUBLISHED, pk=version.pk).exists():
         raise Conflict(
             f"Version {version.number} was registered, but never published. Submit it for review."
         )

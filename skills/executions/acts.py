@@ -6,7 +6,9 @@ from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 
 from .approvals.shown import said_by
+from .approvals.voiding import DECISIONS, void_because
 from .models import Execution
+from .services import secrets_of_another
 from .states import Status
 
 
@@ -17,8 +19,10 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
         ("approve", _wants_approval_of(actor, execution)),
         ("reject", execution.awaits_a_person),
         ("cancel", not execution.is_final and execution.cancel_requested_at is None),
-        ("retry", execution.is_final and execution.status != Status.SUCCEEDED),
+        ("retry", _can_be_retried(actor, execution)),
     ]
+    if execution.awaits_a_person and void_because(execution):
+        wanted = [(act, fits) for act, fits in wanted if act not in DECISIONS]
     acts = {
         act for act, fits in wanted if fits and can(actor, f"executions.execution.{act}", execution)
     }
@@ -29,3 +33,8 @@ def acts_open_to(actor: Actor, execution: Execution) -> frozenset[str]:
 
 def _wants_approval_of(actor: Actor, execution: Execution) -> bool:
     return execution.status == Status.AWAITING_APPROVAL and not said_by(actor, execution)
+
+
+def _can_be_retried(actor: Actor, execution: Execution) -> bool:
+    failed = execution.is_final and execution.status != Status.SUCCEEDED
+    return failed and not secrets_of_another(actor, execution)

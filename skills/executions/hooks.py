@@ -6,17 +6,26 @@ nothing here.
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import connections, transaction
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Door, current_schema
 
 from .models import Execution
+
+logger = structlog.get_logger(__name__)
+
+TOGETHER_S = 0.05
+"""What ends within this time is told at once: to count a row costs as much as to finish it."""
+LAST_TELLING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +68,70 @@ def tell_finished(door: str, executions: Sequence[UUID]) -> None:
         return
 
     def tell() -> None:
-        with schema_context(schema):  # The commit may be that of another schema's act.
-            owner.finished(executions)
+        if _together is not None:
+            _together.add(schema, owner, executions)
+        else:
+            with schema_context(schema):  # The commit may be that of another schema's act.
+                owner.finished(executions)
 
     # What goes wrong is logged and made up for by the scan; the end of the run is recorded.
     transaction.on_commit(tell, robust=True)
+
+
+class Together:
+    """Tells owners in a thread of its own, of several ends at once, while it is started."""
+
+    def __init__(self) -> None:
+        self._ended: defaultdict[tuple[str, Owner], list[UUID]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._has_some = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="ends", daemon=True)
+
+    def start(self) -> None:
+        global _together
+        self._thread.start()
+        _together = self
+
+    def stop(self) -> None:
+        """Tell what is left; from then on each end is told by whoever ended it."""
+        global _together
+        _together = None
+        self._stopping.set()
+        self._has_some.set()
+        self._thread.join(LAST_TELLING_S)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def add(self, schema: str, owner: Owner, executions: Sequence[UUID]) -> None:
+        with self._lock:
+            self._ended[schema, owner].extend(executions)
+        self._has_some.set()
+
+    def _serve(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._has_some.wait()
+                self._stopping.wait(TOGETHER_S)
+                self._has_some.clear()
+                self._tell_all()
+        finally:
+            connections.close_all()
+
+    def _tell_all(self) -> None:
+        with self._lock:
+            ended, self._ended = self._ended, defaultdict(list)
+        for (schema, owner), executions in ended.items():
+            try:
+                with schema_context(schema):
+                    owner.finished(executions)
+            except Exception:  # The scan makes up for it.
+                logger.exception("executions.end_not_told", ended=len(executions))
+                connections.close_all()
+
+
+_together: Together | None = None
 
 
 def scan_owners(now: datetime, *, is_open: bool) -> None:

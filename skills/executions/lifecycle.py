@@ -194,7 +194,7 @@ def _claimed_in_turn(actor: Actor, execution_id: UUID, now: datetime) -> Executi
 def refuse_execution(
     *, actor: Actor, execution: Execution, to: Status, reason: str, refused_at: datetime
 ) -> Execution:
-    """End a queued execution that may not start. Raises InvalidTransition."""
+    """End an execution that is queued, or waits, and may not start. Raises InvalidTransition."""
     return move_execution(
         execution, to=to, summary=f"Not started: {reason}"[:500], finished_at=refused_at
     )
@@ -345,7 +345,7 @@ def lose_execution(*, actor: Actor, execution: Execution, found_at: datetime) ->
         raise Conflict("The worker of this run is alive.")
     error = "The worker that ran this stopped without reporting. It may have run in part."
     again = None
-    if not (reason := retries.reason_against(fresh)):
+    if not (reason := retries.reason_against(fresh, now=found_at)):
         again = retries.repeat_execution(actor=actor, execution=fresh, lost_at=found_at)
         error += " It is started again."
     elif fresh.version.max_retries:

@@ -17,8 +17,8 @@ from tenants.accounts.actors import actor_for_account
 
 from . import hooks, policy
 from .approvals.lifecycle import let_all_run
-from .approvals.models import Consent, ConsentKind
 from .approvals.rules import rules_in_force
+from .approvals.standing import approvals_standing
 from .files import note_use
 from .inputs import files_of, input_file_ids
 from .models import Execution
@@ -29,7 +29,7 @@ FIRST_PAUSE = timedelta(seconds=10)
 """Between the loss of a run and its retry; three times as long after each further loss."""
 
 
-def reason_against(lost: Execution) -> str:
+def reason_against(lost: Execution, *, now: datetime) -> str:
     """Return why the platform does not start a lost run again, for its reader; empty if it does.
 
     Whoever asked for it must still be allowed to, and the version that ran still be in use.
@@ -51,12 +51,13 @@ def reason_against(lost: Execution) -> str:
     if hooks.has_owner(lost.door):
         return "It is part of a batch, whose lost rows are retried there."
     try:
-        # Inputs and version are immutable, so what people decided holds for the same run again.
+        # Inputs and version are immutable, so what people decided holds for the same run again,
+        # if they could still decide it.
         policy.check_cleared(
             policy.decide(version, rules_in_force()),
             requested_by=lost.requested_by.pk,
             confirmed_by=lost.confirmed_by_id,
-            approved_by=_approvers_of(lost),
+            approved_by=approvals_standing(lost, now=now),
         )
     except NotPermitted as refusal:
         return refusal.message
@@ -75,7 +76,7 @@ def repeat_execution(*, actor: Actor, execution: Execution, lost_at: datetime) -
     It is queued, and handed to the workers by a scan once its pause is over. Raises Conflict where
     there is a reason against it, InvalidInput when a file of its inputs is gone.
     """
-    if reason := reason_against(execution):
+    if reason := reason_against(execution, now=lost_at):
         raise Conflict(f"This run is not started again. {reason}")
     rules = rules_in_force()
     decision = policy.decide(execution.version, rules)
@@ -103,17 +104,11 @@ def repeat_execution(*, actor: Actor, execution: Execution, lost_at: datetime) -
         let_all_run(
             [again],
             confirmed_by=execution.confirmed_by_id,
-            approved_by=_approvers_of(execution),
+            approved_by=approvals_standing(execution, now=lost_at),
             said_at=lost_at,
         )
     note_use(again, input_file_ids(execution.version, execution.inputs))
     return again
-
-
-def _approvers_of(execution: Execution) -> dict[int, int]:
-    """Return by account whose right was used to approve execution."""
-    approvals = Consent.objects.filter(execution=execution, kind=ConsentKind.APPROVE)
-    return dict(approvals.values_list("account_id", "authority_id"))
 
 
 def pause_before(attempt: int) -> timedelta:

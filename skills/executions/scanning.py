@@ -14,6 +14,7 @@ from execfabric.core.errors import Conflict
 
 from . import lifecycle
 from .approvals.rules import rules_in_force
+from .approvals.voiding import OVERTAKEN, void_because
 from .models import Execution
 from .moves import resend_forgotten
 from .states import WAITING, Status
@@ -24,7 +25,7 @@ logger = structlog.get_logger(__name__)
 def scan_executions(
     now: datetime, *, takes_work: bool = True, give_chance: Callable[[], None] = lambda: None
 ) -> None:
-    """In the current schema: end lost runs, expire old requests, send forgotten ones again.
+    """In the current schema: end lost runs and requests that are old or void, send forgotten ones.
 
     now is by the database's clock. takes_work: whether anything may be sent. give_chance is called
     before runs are ended, and should wait until each living worker has renewed its leases: after a
@@ -42,10 +43,19 @@ def scan_executions(
         with on_its_own(execution):
             lifecycle.lose_execution(actor=scanner, execution=execution, found_at=now)
     too_old = now - rules_in_force().expires_after
-    old = Execution.objects.filter(status__in=WAITING, created_at__lt=too_old)
-    for execution in old:
+    waiting = Execution.objects.filter(status__in=WAITING).select_related("skill")
+    for execution in waiting.filter(Q(created_at__lt=too_old) | OVERTAKEN):
         with on_its_own(execution):
-            lifecycle.expire_execution(actor=scanner, execution=execution, expired_at=now)
+            if execution.created_at < too_old:
+                lifecycle.expire_execution(actor=scanner, execution=execution, expired_at=now)
+            else:
+                lifecycle.refuse_execution(
+                    actor=scanner,
+                    execution=execution,
+                    to=Status.REJECTED,
+                    reason=void_because(execution),
+                    refused_at=now,
+                )
     if takes_work:
         resend_forgotten(now)
 

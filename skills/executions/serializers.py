@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -116,7 +117,8 @@ class ExecutionOut(serializers.Serializer):
         if execution.status != Status.AWAITING_APPROVAL:
             return None
         demand = policy.decide(execution.version, rules_in_force()).demand
-        return {"given": demand_met(execution).approvals, "needed": demand.approvals}
+        given = demand_met(execution, now=timezone.now()).approvals
+        return {"given": given, "needed": demand.approvals}
 
     @extend_schema_field(ProgressOut(allow_null=True))
     def get_progress(self, execution: Execution) -> dict[str, Any] | None:

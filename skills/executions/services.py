@@ -16,7 +16,7 @@ from execfabric.core import statements, wake
 from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, InvalidInput
+from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -32,6 +32,7 @@ from .approvals.lifecycle import issue_grant, record_consent
 from .approvals.models import ConsentKind
 from .approvals.rules import POLICY_IN_FORCE, rules_in_force, rules_last_read
 from .approvals.standing import demand_met
+from .approvals.voiding import ANOTHER_VERSION
 from .files import note_use
 from .files import upload_file as upload_file  # The other thing people do on their way to a run.
 from .inputs import checked_inputs, digest_of, input_file_ids
@@ -133,7 +134,7 @@ def approve_execution(*, actor: Actor, execution: Execution) -> Execution:
     _check_fresh(fresh, rules)
     decision = _still_allowed(fresh, rules)
     record_consent(fresh, ConsentKind.APPROVE, actor, authority=_unused_right(actor, fresh))
-    met = demand_met(fresh)
+    met = demand_met(fresh, now=timezone.now())
     if decision.demand.confirm and not met.confirm:
         raise Conflict("By the rules now in force it must be confirmed first. Ask for it again.")
     if not met.covers(decision.demand):
@@ -189,15 +190,33 @@ def cancel_execution(*, actor: Actor, execution: Execution) -> Execution:
 
 @action("executions.execution.retry", title="Retry an execution", roles=RUNNERS, target="execution")
 def retry_execution(*, actor: Actor, execution: Execution) -> Execution:
-    """Ask again with the same inputs and the version bound now; the same rules apply again."""
+    """Ask again with the same inputs and the version bound now; the same rules apply again.
+
+    Secret inputs are for who gave them: somebody else has to enter them anew. Raises Conflict,
+    NotPermitted, and as request_execution does.
+    """
     if execution.status not in FINAL or execution.status == Status.SUCCEEDED:
         raise Conflict("Only an execution that ended without success can be retried.")
+    if secrets := secrets_of_another(actor, execution):
+        raise NotPermitted(
+            f"Somebody else gave the secret inputs of this run ({', '.join(sorted(secrets))}), and "
+            "they are not used again unseen. Run the skill anew and enter them."
+        )
     again = request_execution(
         actor=actor, skill=execution.skill, inputs=execution.inputs, reason=execution.reason
     )
     again.retry_of = execution
     again.save(update_fields=["retry_of"])
     return again
+
+
+def secrets_of_another(actor: Actor, execution: Execution) -> frozenset[str]:
+    """Return the secret inputs of a run that somebody other than actor gave to it."""
+    if execution.requested_by_id == actor.user_id:
+        return frozenset()
+    in_use = execution.skill.version
+    secret = execution.version.secret_inputs | (in_use.secret_inputs if in_use else frozenset())
+    return frozenset(name for name in secret if execution.inputs.get(name) not in (None, ""))
 
 
 @target_rule("executions.execution.request")
@@ -259,7 +278,7 @@ def _unused_right(actor: Actor, execution: Execution) -> int:
 def _still_allowed(execution: Execution, rules: policy.Rules) -> policy.Decision:
     """Return what execution needs by rules. Raises Conflict where it cannot go on as it is."""
     if execution.skill.version_id != execution.version_id:
-        raise Conflict("Another version of this skill is in use now. Ask for the run again.")
+        raise Conflict(ANOTHER_VERSION)
     if reason := reason_withdrawn(execution.skill):
         raise VersionWithdrawn(reason)
     decision = policy.decide(execution.version, rules)

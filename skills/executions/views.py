@@ -23,6 +23,7 @@ from execfabric.web.views import ConsoleView
 from . import hooks, presentation, previews, services, waiting
 from .acts import acts_open_to
 from .approvals.shown import consents_of, shown_to_decide
+from .approvals.voiding import void_because
 from .filters import TABS, ExecutionFilter
 from .forms import RejectForm
 from .models import Execution
@@ -97,6 +98,7 @@ class ExecutionView(ConsoleView):
             "may_audit": can(self.request.actor, "core.audit.read"),
             "origin": hooks.origin_of(execution),
             "is_own": execution.requested_by_id == self.request.actor.user_id,
+            "void": void_because(execution) if execution.awaits_a_person else "",
             "shown": shown_to_decide(execution) if execution.awaits_a_person else None,
             "consents": [] if execution.awaits_a_person else consents_of(execution),
         }

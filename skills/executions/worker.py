@@ -21,7 +21,7 @@ from django_tenants.utils import schema_context
 from execfabric.core.connections import drop_dead_connections
 from executors.registry import EXECUTORS
 
-from . import queue, running
+from . import hooks, queue, running
 from .heartbeat import Heartbeat
 from .run_folders import sweep_run_folders
 
@@ -44,6 +44,7 @@ class Worker:
         self.queues = list(queues)
         self.drain_s = drain_s
         self.heartbeat = Heartbeat()
+        self._ends = hooks.Together()
         self._stopping = threading.Event()
         self._slots = [
             # A daemon, so that one that hangs does not keep the process from its end.
@@ -57,12 +58,14 @@ class Worker:
             EXECUTORS.get(kind).check()
         sweep_run_folders()
         self.heartbeat.start()
+        self._ends.start()
         for slot in self._slots:
             slot.start()
 
     def is_well(self) -> bool:
-        """Return whether every slot still takes runs, and their leases are kept."""
-        return self.heartbeat.is_alive() and all(slot.is_alive() for slot in self._slots)
+        """Return whether every slot still takes runs, their leases are kept and ends are told."""
+        are_alive = self.heartbeat.is_alive() and self._ends.is_alive()
+        return are_alive and all(slot.is_alive() for slot in self._slots)
 
     @property
     def busy(self) -> int:
@@ -79,6 +82,7 @@ class Worker:
         self._join(self.drain_s)
         self.heartbeat.end_all()
         self._join(END_S)
+        self._ends.stop()
         for slot in self._slots:
             if slot.is_alive():
                 logger.error("worker.slot_left", slot=slot.name)

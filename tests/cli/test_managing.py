@@ -159,6 +159,8 @@ def test_who_may_not_see_versions_is_told_so(serve: Serve, capsys: Capture) -> N
 
 def test_the_history_names_what_is_in_use(serve: Serve, capsys: Capture) -> None:
     rows = [
+        {"number": 3, "in_use": False, "changed": [], "author": "", "note": "",
+         "published": False},
         {"number": 2, "in_use": False, "changed": ["Code"], "author": "dana", "note": "",
          "withdrawn": "It deletes too much."},
         {"number": 1, "in_use": True, "changed": [], "author": "", "note": "First."},
@@ -170,5 +172,6 @@ def test_the_history_names_what_is_in_use(serve: Serve, capsys: Capture) -> None
     said = capsys.readouterr()
     assert "in use" in said.out
     assert "2  withdrawn" in said.out
+    assert "3  only registered" in said.out
     assert "Code" in said.out
     assert "--limit" in said.err

@@ -40,8 +40,8 @@ def page(revision, part="") -> str:
 def verdict(revision, **fields):
     return {
         "revision": str(revision.pk), "digest": revision.digest, "risk": "medium",
-        "approval": "none", "manual": "on", "ai_callable": "on", "timeout_s": "300",
-        "memory_mb": "512", **fields,
+        "approval": "none", "visibility": "tenant", "manual": "on", "ai_callable": "on",
+        "timeout_s": "300", "memory_mb": "512", **fields,
     }  # fmt: skip
 
 
@@ -132,7 +132,9 @@ def test_an_update_is_shown_as_a_difference(sam):
 
 
 def test_approving_with_tighter_rules_publishes(sam, acme_revision):
-    answer = sam.post(page(acme_revision, "approve/"), verdict(acme_revision, risk="high"))
+    tighter = verdict(acme_revision, risk="high", visibility="granted")
+
+    answer = sam.post(page(acme_revision, "approve/"), tighter)
 
     assert answer.status_code == 302
     assert status_of(acme_revision) == SubmissionStatus.PUBLISHING
@@ -142,6 +144,7 @@ def test_approving_with_tighter_rules_publishes(sam, acme_revision):
         assert step in shown
     assert "It is in use" in shown
     assert "risk = high" in shown
+    assert "Nobody has a right on it yet" in shown
     assert "No other tenant sees or runs it" in shown
 
 

@@ -324,3 +324,18 @@ class TestApi:
         assert row in given.json()["results"]
         assert api.get("/api/v1/skills/greet/grants").json() == given.json()
         assert Skill.objects.get().version.title == "Say hello"
+
+
+def test_a_version_that_is_only_registered_is_not_offered(person):
+    skill, olivia = two_versions(), person("olivia")
+    stopped = skill.version
+    stopped.pk, stopped.number = None, 3
+    stopped.save(force_insert=True)
+
+    page = text_of(olivia.browser.get("/skills/greet/versions/"))
+    rows = olivia.api.get("/api/v1/skills/greet/versions").json()["results"]
+
+    assert "Its publication did not come through" in page
+    assert 'name="version" value="1"' in page
+    assert 'name="version" value="3"' not in page
+    assert [(row["number"], row["published"]) for row in rows] == [(3, False), (2, True), (1, True)]

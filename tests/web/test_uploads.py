@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 from pathlib import Path
@@ -12,9 +13,15 @@ import pytest
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from execfabric.web import uploads
-from execfabric.web.uploads import BodyLimitMiddleware, BoundedUploadHandler, CheckedUpload
+from execfabric.web.uploads import (
+    PIECE_BYTES,
+    BodyLimitMiddleware,
+    BoundedUploadHandler,
+    CheckedUpload,
+)
 from tests.web.conftest import MakeRequest, Somebody
 
 SMALL = 2_500_000
@@ -68,17 +75,39 @@ def test_a_token_counts_for_the_api_only(make_request: MakeRequest) -> None:
     assert answer(make_request("/api/v1/files", "post", logged_in=False), SMALL + 1) == 413
 
 
-def test_files_together_are_bounded_too(settings: Any) -> None:
-    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = 10, 15
-    request = RequestFactory().post("/")
-    request.user = Somebody()
-    handler = BoundedUploadHandler(request)
+class Watched(io.BytesIO):
+    """A body that knows how much of it was held in memory at a time."""
 
-    with pytest.raises(RequestDataTooBig, match="15"):
-        for name in ("a", "b"):
-            handler.new_file(name, f"{name}.csv", "text/csv", 9)
-            handler.receive_data_chunk(b"x" * 9, 0)
-    handler.upload_interrupted()
+    longest = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.longest = max(self.longest, len(found))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("each", "together", "named"), [(10, 100, "10"), (1_000_000, 1_500_000, "1500000")]
+)
+def test_what_grows_too_large_is_read_to_its_end_and_kept_nowhere(
+    settings: Any, incoming: Path, each: int, together: int, named: str
+) -> None:
+    settings.UPLOAD_BYTES, settings.REQUEST_BYTES = each, together
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
+    files = [io.BytesIO(b"x" * 900_000) for _ in range(3)]
+    form = encode_multipart(BOUNDARY, {"file": files})
+    request = RequestFactory().generic("POST", "/", form, MULTIPART_CONTENT)
+    request._stream = body = Watched(form)
+    request.user = Somebody()
+
+    with pytest.raises(RequestDataTooBig, match=named) as refusal:
+        BodyLimitMiddleware(lambda each: HttpResponse(each.POST))(request)
+
+    # Who is still sending reads no answer; and the refusal, which is kept, must not keep the files.
+    assert body.read() == b""
+    assert body.longest <= PIECE_BYTES
+    assert list(incoming.iterdir()) == []
+    assert refusal.value.__traceback__ is not None
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from executors.script.warm.fork_hooks import hand_over
+
 HARNESS = "/job/harness.py"
 OWN_PACKAGE = "executors"
 REHEARSALS = 20
@@ -71,6 +73,7 @@ class WarmInterpreter:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_IGN)
+            hand_over()
             if order["python"]["has_environment"]:
                 enter_environment()
         except BaseException as error:

@@ -21,11 +21,14 @@ from executors.script.stage import KILL_PATIENCE_S
 from executors.script.start import is_over, last_words
 
 BOOT = """
-import atexit, ctypes, gc, io, json, marshal, os, resource, select, signal, site, socket, struct
-import sys, threading, typing, weakref
+import os, sys
 code, compiled = os.read(int(sys.argv[1]), 8192).decode().split("\\0")
 sys.path.append(code)
 sys.pycache_prefix, sys.dont_write_bytecode = compiled or None, not compiled
+from executors.script.warm.fork_hooks import hold_back
+hold_back()
+import atexit, ctypes, gc, io, json, marshal, resource, select, signal, site, socket, struct
+import threading, typing, weakref
 from executors.script.warm.zygote import ScriptProcess, main
 try:
     main(int(sys.argv[1]))

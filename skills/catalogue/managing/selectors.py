@@ -14,7 +14,7 @@ from execfabric.core.permissions import can
 from execfabric.core.roles import MANAGERS, SYSTEM, Role
 from skills.catalogue.differences import Difference, compare
 from skills.catalogue.models import Skill, SkillBinding, SkillVersion, Withdrawal
-from skills.catalogue.selectors import skills_visible_to
+from skills.catalogue.selectors import IS_PUBLISHED, skills_visible_to
 
 permissions.grant(
     "catalogue.version.read",
@@ -52,13 +52,15 @@ def skills_with_history(actor: Actor) -> QuerySet[Skill]:
 def versions_of(skill: Skill) -> QuerySet[Any]:
     """Return the versions of skill, the newest first, with script, packages and base.
 
-    And with ``withdrawn``: why the platform recalled its files, empty where it did not.
+    And with ``withdrawn``: why the platform recalled its files, empty where it did not; and
+    ``is_published``: whether it may be put in use, as ``services.require_published`` says.
     """
     same_files = Q(version__script_version__digest=OuterRef("script_version__digest"))
     recalls = Withdrawal.objects.filter(Q(version=OuterRef("pk")) | same_files)
     reason = Subquery(recalls.order_by("withdrawn_at").values("reason")[:1])
     return skill.versions.select_related("script_version__environment", "based_on").annotate(
-        withdrawn=Coalesce(reason, Value(""), output_field=TextField())
+        withdrawn=Coalesce(reason, Value(""), output_field=TextField()),
+        is_published=IS_PUBLISHED,
     )
 
 
@@ -105,6 +107,8 @@ class HistoryRow:
     """From the version before; None for the first."""
     withdrawn: str = ""
     """Why the platform recalled its files; empty where it did not."""
+    is_published: bool = True
+    """Whether it may be put in use: one that is only registered may not."""
 
 
 def history_of(skill: Skill, *, before: int | None = None, limit: int = 50) -> list[HistoryRow]:
@@ -119,6 +123,7 @@ def history_of(skill: Skill, *, before: int | None = None, limit: int = 50) -> l
             is_in_use=version.pk == skill.version_id,
             change=compare(rows[place + 1], version) if place + 1 < len(rows) else None,
             withdrawn=version.withdrawn,
+            is_published=version.is_published,
         )
         for place, version in enumerate(rows[:limit])
     ]

@@ -30,6 +30,10 @@ class VersionOut(serializers.Serializer):
     withdrawn = serializers.CharField(
         help_text="Why the platform withdrew it: nobody starts it. Empty where it did not."
     )
+    published = serializers.BooleanField(
+        source="is_published",
+        help_text="False for one that is only registered: it cannot be put in use.",
+    )
     changed = serializers.SerializerMethodField(
         help_text="What differs from the version before, in a word each."
     )

@@ -223,6 +223,7 @@ class SkillEdit(ManagedView):
         skill = self.skill(name)
         if skill.version is None:
             raise Http404
+        services.require_own(skill)
         return skill, skill.version
 
     def _page(

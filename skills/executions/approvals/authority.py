@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from execfabric.core.actor import Actor, Door
+from execfabric.core.permissions import PERMISSIONS
 from skills.catalogue.models import Right, Skill
 from skills.catalogue.selectors import has_right, holders_of, skills_granted
 from tenants.accounts.actors import actor_for_account
 from tenants.accounts.groups.selectors import group_ids_of
-from tenants.accounts.models import Account, GroupMember
+from tenants.accounts.models import Account, GroupMember, RoleAssignment
 
 from .models import Delegation
+
+Said = TypeVar("Said", bound=Model)
 
 
 def skills_to_approve(actor: Actor) -> QuerySet[Any]:
@@ -73,4 +76,28 @@ def approvers_of(skill: Skill, *, requester_id: int | None, now: datetime) -> Qu
         )
         .exclude(pk=requester_id or -1)
         .order_by("username")
+    )
+
+
+def still_good(said: QuerySet[Said], skill: Skill, *, now: datetime) -> QuerySet[Said]:
+    """Narrow approvals of a run of skill to those that who gave them could give now, too.
+
+    said: rows with ``account``, who spoke, and ``authority``, whose right was used. Gone are those
+    of an account that is not active or holds no role any more, of a right that was taken back, and
+    in the name of somebody whose delegation has ended.
+    """
+    groups = GroupMember.objects.filter(account=OuterRef(OuterRef("account"))).values("group_id")
+    lent = Delegation.objects.filter(
+        Q(to_account=OuterRef("account")) | Q(to_group__in=groups),
+        delegator=OuterRef("authority"),
+        starts_at__lte=now,
+        ends_at__gt=now,
+    )
+    roles = PERMISSIONS["executions.execution.approve"].roles
+    assigned = RoleAssignment.objects.filter(account=OuterRef("account"), role__in=roles)
+    return said.filter(
+        Q(account=F("authority")) | Exists(lent),
+        Exists(assigned),
+        account__is_active=True,
+        authority__in=holders_of(skill, Right.APPROVE).order_by().values("pk"),
     )

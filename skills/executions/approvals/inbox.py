@@ -18,6 +18,7 @@ from skills.executions.states import Status
 from .authority import skills_to_approve
 from .models import Consent, ConsentKind
 from .rules import rules_in_force
+from .voiding import STILL_ASKED
 
 MOST_SHOWN = 200
 
@@ -72,7 +73,7 @@ def badge_of(actor: Actor) -> str:
 
 def executions_waiting_for(actor: Actor) -> QuerySet[Execution]:
     """Return what actor must confirm, and what actor can approve and has not yet."""
-    executions = Execution.objects.filter(skill__is_enabled=True)
+    executions = Execution.objects.filter(STILL_ASKED)
     if actor.user_id is None or not can(actor, "executions.execution.read"):
         return executions.none()
     said = Consent.objects.filter(account_id=actor.user_id, kind=ConsentKind.APPROVE)

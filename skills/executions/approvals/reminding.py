@@ -18,6 +18,7 @@ from tenants.registry.models import Tenant
 
 from .authority import approvers_of
 from .rules import rules_in_force
+from .voiding import STILL_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def overdue(now: datetime) -> QuerySet[Execution]:
     """Return what has waited for people longer than the rules say, and nobody was reminded of."""
     since = now - rules_in_force().remind_after
     return Execution.objects.filter(
-        status__in=WAITING, created_at__lt=since, reminded_at__isnull=True
+        STILL_ASKED, status__in=WAITING, created_at__lt=since, reminded_at__isnull=True
     ).order_by("id")
 
 

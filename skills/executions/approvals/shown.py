@@ -16,7 +16,7 @@ from skills.executions.presentation import HIDDEN, plain, title_of
 from .authority import approvers_of
 from .models import ConsentKind
 from .rules import rules_in_force
-from .standing import demand_met
+from .standing import approvals_standing, demand_met
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Shown:
     approvers: int
     """How many people can approve it now, those who did among them."""
     consents: list[Consent]
+    counts_no_more: set[int]
+    """Accounts that approved it and could not do so any more."""
     last_run: Execution | None
     changes: list[Change]
     expires_at: Any
@@ -43,16 +45,21 @@ class Shown:
 
 def shown_to_decide(execution: Execution) -> Shown:
     """Return what the page of a waiting execution shows beside its inputs."""
-    rules = rules_in_force()
+    rules, now = rules_in_force(), timezone.now()
     last_run = last_run_before(execution)
-    people = approvers_of(
-        execution.skill, requester_id=execution.requested_by_id, now=timezone.now()
-    )
+    people = approvers_of(execution.skill, requester_id=execution.requested_by_id, now=now)
+    consents = consents_of(execution)
+    good = approvals_standing(execution, now=now)
     return Shown(
         demand=policy.decide(execution.version, rules).demand,
-        given=demand_met(execution).approvals,
+        given=demand_met(execution, now=now).approvals,
         approvers=people.count(),
-        consents=consents_of(execution),
+        consents=consents,
+        counts_no_more={
+            one.account_id
+            for one in consents
+            if one.kind == ConsentKind.APPROVE and one.account_id not in good
+        },
         last_run=last_run,
         changes=changes_since(last_run, execution) if last_run else [],
         expires_at=execution.created_at + rules.expires_after,

@@ -14,6 +14,7 @@ from skills.executions.states import Status
 from tenants.accounts.actors import actor_for_account
 
 from . import digests
+from .authority import still_good
 from .models import Consent, ConsentKind, RunGrant
 
 STRICTER = "The rules have become stricter since this was asked for."
@@ -52,23 +53,40 @@ def grant_needed(execution: Execution, rules: policy.Rules, *, now: datetime) ->
             raise NotCleared(f"{why} Ask for the run again.")
         return None
     _check_binding(grant, execution, now)
-    given = demand_met(execution)
-    if not given.covers(decision.demand):
-        raise NotCleared(f"{STRICTER} Ask for the run again.")
+    if not demand_met(execution, now=now).covers(decision.demand):
+        gone = _approved_no_more(execution, now)
+        raise NotCleared(f"{gone or STRICTER} Ask for the run again.")
     _check_requester(execution)
     return grant
 
 
-def demand_met(execution: Execution) -> policy.Demand:
-    """Return what people have said yes to, read off their words themselves."""
-    said = list(Consent.objects.filter(execution=execution))
-    approvals = {
-        one.account_id
-        for one in said
-        if one.kind == ConsentKind.APPROVE and one.account_id != execution.requested_by_id
-    }
-    confirmed = any(one.kind == ConsentKind.CONFIRM for one in said)
-    return policy.Demand(confirm=confirmed, approvals=len(approvals))
+def demand_met(execution: Execution, *, now: datetime) -> policy.Demand:
+    """Return what people have said yes to, read off their words themselves.
+
+    An approval counts only while who gave it could still give it.
+    """
+    words = Consent.objects.filter(execution=execution).values_list("kind", "account_id")
+    said = set(words)
+    approvals = {who for kind, who in said if kind == ConsentKind.APPROVE}
+    if approvals:
+        approvals &= set(approvals_standing(execution, now=now))
+    confirmed = any(kind == ConsentKind.CONFIRM for kind, _who in said)
+    return policy.Demand(confirm=confirmed, approvals=len(approvals - {execution.requested_by_id}))
+
+
+def approvals_standing(execution: Execution, *, now: datetime) -> dict[int, int]:
+    """Return by account whose right was used, of the approvals that count now."""
+    said = Consent.objects.filter(execution=execution, kind=ConsentKind.APPROVE)
+    good = still_good(said, execution.skill, now=now)
+    return dict(good.values_list("account_id", "authority_id"))
+
+
+def _approved_no_more(execution: Execution, now: datetime) -> str:
+    """Return whose approval does not count any more, for the requester; empty for nobody's."""
+    said = Consent.objects.filter(execution=execution, kind=ConsentKind.APPROVE)
+    lost = said.exclude(account_id__in=approvals_standing(execution, now=now))
+    names = ", ".join(lost.order_by("id").values_list("account__username", flat=True))
+    return f"Who approved this may not do so any more: {names}." if names else ""
 
 
 def _check_binding(grant: RunGrant, execution: Execution, now: datetime) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from execfabric.core.errors import InvalidInput
 from executors.manifest import Manifest, ManifestError
+from executors.network.addresses import is_public
 from executors.network.policy import Rule, parse_rules
 
 from ..models import Revision
@@ -16,9 +18,12 @@ from ..states import Verdict
 
 RISKS = ("low", "medium", "high")
 APPROVALS = ("none", "four_eyes")
+VISIBILITIES = ("tenant", "granted")
+ORDERED = {"risk": RISKS, "approval": APPROVALS, "visibility": VISIBILITIES}
+"""Keys whose values are words, the loosest one first."""
 TIGHTENABLE = (
-    *("risk", "confirm", "approval", "ai_callable", "manual", "network", "network_hosts"),
-    *("timeout_s", "memory_mb", "concurrency"),
+    *("risk", "confirm", "approval", "visibility", "ai_callable", "manual"),
+    *("network", "network_hosts", "timeout_s", "memory_mb", "concurrency"),
 )
 """Keys of ``[skill]`` that a reviewer decides on."""
 
@@ -107,8 +112,8 @@ def _too_loose(key: str, asked: Rules, wanted: Rules) -> str:
     """Return why the value of a key cannot be taken; empty when it can."""
     before, after = asked[key], wanted[key]
     match key:
-        case "risk" | "approval":
-            order = RISKS if key == "risk" else APPROVALS
+        case "risk" | "approval" | "visibility":
+            order = ORDERED[key]
             if after not in order:
                 return _("Choose one of: %(values)s.") % {"values": ", ".join(order)}
             if order.index(after) < order.index(before):
@@ -140,13 +145,40 @@ def _hosts_too_loose(before: list[str], after: list[str]) -> str:
     except ValueError as error:
         return f"{error}."
     if not before:
-        return ""
+        return _not_public(wanted, after)
     if not after:
         return _("Name the hosts; an empty list opens all public ones.")
     for rule, text in zip(wanted, after, strict=True):
         if not any(_covers(one, rule) for one in known):
             return _("%(host)s was not asked for.") % {"host": text}
     return ""
+
+
+def _not_public(wanted: tuple[Rule, ...], texts: list[str]) -> str:
+    """Return which of the hosts was not asked for by who asked for all public ones.
+
+    An address that is not public is only ever reached by a script that names it, and so is where a
+    name leads that the operator opened.
+    """
+    opened = [rule for rule in parse_rules(settings.NETWORK_ALLOW) if rule.name]
+    for rule, text in zip(wanted, texts, strict=True):
+        is_private = rule.network is not None and not is_public(rule.network)
+        if is_private or any(_meet(one, rule) for one in opened):
+            return _(
+                "All public hosts were asked for, and %(host)s is none. If the script needs it, "
+                "reject the submission and let the tenant name it in network_hosts."
+            ) % {"host": text}
+    return ""
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    """Return whether some name is meant by both, at whatever port."""
+    if not (one.name and other.name):
+        return False
+    wide, narrow = sorted((one, other), key=lambda rule: len(rule.name))
+    if wide.name == narrow.name:
+        return wide.below == narrow.below
+    return wide.below and narrow.name.endswith(f".{wide.name}")
 
 
 def _covers(wide: Rule, narrow: Rule) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -77,12 +78,18 @@ def approve_submission(
     bundle_of(revision)
     before = rules_in_force(revision)
     after = tighten(before, rules or {})
-    earlier = revision.reviews.filter(verdict=Verdict.APPROVED)
-    if earlier.filter(reviewer_id=actor.require_account()).exists():
+    approved = {one.reviewer_id: one for one in revision.reviews.filter(verdict=Verdict.APPROVED)}
+    own = approved.pop(actor.require_account(), None)
+    is_enough = any(map(_is_reviewer, approved)) or not needs_second(
+        after, is_required=settings.SECOND_REVIEWER
+    )
+    if own is not None and not is_enough:
         raise Conflict(_("You have approved this already; another reviewer must, too."))
-    is_second = any(_is_reviewer(one.reviewer_id) for one in earlier)
-    review = _decide(actor, revision, Verdict.APPROVED, reason, changed(before, after))
-    if is_second or not needs_second(after, is_required=settings.SECOND_REVIEWER):
+    # Who says it again, since their word did not count meanwhile, takes back nothing of the first.
+    kept = {key: after[key] for key in own.tightened} if own else {}
+    tightened = {**kept, **changed(before, after)}
+    review = _decide(actor, revision, Verdict.APPROVED, reason, tightened)
+    if is_enough:
         _move(fresh, SubmissionStatus.PUBLISHING)
         start_publication(revision)
     return review
@@ -208,20 +215,27 @@ def _is_reviewer(account_id: int) -> bool:
 
 
 def _require_other_person(actor: Actor, revision: Revision) -> None:
-    """Raise NotPermitted for whoever submitted any revision, by username or e-mail address."""
+    """Raise NotPermitted for whoever submitted any revision, by username or e-mail address.
+
+    However these are written: upper or lower case, composed or not, half or full width.
+    """
     reviewer = Account.objects.get(pk=actor.require_account())
     submission = revision.submission
     authors = dict(submission.revisions.values_list("submitted_by_id", "submitted_by"))
     authors[submission.submitted_by_id] = submission.submitted_by
     with schema_context(submission.tenant.schema_name):
         people = Account.objects.filter(pk__in=authors)
-        known = {
-            text.casefold() for pair in people.values_list("username", "email") for text in pair
-        }
-    known |= {name.casefold() for name in authors.values()}
-    own = {reviewer.username.casefold(), reviewer.email.casefold()}
-    if (own & known) - {""}:
+        known = {text for pair in people.values_list("username", "email") for text in pair}
+    known |= set(authors.values())
+    own = {reviewer.username, reviewer.email}
+    if ({*map(_folded, own)} & {*map(_folded, known)}) - {""}:
         raise NotPermitted(_("Who submitted a script cannot decide on it. Ask another reviewer."))
+
+
+def _folded(text: str) -> str:
+    """Return the one form of a name or address that all its ways of being written have."""
+    composed = unicodedata.normalize("NFKC", text.strip()).casefold()
+    return unicodedata.normalize("NFKC", composed)
 
 
 def _keep_lock(revision: Revision) -> None:

@@ -23,6 +23,7 @@ from skills.executions.approvals.services import set_rules
 from skills.executions.models import Execution
 from skills.executions.services import upload_file
 from skills.executions.states import Status
+from tenants.accounts.models import RoleAssignment
 from tests.factories.skills import GREET, make_skill
 
 from .cast import put_in_force, skill_of, worker_starts
@@ -242,6 +243,55 @@ class TestSeveralApprovals:
         assert Execution.objects.count() == 1
         assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
         assert worker_starts(Execution.objects.latest("pk"))
+
+    def test_it_is_held_once_who_approved_it_may_not_any_more_and_asked_for_anew(
+        self, batch, anna, olivia, oscar, person, monkeypatch
+    ):
+        from skills.batches import dispatch
+
+        monkeypatch.setattr(dispatch, "FIRST_WINDOW", 1)
+        for actor in (anna, olivia):
+            batches.approve_batch(actor=actor, batch=batch)
+        RoleAssignment.objects.filter(account_id=anna.user_id).delete()
+
+        queued = Execution.objects.get()
+        assert not worker_starts(queued)
+        lifecycle.count_ended([queued.pk])
+        lifecycle.go_on(batch.pk)
+        held = Batch.objects.get(pk=batch.pk)
+        assert (held.status, held.waiting_rows) == (BatchStatus.PAUSED, 1)
+        assert "may not do so any more" in held.held_because
+        again = batches.resume_batch(actor=oscar, batch=held)
+
+        assert again.status == BatchStatus.AWAITING_CONFIRMATION
+        again = batches.confirm_batch(actor=oscar, batch=again)
+        dana = person("dana")
+        SkillGrant.objects.create(skill=again.skill, account=dana.account, right="approve")
+        assert batches.approve_batch(actor=dana.actor, batch=again).status == "awaiting_approval"
+        assert batches.approve_batch(actor=olivia, batch=again).status == BatchStatus.RUNNING
+        assert worker_starts(Execution.objects.latest("pk"))
+
+    def test_an_approval_that_counts_no_more_does_not_help_to_start_it(self, batch, anna, olivia):
+        batches.approve_batch(actor=anna, batch=batch)
+        RoleAssignment.objects.filter(account_id=anna.user_id).delete()
+
+        assert batches.approve_batch(actor=olivia, batch=batch).status == "awaiting_approval"
+        assert not Execution.objects.exists()
+
+    def test_a_request_that_is_void_leaves_every_inbox_at_once_and_ends(self, batch, anna, person):
+        assert [one.id for one in inbox_of(anna)] == [str(batch.pk)]
+        make_skill(code=GREET + "# another\n", manifest='risk = "high"\n')
+
+        assert inbox_of(anna) == []
+        page = person("olivia").browser.get(f"/batches/{batch.pk}/").text
+        assert "This does not run any more" in page
+        assert f"/batches/{batch.pk}/approve/" not in page
+
+        lifecycle.scan_batches(timezone.now(), is_open=True)
+        batch.refresh_from_db()
+        assert batch.status == BatchStatus.REJECTED
+        assert "Another version" in batch.rejection
+        assert batch.rows.filter(status="cancelled").count() == 2
 
     def test_another_version_in_use_voids_the_request(self, batch, anna):
         make_skill(code=GREET + "# another\n", manifest='risk = "high"\n')

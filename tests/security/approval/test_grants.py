@@ -8,13 +8,14 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
+from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
 from skills.catalogue.models import SkillGrant
-from skills.executions import services
-from skills.executions.approvals.models import Consent, RunGrant
+from skills.executions import lifecycle, services
+from skills.executions.approvals.models import Consent, Delegation, RunGrant
 from skills.executions.models import Execution
 from skills.executions.states import Status
-from tenants.accounts.models import Account, RoleAssignment
+from tenants.accounts.models import Account, Group, GroupMember, RoleAssignment
 from tests.factories.skills import GREET, make_skill
 
 from .cast import put_in_force, skill_of, worker_starts
@@ -145,6 +146,124 @@ def test_with_nothing_changed_it_starts_once_and_the_grant_is_used_up(cleared):
     assert worker_starts(cleared)
     assert cleared.grant.used_at is not None
     assert cleared.status == Status.RUNNING
+
+
+@pytest.fixture
+def approved(oscar, person):
+    """An execution that somebody else approved, and that waits for a worker."""
+    execution = services.request_execution(
+        actor=oscar, skill=skill_of("low", approval="four_eyes"), inputs={}
+    )
+    services.approve_execution(actor=person("anna").actor, execution=execution)
+    return Execution.objects.get(pk=execution.pk)
+
+
+def approver_deactivated():
+    Account.objects.filter(username="anna").update(is_active=False)
+
+
+def approver_lost_the_role():
+    RoleAssignment.objects.filter(account__username="anna").update(role="viewer")
+
+
+def approver_named_lost_all_roles():
+    anna = Account.objects.get(username="anna")
+    SkillGrant.objects.create(
+        skill_id=Execution.objects.get().skill_id, account=anna, right="approve"
+    )
+    RoleAssignment.objects.filter(account=anna).delete()
+
+
+def approver_lost_the_grant():
+    SkillGrant.objects.filter(role="approver", right="approve").delete()
+
+
+@pytest.mark.parametrize(
+    "happened",
+    [
+        approver_deactivated,
+        approver_lost_the_role,
+        approver_named_lost_all_roles,
+        approver_lost_the_grant,
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_an_approval_counts_only_while_its_giver_could_give_it(happened, approved):
+    happened()
+
+    assert not worker_starts(approved)
+    assert approved.status == Status.REJECTED
+    assert "Who approved this may not do so any more: anna." in approved.summary
+
+
+def test_an_approver_who_may_again_when_a_worker_comes_has_approved(approved):
+    approver_deactivated()
+    Account.objects.filter(username="anna").update(is_active=True)
+
+    assert worker_starts(approved)
+
+
+@pytest.mark.parametrize("to", ["account", "group"])
+@pytest.mark.parametrize("ends", ["delegation", "right of the delegator", None])
+def test_an_approval_in_the_name_of_another_counts_while_both_may(oscar, person, ends, to):
+    anna, victor, now = person("anna"), person("victor"), timezone.now()
+    group = Group.objects.create(name="Deputies")
+    GroupMember.objects.create(group=group, account=victor.account)
+    whom = {"to_account": victor.account} if to == "account" else {"to_group": group}
+    Delegation.objects.create(
+        delegator=anna.account, starts_at=now, ends_at=now + timedelta(hours=1), **whom
+    )
+    execution = services.request_execution(
+        actor=oscar, skill=skill_of("low", approval="four_eyes"), inputs={}
+    )
+    services.approve_execution(actor=victor.actor, execution=execution)
+
+    if ends == "delegation":
+        Delegation.objects.update(ends_at=timezone.now())
+    elif ends:
+        approver_lost_the_role()
+
+    assert worker_starts(execution) == (ends is None)
+
+
+def test_one_of_several_approvals_that_counts_no_more_is_asked_for_anew(oscar, olivia, person):
+    put_in_force(olivia, low=(False, 2))
+    anna, victor = person("anna"), person("victor")
+    execution = services.request_execution(actor=oscar, skill=skill_of("low"), inputs={})
+    for who in (person("dana"), victor):
+        SkillGrant.objects.create(skill=execution.skill, account=who.account, right="approve")
+    services.approve_execution(actor=anna.actor, execution=execution)
+    approver_lost_the_role()
+
+    second = services.approve_execution(actor=victor.actor, execution=execution)
+    assert second.status == Status.AWAITING_APPROVAL
+    shown = person("olivia").browser.get(f"/executions/{execution.pk}/").text
+    assert "1 of 2 approvals are given" in shown
+    assert shown.count("counts no more") == 1
+
+    assert services.approve_execution(actor=olivia, execution=execution).status == Status.QUEUED
+    assert worker_starts(execution)
+
+
+def test_a_lost_run_is_not_started_again_by_an_approval_that_counts_no_more(oscar, person):
+    skill = make_skill(manifest='approval = "four_eyes"\nidempotent = true\nmax_retries = 2')
+    execution = services.request_execution(actor=oscar, skill=skill, inputs={})
+    services.approve_execution(actor=person("anna").actor, execution=execution)
+    assert worker_starts(execution)
+    approver_lost_the_role()
+
+    late = timezone.now() + lifecycle.LEASE + timedelta(seconds=1)
+    lost = lifecycle.lose_execution(actor=Actor.system("scan"), execution=execution, found_at=late)
+
+    assert lost.retried_as is None
+    assert "somebody else approved it" in lost.error
+
+
+def test_a_run_that_needs_nobody_costs_no_look_at_approvals(oscar, django_assert_num_queries):
+    execution = services.request_execution(actor=oscar, skill=skill_of("low"), inputs={})
+
+    with django_assert_num_queries(1):
+        lifecycle.claim_execution(actor=Actor.system("worker"), execution_id=execution.pk)
 
 
 def test_looser_rules_void_nothing(oscar, olivia):

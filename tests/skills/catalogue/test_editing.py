@@ -180,6 +180,12 @@ class TestPublic:
         make_public("greet")
         return make_public("greet", GREET.replace("Hello", "Hi"))
 
+    def test_there_is_no_page_to_edit_it(self, public, person):
+        answer = person("olivia").browser.get("/skills/greet/edit/")
+
+        assert answer.status_code == 403
+        assert "maintained by the platform" in answer.text
+
     def test_it_can_be_rolled_back_disabled_and_granted_but_not_edited(self, public, olivia):
         with pytest.raises(NotPermitted, match="maintained by the platform"):
             edit(public, olivia, title="Mine")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.models import AuditEvent
-from skills.catalogue.models import Right, SkillGrant
+from skills.catalogue.models import Right, Skill, SkillGrant, Withdrawal
 from skills.executions import scanning, services, tasks
 from skills.executions.approvals import services as approvals
 from skills.executions.approvals.authority import approvers_of
@@ -48,6 +48,17 @@ def ask(who, skill, inputs=None, **arguments):
     return services.request_execution(
         actor=who.actor, skill=skill, inputs=inputs or {}, **arguments
     )
+
+
+def make_void(execution, why):
+    if why == "another version":
+        make_skill(code="def main(name='you', times=1):\n    return 1\n")
+    elif why == "withdrawn":
+        Withdrawal.objects.create(
+            version=execution.version, reason="It leaks.", withdrawn_by="sam", withdrawn_at=NOW
+        )
+    else:
+        Skill.objects.filter(pk=execution.skill_id).update(is_enabled=False)
 
 
 class TestRules:
@@ -332,6 +343,51 @@ class TestInbox:
         assert inbox_of(cast["anna"].actor) == []
         assert [one.id for one in inbox_of(cast["olivia"].actor)] == [str(waiting.pk)]
 
+    @pytest.mark.parametrize("why", ["another version", "withdrawn", "disabled"])
+    def test_what_is_void_leaves_it_and_the_badge_at_once(self, cast, waiting, why):
+        anna = cast["anna"]
+        make_void(waiting, why)
+
+        assert badge_of(anna.actor) == ""
+        assert inbox_of(anna.actor) == []
+        assert anna.api.get("/api/v1/inbox").json()["count"] == 0
+        page = anna.browser.get(f"/executions/{waiting.pk}/").text
+        assert "This does not run any more" in page
+        assert f"/executions/{waiting.pk}/approve/" not in page
+
+    def test_so_does_what_waits_for_its_own_confirmation(self, cast):
+        high = ask(cast["oscar"], skill_of("high"))
+        assert badge_of(cast["oscar"].actor) == "1"
+
+        make_void(high, "another version")
+
+        assert badge_of(cast["oscar"].actor) == ""
+        page = cast["oscar"].browser.get(f"/executions/{high.pk}/").text
+        assert f"/executions/{high.pk}/confirm/" not in page
+
+    @pytest.mark.parametrize("why", ["another version", "withdrawn"])
+    def test_what_can_never_run_ends_at_the_next_scan_with_the_reason(self, waiting, why):
+        make_void(waiting, why)
+
+        scanning.scan_executions(timezone.now())
+
+        waiting.refresh_from_db()
+        assert waiting.status == Status.REJECTED
+        assert {"another version": "Another version", "withdrawn": "It leaks"}[
+            why
+        ] in waiting.summary
+
+    def test_what_a_disabled_skill_was_asked_for_is_back_when_it_is_enabled(self, cast, waiting):
+        make_void(waiting, "disabled")
+        scanning.scan_executions(timezone.now())
+        assert inbox_of(cast["anna"].actor) == []
+
+        Skill.objects.update(is_enabled=True)
+
+        assert [one.id for one in inbox_of(cast["anna"].actor)] == [str(waiting.pk)]
+        approved = services.approve_execution(actor=cast["anna"].actor, execution=waiting)
+        assert approved.status == Status.QUEUED
+
     def test_page_menu_and_api_show_it(self, cast, waiting):
         anna = cast["anna"]
 
@@ -377,7 +433,15 @@ class TestReminder:
             "olivia@example.org",
         ]
         assert f"/executions/{waiting.pk}/" in mail.outbox[0].body
+        assert mail.outbox[0].from_email == "execfabric@localhost"
         assert AuditEvent.objects.filter(code="executions.execution.remind").count() == 1
+
+    def test_nobody_is_mailed_about_what_is_void(self, waiting, django_capture_on_commit_callbacks):
+        make_void(waiting, "another version")
+
+        self.scan(django_capture_on_commit_callbacks, 5)
+
+        assert mail.outbox == []
 
     def test_who_must_confirm_is_mailed(self, cast, django_capture_on_commit_callbacks):
         ask(cast["oscar"], skill_of("high"), {"name": "SECRET-NAME"})

@@ -282,6 +282,30 @@ class TestCancelAndRetry:
 
         assert (again.status, again.retry_of_id) == (Status.AWAITING_CONFIRMATION, cancelled.pk)
 
+    def test_secrets_of_somebody_else_are_not_used_again_unseen(self, oscar, person):
+        skill = make_skill(
+            "with-key",
+            "def main(api_key, who='you'):\n    return 1\n",
+            inputs='[inputs.api_key]\ntype = "string"\n[inputs.who]\ntype = "string"\n',
+        )
+        ended = services.cancel_execution(
+            actor=oscar,
+            execution=services.request_execution(
+                actor=oscar, skill=skill, inputs={"api_key": "hunter2", "who": "Ada"}
+            ),
+        )
+        olivia = person("olivia")
+
+        with pytest.raises(NotPermitted, match=r"secret inputs of this run \(api_key\)"):
+            services.retry_execution(actor=olivia.actor, execution=ended)
+        refused = olivia.api.post(f"/api/v1/executions/{ended.pk}/retry")
+        assert (refused.status_code, Execution.objects.count()) == (403, 1)
+        page = olivia.browser.get(f"/executions/{ended.pk}/").text
+        assert f"/executions/{ended.pk}/retry/" not in page
+        assert f"?from={ended.pk}" in page
+
+        assert services.retry_execution(actor=oscar, execution=ended).inputs["api_key"] == "hunter2"
+
     def test_what_goes_on_cannot_be_retried(self, oscar):
         with pytest.raises(Conflict):
             services.retry_execution(actor=oscar, execution=request(oscar, make_skill()))

@@ -155,6 +155,31 @@ def test_the_author_cannot_decide_whatever_the_schema(acme_tenant, person):
     assert nothing_was_decided(revision)
 
 
+@pytest.mark.parametrize(
+    ("tenant_side", "public_side"),
+    [
+        ("Ren\u00e9", "RENE\u0301"),  # Composed, and in capitals with an accent of its own.
+        ("stra\u00dfe", "STRASSE"),
+        ("dora", "\uff24\uff4f\uff52\uff41"),  # Full width.
+        ("\u0130lker", "i\u0307lker"),  # A dotted capital I.
+    ],
+)
+@pytest.mark.parametrize("by", ["username", "email"])
+def test_the_author_cannot_decide_however_the_name_is_written(
+    acme_tenant, person, tenant_side, public_side, by
+):
+    revision = make_revision(acme_tenant)
+    mail = "@acme.example" if by == "email" else ""
+    with in_tenant(acme_tenant):
+        Account.objects.filter(username="dana").update(**{by: tenant_side + mail})
+    rex = reviewer("rex", person)
+    Account.objects.filter(username="rex").update(**{by: public_side + mail})
+
+    with pytest.raises(NotPermitted, match="cannot decide on it"):
+        approve(rex.actor, revision)
+    assert nothing_was_decided(revision)
+
+
 def test_who_sent_an_earlier_revision_is_an_author_too(acme_tenant, person):
     olivia = reviewer("olivia", person)
     first = make_revision(acme_tenant, author="olivia")
@@ -212,6 +237,23 @@ def test_the_word_of_a_first_reviewer_who_lost_the_role_counts_no_more(
     approve(sam.actor, revision)
 
     assert status_of(revision) == SubmissionStatus.IN_REVIEW
+
+
+def test_a_reviewer_who_has_the_role_again_can_say_it_again_and_loosens_nothing(
+    sam, rita, acme_tenant, settings
+):
+    settings.SECOND_REVIEWER = True
+    revision = make_revision(acme_tenant, risk="high")
+    approve(rita.actor, revision, timeout_s=30, memory_mb=128)
+    Account.objects.filter(username="rita").update(is_platform_admin=False)
+    approve(sam.actor, revision, timeout_s=20)
+    Account.objects.filter(username="rita").update(is_platform_admin=True)
+
+    approve(rita.actor, revision)
+
+    assert status_of(revision) == SubmissionStatus.PUBLISHING
+    rules = rules_in_force(revision)
+    assert (rules["timeout_s"], rules["memory_mb"]) == (20, 128)
 
 
 def test_one_reviewer_is_enough_for_less_risk(sam, acme_tenant, settings):
@@ -333,7 +375,8 @@ def test_a_remark_is_the_reviewers(sam, acme_tenant):
 
 
 ASKED = {
-    "risk": "medium", "confirm": False, "approval": "none", "ai_callable": True, "manual": True,
+    "risk": "medium", "confirm": False, "approval": "none", "visibility": "tenant",
+    "ai_callable": True, "manual": True,
     "network": True, "network_hosts": ["*.example.com"], "timeout_s": 300, "memory_mb": 512,
     "concurrency": None,
 }  # fmt: skip
@@ -346,6 +389,7 @@ ASKED = {
         ({"risk": "high", "confirm": False}, {"confirm": True}),
         ({"confirm": True}, {"confirm": True}),
         ({"approval": "four_eyes"}, {"approval": "four_eyes"}),
+        ({"visibility": "granted"}, {"visibility": "granted"}),
         ({"ai_callable": False}, {"ai_callable": False}),
         ({"network": False}, {"network": False, "network_hosts": []}),
         ({"network_hosts": ["api.example.com"]}, {"network_hosts": ["api.example.com"]}),
@@ -364,6 +408,8 @@ def test_rules_can_be_tightened(wanted, becomes):
         ({}, {"risk": "none"}, "risk"),
         ({"confirm": True}, {"confirm": False}, "confirm"),
         ({"approval": "four_eyes"}, {"approval": "none"}, "approval"),
+        ({"visibility": "granted"}, {"visibility": "tenant"}, "visibility"),
+        ({}, {"visibility": "everybody"}, "visibility"),
         ({"ai_callable": False}, {"ai_callable": True}, "ai_callable"),
         ({"manual": False}, {"manual": True}, "manual"),
         ({"network": False, "network_hosts": []}, {"network": True}, "network"),
@@ -383,3 +429,31 @@ def test_rules_cannot_be_loosened(asked, wanted, field):
         tighten({**ASKED, **asked}, wanted)
 
     assert field in refused.value.fields
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.0/8", "192.168.1.7", "127.0.0.1:5432", "169.254.169.254", "[fd00::1]:443", "::/0",
+        "0.0.0.0/0", "8.0.0.0/6", "[::ffff:10.0.0.1]", "erp.corp", "ERP.corp:443", "db.plant.corp",
+        "*.corp", "*.plant.corp",
+    ],
+)  # fmt: skip
+def test_who_asked_for_all_public_hosts_gets_no_private_one(settings, host):
+    settings.NETWORK_ALLOW = frozenset({"10.0.0.0/8", "erp.corp", "*.plant.corp"})
+
+    with pytest.raises(InvalidInput) as refused:
+        tighten({**ASKED, "network_hosts": []}, {"network_hosts": ["example.com", host]})
+
+    assert f"{host} is none" in refused.value.fields["network_hosts"]
+
+
+@pytest.mark.parametrize(
+    "host", ["api.example.com", "*.example.com:443", "93.184.215.0/24", "2600::/32"]
+)
+def test_who_asked_for_all_public_hosts_can_be_given_some_of_them(settings, host):
+    settings.NETWORK_ALLOW = frozenset({"10.0.0.0/8", "erp.corp"})
+
+    after = tighten({**ASKED, "network_hosts": []}, {"network_hosts": [host]})
+
+    assert after["network_hosts"] == [host]

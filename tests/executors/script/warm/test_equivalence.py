@@ -222,6 +222,27 @@ def test_nothing_a_run_changes_is_seen_by_the_next(run: Runner, make_folder: Mak
     assert not set(map(str, first[1:4])) & set(map(str, second[1:4]))
 
 
+def test_modules_that_were_loaded_before_hear_of_the_forks_of_a_script(run: Runner) -> None:
+    code = """
+        import os, random, threading
+        def main():
+            random.seed(1)
+            reader, writer = os.pipe()
+            def fork():
+                if os.fork() == 0:
+                    is_main = threading.current_thread() is threading.main_thread()
+                    os.write(writer, f"{random.random()} {is_main}".encode())
+                    os._exit(0)
+            thread = threading.Thread(target=fork)
+            thread.start()
+            thread.join()
+            number, is_main = os.read(reader, 100).decode().split()
+            return [float(number) != random.random(), is_main]
+        """
+
+    assert run(code).output == [True, "True"]
+
+
 def test_no_memory_of_a_run_is_in_the_next(run: Runner, make_folder: MakeFolder) -> None:
     """Neither inputs nor secrets nor what it printed pass through the zygote."""
     keep = make_folder("keep", main__py=(

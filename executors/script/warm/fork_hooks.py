@@ -1,0 +1,28 @@
+"""What modules want done at a fork, kept for the script's own forks.
+
+A zygote has one thread and forks while it holds no lock. So there is nothing for them to put in
+order but ``random``, and what they do all the same is a fifth of the pages that a run copies.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+_register = os.register_at_fork
+_held: list[dict[str, Any]] = []
+
+
+def hold_back() -> None:
+    """From here on keep what modules ask for. Before the first of them that asks."""
+    os.register_at_fork = lambda **hooks: _held.append(hooks)
+
+
+def hand_over() -> None:
+    """In a forked child: let them have what they asked for, from the next fork on."""
+    os.register_at_fork = _register
+    for hooks in _held:
+        _register(**hooks)
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
