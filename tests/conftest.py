@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test import Client
 from django_tenants.utils import schema_context
@@ -25,7 +26,7 @@ from execfabric.core.roles import Role
 from tenants.postgresql.owner import open_owner_session
 from tests.owner import owner_connection
 
-pytest_plugins = ["tests.live"]
+pytest_plugins = ["tests.garbage", "tests.live"]
 
 PASSWORD = "correct horse battery"
 ACCOUNTS: dict[str, dict[str, Role]] = {
@@ -38,6 +39,7 @@ ACCOUNTS: dict[str, dict[str, Role]] = {
     },
     "globex": {"gina": Role.OWNER, "oscar": Role.OPERATOR},
 }
+MIGRATED = "test_migrated"
 HOSTS = {"acme": "acme.localhost", "globex": "globex.localhost", "public": "admin.localhost"}
 
 
@@ -48,7 +50,9 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     with owner_connection() as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        server.execute(f"CREATE DATABASE {name}")
+        with django_db_blocker.unblock():
+            _migrate_once(server)
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
     # Roles belong to the whole server: each worker has a login of its own, too.
     connection.settings_dict.update(NAME=name, USER=f"{name}_app")
     # So does Redis, in which the clock says how sealing goes, and waits are ended.
@@ -58,6 +62,30 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
         _build()
         yield
         connection.close()
+
+
+def _migrate_once(server: Any) -> None:
+    """Make the database that all workers copy: with every table, and no role, tenant or account.
+
+    The first worker makes it, the others wait for that meanwhile.
+    """
+    from tenants.postgresql.owner import as_owner
+    from tenants.registry.provisioning import prepare_template
+
+    partial = f"{MIGRATED}_partial"
+    server.execute("SELECT pg_advisory_lock(hashtext(%s))", [MIGRATED])
+    try:
+        if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [MIGRATED]).fetchone():
+            return
+        server.execute(f"DROP DATABASE IF EXISTS {partial} WITH (FORCE)")  # Of one that failed.
+        server.execute(f"CREATE DATABASE {partial}")
+        connection.settings_dict.update(NAME=partial)
+        with as_owner():
+            call_command("migrate_schemas", schema_name="public", verbosity=0, interactive=False)
+            prepare_template()
+        server.execute(f"ALTER DATABASE {partial} RENAME TO {MIGRATED}")
+    finally:
+        server.execute("SELECT pg_advisory_unlock(hashtext(%s))", [MIGRATED])
 
 
 def _build() -> None:

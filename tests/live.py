@@ -26,6 +26,15 @@ from cli.transport import open_http
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 150
+LEASE_S = 12
+"""Shorter than an operator would have it, and still longer than a busy machine stands still."""
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return one more than processors: the worker that has the live tests mostly waits."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # It is xdist's own way to say another number.
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # Before xdist looks for groups.
@@ -110,6 +119,7 @@ def live() -> Iterator[Live]:
         **{name: value for name, value in os.environ.items() if name not in hidden},
         "EXECFABRIC_DATA_DIR": str(folder / "data"),
         "EXECFABRIC_PORT": str(port),
+        "EXECFABRIC_LEASE_S": str(LEASE_S),
         "EXECFABRIC_PROOF_S": "3600",  # The clients here log in once, for all tests.
         "EXECFABRIC_DEMO_FILE": str(folder / "demo.json"),
     }

@@ -8,8 +8,7 @@ from bench.faults.kinds import BROKER, POSTGRES, WORKER
 from bench.faults.trial import Plan, run_trial
 
 
-@pytest.mark.live
-@pytest.mark.xdist_group("live")
+@pytest.mark.live  # On a platform of its own: it need not wait for the tests of the other one.
 def test_whatever_is_killed_each_execution_ends_once_and_says_how(tmp_path):
     plan = Plan(
         executions=60,

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.live import ROOT, Live
+from tests.live import LEASE_S, ROOT, Live
 
 EXAMPLES = ROOT / "examples"
 
@@ -122,7 +122,7 @@ def test_a_worker_killed_in_the_middle_leaves_a_lost_run_and_a_new_one_works(liv
 
 def test_runs_outlive_their_database_connections_and_hold_up_no_scan(live: Live):
     api = live.api("acme", "oscar")
-    longer_than_a_lease = {"seconds": 35, "steps": 35}
+    longer_than_a_lease = {"seconds": LEASE_S + 5, "steps": LEASE_S + 5}
     body = {"skill": "slow-progress", "inputs": longer_than_a_lease}
     running = [api.post("/api/v1/executions", json=body).json()["id"] for _ in range(2)]
     for each in running:

@@ -22,6 +22,8 @@ from .fillings import Ids
 
 REQUEST_ID = "the-same-for-all"
 CSRF = re.compile(r'(csrf[a-z-]*token(?:" value)?=")\w{64}')
+AGO = re.compile(r"(<time [^>]*>)[^<]*(?=</time>)")
+"""How long ago it was: another word a second later, of the same moment."""
 NOT_COUNTED = ('"registry_domain"', 'SET "last_seen_at" =', 'SET "last_used_at" =')
 """The look-up of the host, and the note of who was seen: done again whenever it is too long ago."""
 
@@ -60,7 +62,7 @@ class Answer:
         def clean(text: str) -> str:
             for each in ids.texts():
                 text = text.replace(each, "ID")
-            return CSRF.sub(r"\1CSRF", text)
+            return AGO.sub(r"\1AGO", CSRF.sub(r"\1CSRF", text))
 
         headers = {name: clean(value) for name, value in self.headers.items()}
         headers.pop("Content-Length", None)  # An id of another length.

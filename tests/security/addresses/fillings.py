@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -51,9 +52,11 @@ class Ids:
     audit_archive: str
     trail_view: str
 
-    def texts(self) -> list[str]:
+    @cache  # noqa: B019 - of few worlds, and asked for with every header of every answer
+    def texts(self) -> tuple[str, ...]:
         """Return every id, the longer ones first."""
-        return sorted((getattr(self, name) for name in self.__slots__), key=len, reverse=True)
+        each = (getattr(self, name) for name in self.__slots__)
+        return tuple(sorted(each, key=len, reverse=True))
 
 
 NOBODYS = Ids(
