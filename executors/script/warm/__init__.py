@@ -4,6 +4,7 @@
     fitness.py      which runs can start warm
     zygote.py       the zygote's process: takes orders, watches what it forked
     run.py          one run of a zygote: what the stage does at a cold start
+    pages.py        the memory of a run, copied before it is ordered
     fork_hooks.py   what modules want done at a fork, for those of the script alone
     interpreter.py  how a forked child becomes the interpreter of a script, and how that one ends
 

@@ -32,11 +32,13 @@ from executors.script.stage import (
 )
 from executors.script.tree import descendants
 from executors.script.warm.claim import claim
+from executors.script.warm.pages import copy_when_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from executors.script.warm.interpreter import WarmInterpreter
+    from executors.script.warm.pages import Ranges
     from executors.script.warm.world import Guard, World
 
 GUARD_IN_NAMESPACE = 1
@@ -78,6 +80,8 @@ class WarmRun(SandboxStage):
         self.cpu_s = 0.0
         self.is_reported = False
         self.problem_reader = self.problem_writer = -1
+        self.pages: Ranges = []
+        """What to copy while it waits for its order."""
 
     def prepare(self) -> None:
         """Fork the script's process. Raises OSError, and in that process ScriptProcess."""
@@ -135,9 +139,8 @@ class WarmRun(SandboxStage):
         try:
             self.door.detach()  # The zygote's end. Its number is going to be another file's.
             # The channels of other runs are here, too, and must not stay open because of us.
-            keep_open(
-                door.fileno(), self.problem_writer, self.guard.descriptor, self.world.settings
-            )
+            world = self.world.settings, self.world.load
+            keep_open(door.fileno(), self.problem_writer, self.guard.descriptor, *world)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.umask(0o022)
             self.guard.enter()
@@ -154,6 +157,8 @@ class WarmRun(SandboxStage):
         """
         interpreter = self.interpreter
         try:
+            if self.pages:
+                copy_when_idle(self.pages, door.fileno(), self.world.load)
             order_file, self.report_fd, self.out_fd, self.err_fd, *trees = receive(door)
             door.close()
             self.order = read_order(order_file)

@@ -108,6 +108,7 @@ class World:
         mount_own_processes("")
         self.settings = os.open("/proc/sys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         """The machine's settings, which a run's process does not see."""
+        self.load = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
         self._own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         machine = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         unshare(NEWNS)

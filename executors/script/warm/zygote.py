@@ -23,6 +23,7 @@ from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter
 from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
+from executors.script.warm.pages import Ranges, pages_written_by
 from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
 from executors.script.warm.world import HelperGone, World, become_first
 
@@ -51,6 +52,8 @@ class Zygote:
         self.rests = False
         """Whether no run came for so long that none is prepared: that takes memory."""
         self.spare: WarmRun | None = None
+        self.pages: Ranges | None = None
+        """What a run writes to; looked for when the first has ended."""
         self.may_prepare = True
         """False when the last spare ended at once; then the next run tells the reason."""
         self.runs: set[WarmRun] = set()
@@ -168,6 +171,7 @@ class Zygote:
     def keep_spare(self) -> None:
         """Prepare the next run, so that it need not wait for what can be done before."""
         spare = WarmRun(self.world, self.interpreter)
+        spare.pages = self.pages or []
         try:
             spare.prepare()
         except HelperGone:
@@ -199,6 +203,11 @@ class Zygote:
                 self.stop_listening(run, script)
             run.kill()
             self.stuck.add(run)
+        if self.pages is None and not self.runs and self.interpreter is not None:
+            try:
+                self.pages = pages_written_by(self.interpreter.rehearse_run)
+            except OSError:  # No process for it, or a kernel that does not tell.
+                self.pages = []
 
     def listen(self, run: WarmRun, descriptor: int) -> None:
         self.poll.register(descriptor, select.POLLIN)
