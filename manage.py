@@ -5,6 +5,9 @@ import os
 import sys
 
 if __name__ == "__main__":
+    from execfabric.core.memory import begin_to_load
+
+    begin_to_load()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "execfabric.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

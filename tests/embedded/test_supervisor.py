@@ -137,20 +137,30 @@ def test_a_killed_database_is_started_again(folder: Path) -> None:
     assert processes_of(folder) == []
 
 
+def next_server(process: subprocess.Popen[str], folder: Path, killed: set[int]) -> int:
+    """Return the process id of a Valkey that was not killed yet, once there is one.
+
+    It is 0 when the supervisor has ended instead.
+    """
+    found: list[int] = []  # Kept as seen: what becomes a program has no command line for a moment.
+
+    def is_known() -> bool:
+        lines = [line for line in processes_of(folder) if "valkey-server" in line]
+        found.extend({int(line.split()[0]) for line in lines} - killed)
+        return bool(found) or process.poll() is not None
+
+    wait_for(is_known, "a new Valkey runs")
+    return found[0] if process.poll() is None else 0
+
+
 def kill_servers(process: subprocess.Popen[str], folder: Path, times: int) -> bool:
     """Kill Valkey so often, each time once it runs again; return whether the supervisor does."""
-    before = ""
+    killed: set[int] = set()
     for _ in range(times):
-
-        def found() -> list[str]:
-            lines = processes_of(folder)
-            return [each for each in lines if "valkey-server" in each and each != before]  # noqa: B023
-
-        wait_for(lambda: bool(found()) or process.poll() is not None, "a new Valkey runs")
-        if process.poll() is not None:
+        if not (server := next_server(process, folder, killed)):
             return False
-        before = found()[0]
-        os.kill(int(before.split()[0]), signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
+        killed.add(server)
     return True
 
 
