@@ -30,6 +30,7 @@ from tenants.registry.services import (
 )
 
 from .filters import TenantFilter
+from .http_access.serializers import ReasonIn
 from .selectors import ledger_visible_to
 
 
@@ -50,10 +51,6 @@ class TenantIn(serializers.Serializer):
     title = serializers.CharField(max_length=100)
     domain = serializers.CharField(max_length=253, required=False, allow_blank=True)
     owner = OwnerIn()
-
-
-class ReasonIn(serializers.Serializer):
-    reason = serializers.CharField(max_length=2000)
 
 
 class OptionalReasonIn(serializers.Serializer):

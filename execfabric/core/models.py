@@ -29,8 +29,8 @@ UNTIL_ARCHIVED = (
     pgtrigger.Protect(name="append_only", operation=pgtrigger.Update),
     NEVER_EMPTIED,
 )
-"""A row may go once its event lies in an archive: a trigger of the migration 0003 sees to that.
-Nobody but the owner of the tables has the right to delete at all."""
+"""A row may go once its event lies in an archive: a trigger of the migration 0003 sees to
+that, by the function of 0006. Nobody but the owner of the tables has the right to delete at all."""
 
 
 class AuditEvent(models.Model):

@@ -18,6 +18,7 @@ from tenants.accounts.actors import is_super_admin
 from tenants.accounts.models import Account
 from tenants.accounts.second_factor.services import reset_second_factor
 from tenants.accounts.services import set_password_path
+from tenants.accounts.sessions.api import EndedOut
 from tenants.registry.addresses import url_for_tenant
 from tenants.registry.models import Tenant
 from tenants.registry.selectors import tenants_visible_to
@@ -63,7 +64,11 @@ class AdministratorOut(serializers.Serializer):
         help_text="A super-admin by EXECFABRIC_ADMIN_USERNAMES."
     )
     second_factor_since = serializers.DateTimeField(source="second_factor_at", allow_null=True)
-    tenants = serializers.SerializerMethodField(help_text="Doors of a tenant admin, by name.")
+    tenants = serializers.ListField(
+        child=serializers.CharField(),
+        source="door_names",
+        help_text="Doors of a tenant admin, by name.",
+    )
     created_at = serializers.DateTimeField()
 
     @extend_schema_field(serializers.ChoiceField(choices=[SUPER_ADMIN, TENANT_ADMIN]))
@@ -76,9 +81,6 @@ class AdministratorOut(serializers.Serializer):
     def get_is_configured(self, account: Account) -> bool:
         return account.username in settings.ADMIN_USERNAMES
 
-    def get_tenants(self, account: Account) -> list[str]:
-        return sorted(tenant.name for tenant in selectors.doors_of(account))
-
 
 class InvitedOut(AdministratorOut):
     set_password_url = serializers.SerializerMethodField(help_text="Works once.")
@@ -88,14 +90,15 @@ class InvitedOut(AdministratorOut):
         return url
 
 
-class EndedOut(serializers.Serializer):
-    ended = serializers.IntegerField(help_text="Sessions and tokens.")
-
-
 class AdministratorApiView(ApiView):
     def account(self, request: ApiRequest, account_id: int) -> Account:
-        found: Account = self.find(selectors.accounts_visible_to(request.actor), pk=account_id)
+        rows = selectors.with_doors(selectors.accounts_visible_to(request.actor))
+        found: Account = self.find(rows, pk=account_id)
         return found
+
+    def shown(self, request: ApiRequest, account: Account) -> Response:
+        """Answer with an account as it is now."""
+        return Response(AdministratorOut(self.account(request, account.pk)).data)
 
     def tenants(self, request: ApiRequest, names: Collection[str]) -> list[Tenant]:
         """Return the tenants of these names. Raises ValidationError for one that is not there."""
@@ -106,7 +109,7 @@ class AdministratorApiView(ApiView):
 
     def invited(self, request: Any, account: Account, path: str, status: int) -> Response:
         url = url_for_tenant(request._request.tenant, path)
-        shown = InvitedOut(account, context={"set_password_url": url})
+        shown = InvitedOut(self.account(request, account.pk), context={"set_password_url": url})
         return Response(shown.data, status=status, headers={"Cache-Control": "no-store"})
 
 
@@ -118,7 +121,7 @@ class AdministratorListView(AdministratorApiView):
     )
     def get(self, request: ApiRequest) -> Response:
         """List the accounts of the admin host, by username."""
-        rows = selectors.accounts_visible_to(request.actor)
+        rows = selectors.with_doors(selectors.accounts_visible_to(request.actor))
         return self.page(rows, AdministratorOut, ordering="username")
 
     @extend_schema(
@@ -163,8 +166,8 @@ class AdministratorDisableView(AdministratorApiView):
         """Let an account do nothing any more; its sessions and tokens are over."""
         account = self.account(request, account_id)
         reason = self.body(WhyIn)["reason"]
-        disabled = services.disable_account(actor=request.actor, account=account, reason=reason)
-        return Response(AdministratorOut(disabled).data)
+        services.disable_account(actor=request.actor, account=account, reason=reason)
+        return self.shown(request, account)
 
 
 class AdministratorEnableView(AdministratorApiView):
@@ -177,8 +180,8 @@ class AdministratorEnableView(AdministratorApiView):
     def post(self, request: ApiRequest, account_id: int) -> Response:
         """Let a disabled account log in again."""
         account = self.account(request, account_id)
-        enabled = services.enable_account(actor=request.actor, account=account)
-        return Response(AdministratorOut(enabled).data)
+        services.enable_account(actor=request.actor, account=account)
+        return self.shown(request, account)
 
 
 class AdministratorLinkView(AdministratorApiView):
@@ -206,10 +209,8 @@ class AdministratorDoorsView(AdministratorApiView):
         """Say which tenants a tenant admin is on the whitelist of."""
         account = self.account(request, account_id)
         tenants = self.tenants(request, self.body(DoorsIn)["tenants"])
-        changed = services.change_tenant_admin(
-            actor=request.actor, account=account, tenants=tenants
-        )
-        return Response(AdministratorOut(changed).data)
+        services.change_tenant_admin(actor=request.actor, account=account, tenants=tenants)
+        return self.shown(request, account)
 
 
 class AdministratorSessionsView(AdministratorApiView):
@@ -237,4 +238,4 @@ class AdministratorSecondFactorView(AdministratorApiView):
         account = self.account(request, account_id)
         reason = self.body(WhyIn)["reason"]
         reset_second_factor(actor=request.actor, account=account, reason=reason)
-        return Response(AdministratorOut(self.account(request, account_id)).data)
+        return self.shown(request, account)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet
 
 from execfabric.core import permissions
 from execfabric.core.actor import Actor
@@ -41,6 +42,12 @@ def tenant_admins_visible_to(actor: Actor) -> QuerySet[Account]:
 def doors_of(account: Account) -> QuerySet[Tenant]:
     """Return the tenants account is on the whitelist of, by title."""
     return Tenant.objects.filter(pk__in=_entries(account)).order_by("title")
+
+
+def with_doors(accounts: QuerySet[Account]) -> QuerySet[Account]:
+    """Return accounts with ``door_names``: of the tenants each is on the whitelist of, sorted."""
+    entries = WhitelistEntry.objects.filter(account=OuterRef("pk")).order_by("tenant__name")
+    return accounts.annotate(door_names=ArraySubquery(entries.values("tenant__name")))
 
 
 def _entries(account: Account) -> QuerySet[WhitelistEntry, int]:

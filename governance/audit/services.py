@@ -99,7 +99,8 @@ def remove_archived(
     """Take the events of an archive out of the current schema's trail.
 
     The caller has just looked that the archive is still stored as it was made. The database looks
-    at the rest (migrations/0001_initial.py). Raises Conflict when it was done meanwhile.
+    at the rest (migrations/0003_old_and_sealed_only.py). Raises Conflict when it was done
+    meanwhile.
     """
     schema = current_schema()
     with schema_context(get_public_schema_name()):

@@ -58,6 +58,15 @@ def is_approved_no_more(batch: Batch, decision: policy.Decision, *, now: datetim
     )
 
 
+def is_cleared(batch: Batch, decision: policy.Decision, *, now: datetime) -> bool:
+    """Return whether check_cleared would let it pass."""
+    try:
+        check_cleared(batch, decision, now=now)
+    except NotPermitted:
+        return False
+    return True
+
+
 def check_cleared(batch: Batch, decision: policy.Decision, *, now: datetime) -> None:
     """Raise NotPermitted unless the people the decision demands have let batch run, and could."""
     decision.require_allowed()

@@ -147,11 +147,12 @@ class BatchOut(BatchSummaryOut):
         used = set(batch.mapping.values())
         return [column for column in batch.columns if column not in used]
 
-    def get_errors(self, batch: Batch) -> list[RowErrorOut]:
+    @extend_schema_field(RowErrorOut(many=True))
+    def get_errors(self, batch: Batch) -> list[dict[str, Any]]:
         if not batch.invalid_rows:
             return []
         wrong = batch.rows.filter(status=RowStatus.INVALID).order_by("number")[:ERRORS_SHOWN]
-        return RowErrorOut(wrong, many=True).data  # type: ignore[return-value]
+        return list(RowErrorOut(wrong, many=True).data)
 
 
 class BatchRowOut(serializers.Serializer):

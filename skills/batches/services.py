@@ -26,7 +26,7 @@ from skills.executions.services import APPROVED, LONGEST_KEY
 from skills.executions.states import EXECUTION_TRANSITIONS, Status
 
 from . import lifecycle, rules  # noqa: F401  # the rules of who may act on which batch
-from .approving import approvals_standing, is_approved_no_more
+from .approving import approvals_standing, is_cleared
 from .checking import CheckedRow, check_rows
 from .mapping import checked_mapping, file_input_of, file_value, inputs_of
 from .models import Batch, BatchKind, BatchRow
@@ -195,8 +195,8 @@ def pause_batch(*, actor: Actor, batch: Batch) -> Batch:
 def resume_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Let a paused batch go on. Raises Conflict.
 
-    Where it lay for longer than a request may wait, or who approved it may not do so any more,
-    people are asked anew.
+    Where it lay for longer than a request may wait, the rules have become stricter, or who approved
+    it may not do so any more, people are asked anew.
     """
     fresh = locked(batch.pk)
     _require(fresh, BatchStatus.PAUSED, "This batch is not paused.")
@@ -205,7 +205,7 @@ def resume_batch(*, actor: Actor, batch: Batch) -> Batch:
     decision = policy.decide(fresh.version, in_force)
     lies_since = fresh.released_at or fresh.asked_at
     if decision.mode != policy.Mode.AUTO and (
-        lies_since < now - in_force.expires_after or is_approved_no_more(fresh, decision, now=now)
+        lies_since < now - in_force.expires_after or not is_cleared(fresh, decision, now=now)
     ):
         if fresh.sent_rows:
             raise Conflict("Some of its rows are still running. Resume it when they have ended.")

@@ -18,6 +18,7 @@ from django.db import connections, transaction
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Door, current_schema
+from execfabric.core.connections import drop_dead_connections
 
 from .models import Execution
 
@@ -68,9 +69,8 @@ def tell_finished(door: str, executions: Sequence[UUID]) -> None:
         return
 
     def tell() -> None:
-        if _together is not None:
-            _together.add(schema, owner, executions)
-        else:
+        together = _together  # Another thread may take it away.
+        if together is None or not together.add(schema, owner, executions):
             with schema_context(schema):  # The commit may be that of another schema's act.
                 owner.finished(executions)
 
@@ -83,6 +83,7 @@ class Together:
 
     def __init__(self) -> None:
         self._ended: defaultdict[tuple[str, Owner], list[UUID]] = defaultdict(list)
+        self._is_over = False
         self._lock = threading.Lock()
         self._has_some = threading.Event()
         self._stopping = threading.Event()
@@ -104,10 +105,14 @@ class Together:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def add(self, schema: str, owner: Owner, executions: Sequence[UUID]) -> None:
+    def add(self, schema: str, owner: Owner, executions: Sequence[UUID]) -> bool:
+        """Keep executions to be told; return whether they will be, which nothing is at the end."""
         with self._lock:
+            if self._is_over:
+                return False
             self._ended[schema, owner].extend(executions)
         self._has_some.set()
+        return True
 
     def _serve(self) -> None:
         try:
@@ -116,14 +121,17 @@ class Together:
                 self._stopping.wait(TOGETHER_S)
                 self._has_some.clear()
                 self._tell_all()
+            self._tell_all(is_last=True)  # What came while the others were told.
         finally:
             connections.close_all()
 
-    def _tell_all(self) -> None:
+    def _tell_all(self, *, is_last: bool = False) -> None:
         with self._lock:
             ended, self._ended = self._ended, defaultdict(list)
+            self._is_over = is_last
         for (schema, owner), executions in ended.items():
             try:
+                drop_dead_connections()  # Nothing may have been told for hours.
                 with schema_context(schema):
                     owner.finished(executions)
             except Exception:  # The scan makes up for it.

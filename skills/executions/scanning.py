@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 from django.db.models import Q
 
 from execfabric.core.actor import Actor
@@ -43,17 +44,23 @@ def scan_executions(
         with on_its_own(execution):
             lifecycle.lose_execution(actor=scanner, execution=execution, found_at=now)
     too_old = now - rules_in_force().expires_after
-    waiting = Execution.objects.filter(status__in=WAITING).select_related("skill")
-    for execution in waiting.filter(Q(created_at__lt=too_old) | OVERTAKEN):
-        with on_its_own(execution):
-            if execution.created_at < too_old:
-                lifecycle.expire_execution(actor=scanner, execution=execution, expired_at=now)
+    undecided = Execution.objects.filter(
+        Q(created_at__lt=too_old) | OVERTAKEN, status__in=WAITING
+    ).select_related("skill")
+    for execution in undecided:
+        with on_its_own(execution), transaction.atomic():
+            # Whoever decided about it just now was faster.
+            fresh = undecided.select_for_update(of=("self",)).filter(pk=execution.pk).first()
+            if fresh is None:
+                continue
+            if fresh.created_at < too_old:
+                lifecycle.expire_execution(actor=scanner, execution=fresh, expired_at=now)
             else:
                 lifecycle.refuse_execution(
                     actor=scanner,
-                    execution=execution,
+                    execution=fresh,
                     to=Status.REJECTED,
-                    reason=void_because(execution),
+                    reason=void_because(fresh),
                     refused_at=now,
                 )
     if takes_work:

@@ -58,7 +58,7 @@ class UserOut(serializers.Serializer):
         return sorted(self.context["roles"])
 
 
-class TenantOut(serializers.Serializer):
+class OwnTenantOut(serializers.Serializer):
     name = serializers.CharField()
     title = serializers.CharField()
 
@@ -70,7 +70,7 @@ class TokenOut(serializers.Serializer):
 
 
 class MeOut(UserOut):
-    tenant = TenantOut()
+    tenant = OwnTenantOut()
 
 
 class LoginView(PublicApiView):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import URLPattern
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
 
 from execfabric.core.actions import ACTIONS
 from execfabric.core.permissions import PERMISSIONS
@@ -102,6 +104,19 @@ def test_every_address_of_the_api_is_documented_and_no_other() -> None:
         if hasattr(pattern.callback.cls, method)
     }
     assert documented == served
+
+
+@pytest.mark.parametrize("host", ["public", "tenant"])
+def test_the_served_description_has_a_name_for_each_thing_and_a_type_for_each_field(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    GENERATOR_STATS.reset()  # It says each only once.
+
+    SchemaGenerator(urlconf=f"execfabric.urls_{host}").get_schema(request=None, public=True)
+
+    said = capsys.readouterr().err.splitlines()
+    wrong = ("identical names", "unable to resolve")
+    assert [line for line in said if any(words in line for words in wrong)] == []
 
 
 def _shown(pattern: URLPattern) -> str:

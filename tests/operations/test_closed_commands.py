@@ -12,6 +12,8 @@ CLOSED = {
     "create_tenant": "open_tenant",
     "clone_tenant": "open_tenant",
     "delete_tenant": "ledger of tenants",
+    "create_domain": "open_tenant",
+    "delete_domain": "open_tenant",
     "rename_schema": "the name of a schema stays",
 }
 

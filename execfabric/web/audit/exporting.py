@@ -12,10 +12,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import current_schema
@@ -28,6 +28,7 @@ from execfabric.core.seals import document_of, ids_under, proven, waiting_since
 
 AT_ONCE = 1_000
 """Events that are read at a time."""
+Row = TypeVar("Row", bound=Model)
 
 
 def whole_bundle(exported_at: datetime) -> Iterator[bytes]:
@@ -68,36 +69,38 @@ def proof_of(events: QuerySet[AuditEvent], exported_at: datetime) -> list[bytes]
 
 
 def as_jsonl(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
-    for event in _in_order(events):
-        yield canonical(document_of(event)) + b"\n"
+    """Return the lines of events of the current schema."""
+    return (canonical(document_of(event)) + b"\n" for event in _in_order(events))
 
 
 def as_csv(events: QuerySet[AuditEvent]) -> Iterator[bytes]:
-    """Return events as a table; what a spreadsheet would take for a formula begins with '."""
+    """Return events of the current schema as a table.
+
+    What a spreadsheet would take for a formula begins with '.
+    """
+    return _table(_in_order(events))
+
+
+def seals_as_lines(rows: QuerySet[AuditSeal], *, after: int) -> Iterator[bytes]:
+    """Return the current schema's seals after a number, as they are copied out of the database.
+
+    The first comes first.
+    """
+    seals = _in_order(rows.filter(number__gt=after))
+    return (canonical(row.document) + b"\n" for row in seals)
+
+
+def _table(events: Iterator[AuditEvent]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(EVENT_FIELDS)
-    for event in _in_order(events):
+    for event in events:
         document = document_of(event)
         document["details"] = canonical(document["details"]).decode("utf-8", "replace")
         writer.writerow(_cell(document[name]) for name in EVENT_FIELDS)
         if buffer.tell() > 64 * 1024:
             yield _taken(buffer)
     yield _taken(buffer)
-
-
-def seals_as_lines(rows: QuerySet[AuditSeal], *, after: int) -> Iterator[bytes]:
-    """Return the seals after a number, the first first, as they are copied out of the database."""
-    schema = current_schema()
-    ordered = rows.order_by("number")
-    while True:
-        with schema_context(schema):
-            some = list(ordered.filter(number__gt=after)[:AT_ONCE])
-        for row in some:
-            yield canonical(row.document) + b"\n"
-        if len(some) < AT_ONCE:
-            return
-        after = some[-1].number
 
 
 def _bundle(
@@ -174,14 +177,16 @@ def _part(row: AuditSeal, *, only: list[UUID] | None) -> list[dict[str, Any]]:
     ]
 
 
-def _in_order(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
-    """Return events, the oldest first, a thousand at a time."""
-    schema = current_schema()
-    ordered = events.order_by("pk")
-    last: UUID | None = None
+def _in_order(rows: QuerySet[Row]) -> Iterator[Row]:
+    """Return rows of what is the current schema now, by their keys, a thousand at a time."""
+    return _read(rows.order_by("pk"), current_schema())
+
+
+def _read(rows: QuerySet[Row], schema: str) -> Iterator[Row]:
+    last: Any = None
     while True:
-        with schema_context(schema):
-            some = list((ordered.filter(pk__gt=last) if last else ordered)[:AT_ONCE])
+        with schema_context(schema):  # The request is over by now.
+            some = list((rows if last is None else rows.filter(pk__gt=last))[:AT_ONCE])
         yield from some
         if len(some) < AT_ONCE:
             return

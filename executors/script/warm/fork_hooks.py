@@ -1,7 +1,8 @@
 """What modules want done at a fork, kept for the script's own forks.
 
 A zygote has one thread and forks while it holds no lock. So there is nothing for them to put in
-order but ``random``, and what they do all the same is a fifth of the pages that a run copies.
+order but ``random`` and the main thread's id, and what they do all the same is a fifth of the pages
+that a run copies.
 """
 
 from __future__ import annotations
@@ -26,3 +27,5 @@ def hand_over() -> None:
         _register(**hooks)
     if "random" in sys.modules:
         sys.modules["random"].seed()
+    if "threading" in sys.modules:
+        sys.modules["threading"].main_thread()._set_native_id()

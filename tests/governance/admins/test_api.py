@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from execfabric.core.models import AuditEvent
 from governance.admins.selectors import doors_of
@@ -98,3 +100,19 @@ def test_nobody_disables_the_own_account_nor_acts_without_a_fresh_proof(sam):
 
 def test_it_is_of_the_admin_host_only(acme, person):
     assert person("olivia").api.get(BASE).status_code == 404
+
+
+def test_a_list_costs_the_same_however_long_it_is(sam, django_assert_num_queries):
+    sam.api.get(BASE)  # What is looked up once is known from here on.
+    with CaptureQueriesContext(connection) as before:
+        sam.api.get(BASE)
+    expected = len(before)
+    for name in ("wanda", "wendy", "walt"):
+        invited(sam, kind="tenant_admin", username=name, tenants=["globex", "acme"])
+
+    with django_assert_num_queries(expected):
+        rows = sam.api.get(BASE).json()["results"]
+
+    doors = {row["username"]: row["tenants"] for row in rows}
+    assert doors["walt"] == ["acme", "globex"]
+    assert doors["sam"] == []

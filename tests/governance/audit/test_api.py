@@ -11,6 +11,7 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.models import AuditEvent, AuditSeal
 from execfabric.core.sealing.verifying import kept_seals, verify
+from execfabric.web.audit.exporting import as_csv, as_jsonl, seals_as_lines
 from governance.audit.archiving import keep_trail
 from governance.audit.selectors import archives_here
 from skills.executions.services import request_execution
@@ -122,6 +123,29 @@ def test_an_export_is_streamed_and_on_record(olivia, run):
     made = AuditEvent.objects.filter(code="core.audit.export").order_by("pk")
     assert [one.details["form"] for one in made] == ["bundle", "jsonl", "csv"]
     assert made[1].details["selection"] == {"actor": "oscar"}
+
+
+@pytest.mark.parametrize("make", [as_jsonl, as_csv])
+def test_an_export_stays_in_the_schema_it_was_asked_for_in(acme, globex, make):
+    """Whatever is the current one by the time it is read: the request is over then."""
+    happen("of_globex")
+    with schema_context(acme.schema_name):
+        happen("of_acme")
+        lines = make(AuditEvent.objects.all())
+
+    content = b"".join(lines)
+
+    assert b"tests.of_acme.do" in content
+    assert b"of_globex" not in content
+
+
+def test_so_do_seals(acme, globex):
+    with schema_context(acme.schema_name):
+        happen("one")
+        seal(timezone.now())
+        lines = seals_as_lines(AuditSeal.objects.all(), after=0)
+
+    assert [json.loads(line)["schema"] for line in lines] == [acme.schema_name]
 
 
 def test_an_export_wants_a_form_a_right_and_a_fresh_proof(olivia, acme, person, monkeypatch):

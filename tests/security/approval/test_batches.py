@@ -330,6 +330,9 @@ def test_a_batch_is_held_when_the_rules_become_stricter_on_its_way(
     assert batch.status == BatchStatus.PAUSED
     assert "confirmed" in batch.held_because
     assert Execution.objects.count() == 1
+    again = batches.resume_batch(actor=oscar, batch=batch)
+    assert again.status == BatchStatus.AWAITING_CONFIRMATION
+    assert batches.confirm_batch(actor=oscar, batch=again).status == BatchStatus.RUNNING
 
 
 class TestWhatIsSeenOfIt:

@@ -22,7 +22,7 @@ from skills.executions.approvals.shown import HIDDEN, shown_to_decide
 from skills.executions.models import Delegation, Execution
 from skills.executions.policy import MOST_APPROVALS, PLATFORM_MINIMUM, Demand
 from skills.executions.selectors import executions_visible_to
-from skills.executions.states import Status
+from skills.executions.states import WAITING, Status
 from tenants.accounts.groups.services import add_member, create_group
 from tenants.accounts.models import Account
 from tests.factories.skills import make_skill
@@ -376,6 +376,22 @@ class TestInbox:
         assert {"another version": "Another version", "withdrawn": "It leaks"}[
             why
         ] in waiting.summary
+
+    def test_who_approves_while_a_scan_is_at_it_is_not_undone(self, cast, waiting, monkeypatch):
+        ask(cast["oscar"], waiting.skill)
+        expire = scanning.lifecycle.expire_execution
+
+        def overtaken(*, execution, **given):
+            for other in Execution.objects.filter(status__in=WAITING).exclude(pk=execution.pk):
+                services.approve_execution(actor=cast["anna"].actor, execution=other)
+            return expire(execution=execution, **given)
+
+        monkeypatch.setattr(scanning.lifecycle, "expire_execution", overtaken)
+
+        scanning.scan_executions(timezone.now() + timedelta(hours=25), takes_work=False)
+
+        statuses = Execution.objects.values_list("status", flat=True)
+        assert sorted(statuses) == [Status.EXPIRED, Status.QUEUED]
 
     def test_what_a_disabled_skill_was_asked_for_is_back_when_it_is_enabled(self, cast, waiting):
         make_void(waiting, "disabled")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from django.db import connection
+
 from execfabric.core.actor import current_schema
 from skills.executions.hooks import Owner, Together
 from skills.executions.models import Execution
+from tests.owner import owner_connection
 
 
 def owner_that(hears: Callable[[Sequence[UUID]], None]) -> Owner:
@@ -48,3 +53,48 @@ def test_an_owner_that_fails_keeps_no_other_from_hearing(acme: object) -> None:
     together.stop()
 
     assert told == [one]
+
+
+def test_what_comes_while_others_are_told_is_told_before_the_end(acme: object) -> None:
+    told: list[UUID] = []
+    first, second = uuid4(), uuid4()
+    schema, together = current_schema(), Together()
+    ender = threading.Thread(target=together.stop)
+
+    def hear(ids: Sequence[UUID]) -> None:
+        told.extend(ids)
+        if told == [first]:
+            assert together.add(schema, owner, [second])
+            ender.start()
+            together._stopping.wait(5)
+
+    owner = owner_that(hear)
+    together.start()
+    together.add(schema, owner, [first])
+    together._thread.join(5)
+    ender.join(5)
+
+    assert told == [first, second]
+    assert not together.add(schema, owner, [uuid4()])  # Nobody would tell it.
+
+
+def test_a_connection_that_died_meanwhile_keeps_nobody_from_hearing(acme: object) -> None:
+    backends: list[int] = []
+
+    def hear(_ids: Sequence[UUID]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            backends.append(cursor.fetchone()[0])
+
+    owner, together = owner_that(hear), Together()
+    together.start()
+    together.add(current_schema(), owner, [uuid4()])
+    give_up_at = time.monotonic() + 5
+    while not backends and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    with owner_connection() as server:
+        server.execute("SELECT pg_terminate_backend(%s, 5000)", backends)
+    together.add(current_schema(), owner, [uuid4()])
+    together.stop()
+
+    assert len(set(backends)) == 2

@@ -38,7 +38,7 @@ def main():
             for s in streams
         ],
         "locale": [locale.setlocale(locale.LC_CTYPE), time.tzname],
-        "threads": [t.name for t in threading.enumerate()],
+        "threads": [[t.name, t.native_id] for t in threading.enumerate()],
         "warnings": [str(f[:3]) for f in warnings.filters],
         "limits": open("/proc/self/limits").read(),
         "status": [line for line in open("/proc/self/status") if line.startswith(
