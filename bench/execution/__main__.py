@@ -49,7 +49,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--python", default="", help="interpreter of bare and celery, if not the platform's")
     add("--workers", type=int, default=2, help="worker processes of celery")
     add("--latency-jobs", type=int, default=40, help="jobs per target, one at a time")
-    add("--throughput-jobs", type=int, default=40, help="jobs per target, clients and round")
+    add("--throughput-jobs", type=int, default=100, help="jobs per target, clients and round")
     add("--clients", type=int, nargs="+", default=[2, 8], help="clients at a time")
     add("--rounds", type=int, default=3, help="rounds of throughput")
     add("--batch-rows", type=int, default=500, help="rows of a batch; 0 leaves batches out")

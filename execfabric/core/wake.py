@@ -132,11 +132,12 @@ class Listener:
     def is_deaf(self) -> bool:
         return self._subscription is None
 
-    def begin(self) -> None:
+    def begin(self, *, is_first: bool) -> None:
         with self._deaf_without_redis():
             self._subscription = _subscription()
             self._subscription.subscribe(*self._channels)
-            _await_start(self._subscription, self._channels)
+            if not is_first:
+                _await_start(self._subscription, self._channels)
 
     def end(self) -> None:
         with self._deaf_without_redis():
@@ -179,16 +180,20 @@ class Listener:
 
 
 @contextmanager
-def listening(topics: str | Sequence[str], *, waiter: str) -> Iterator[Listener]:
+def listening(
+    topics: str | Sequence[str], *, waiter: str, is_first: bool = False
+) -> Iterator[Listener]:
     """Listen during the block, so that nothing that happens in it is missed.
 
-    waiter as in ``wait_until``. Where too many wait already, it hears nothing.
+    waiter as in ``wait_until``. is_first: nobody else can announce anything of topics before the
+    block has sent something to Redis; so what is announced comes after this subscription, whether
+    that was confirmed or not. Where too many wait already, it hears nothing.
     """
     named = [topics] if isinstance(topics, str) else topics
     listener = Listener([_channel(each) for each in named])
     with _seats.seat(f"{current_schema()}:{waiter}") as seated:
         if seated:
-            listener.begin()
+            listener.begin(is_first=is_first)
         try:
             yield listener
         except BaseException:

@@ -83,7 +83,8 @@ def claim_execution(
 
     limits_are_kept: whether the caller has seen to the concurrency limits. cleared_under: the
     policy version under which the caller has found that it may start; without one, only what was
-    asked for under the rules in force, and needs nobody's word, is taken. Raises Postponed where
+    asked for under the rules in force, and needs nobody's word, is taken. Waking who looks at it is
+    for the caller: a short run is over before anybody has seen it start. Raises Postponed where
     somebody must see to one of the two first, InvalidTransition when the execution is not queued,
     TenantClosed when its tenant is suspended or closed, VersionWithdrawn.
     """
@@ -103,7 +104,6 @@ def claim_execution(
     execution.skill = Skill(pk=execution.skill_id, name=skill)
     execution.version = known_version(execution.version_id)
     execution.is_limited = limits_are_kept
-    wake.announce(execution.live_topic, execution.status)
     return execution
 
 

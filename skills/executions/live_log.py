@@ -65,6 +65,7 @@ class LiveSink:
         self._room = keep_chars
         self._too_much = 0
         self._is_closed = False
+        self._is_known_to_run = False
         self._not_before = 0.0
 
     def log(self, stream: Stream, text: str) -> None:
@@ -86,7 +87,7 @@ class LiveSink:
             self._progress = (fraction, clean(storable(message)))
 
     def store(self) -> None:
-        """Store what has gathered and wake those who wait for it. Never raises."""
+        """Store what has gathered and wake those who wait for it, or look at it. Never raises."""
         with self._storing:
             if self._is_closed or time.monotonic() < self._not_before:
                 return
@@ -94,8 +95,13 @@ class LiveSink:
                 self._make_chunks()
                 # It stays until it is stored: the end of the run may be faster, and takes it.
                 progress = self._progress
-                if not (self._chunks or progress):
-                    return
+                has_news = bool(self._chunks or progress)
+            is_known, self._is_known_to_run = self._is_known_to_run, True
+            if not has_news:
+                if not is_known:
+                    with schema_context(self._schema):
+                        wake.announce(self.execution.live_topic, self.execution.status)
+                return
             try:
                 with schema_context(self._schema):
                     self._send(progress)

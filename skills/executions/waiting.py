@@ -64,7 +64,8 @@ def awaited(actor: Actor, wait_s: float) -> Iterator[AwaitedExecution]:
         yield AwaitedExecution(execution_id, actor, wait_s, None)
         return
     # Whoever listens before it is there need not look again.
-    with wake.listening(topic_of(execution_id), waiter=actor.username) as listener:
+    topic = topic_of(execution_id)
+    with wake.listening(topic, waiter=actor.username, is_first=True) as listener:
         yield AwaitedExecution(execution_id, actor, wait_s, listener)
 
 

@@ -132,6 +132,20 @@ def test_news_of_a_kind_a_waiter_does_not_wait_for_is_no_reason_to_look(settings
     assert len(looks) == 2
 
 
+def test_who_listens_first_hears_what_the_block_brings_about():
+    for number in range(100):
+        heard = []
+        with wake.listening("tests", waiter="oscar", is_first=True) as listener:
+            publish(f"{number}")
+            listener.wait_until(
+                lambda: True,
+                enough=bool,
+                timeout_s=LONG_S,
+                heeds=lambda news: heard.append(news) or True,  # noqa: B023
+            )
+        assert heard == [f"{number}"]
+
+
 def test_who_waits_looks_again_when_nothing_is_announced(monkeypatch):
     monkeypatch.setattr(wake, "LONGEST_SILENCE_S", 0.05)
     looks = []

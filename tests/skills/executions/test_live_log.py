@@ -18,6 +18,7 @@ from skills.executions import lifecycle, live_log, presentation, running, servic
 from skills.executions.live_log import CHUNK_CHARS, LiveSink
 from skills.executions.models import LogChunk
 from skills.executions.selectors import log_end
+from skills.executions.states import Status
 from tests.factories.skills import make_skill
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -86,6 +87,13 @@ def test_what_has_gathered_is_stored_at_once_and_told_once(sink, claimed, announ
     assert claimed.log_chunks.count() == 1
     claimed.refresh_from_db()
     assert claimed.progress_fraction == 0.99
+
+
+def test_a_run_that_says_nothing_is_told_to_run_once(sink, announced):
+    sink.store()
+    sink.store()
+
+    assert announced == [Status.RUNNING]
 
 
 def test_the_end_takes_what_nobody_has_stored(sink, claimed):
