@@ -13,6 +13,10 @@ import pytest
 from executors.script.warm import pages
 from executors.script.warm.pages import PAGE_BYTES, Ranges, copy_when_idle, pages_written_by
 
+Copied = Callable[..., set[int]]
+MANY = 100_000
+"""Processors, more than there are threads."""
+
 
 class Area:
     """Some pages of this process, all of them in memory."""
@@ -45,25 +49,21 @@ def area() -> Area:
 
 
 @pytest.fixture
-def door() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
+def copied(area: Area, monkeypatch: pytest.MonkeyPatch) -> Iterator[Copied]:
+    """Return which pages a process has of its own that was to copy some while it waited."""
+    door, other_end = socket.socketpair()
+    load = os.open("/proc/loadavg", os.O_RDONLY)
 
+    def copy(ranges: Ranges, processors: int, *, is_ordered: bool = False) -> set[int]:
+        monkeypatch.setattr(pages.os, "sched_getaffinity", lambda _pid: set(range(processors)))
+        if is_ordered:
+            other_end.send(b"o")
+        found = pages_written_by(lambda: copy_when_idle(ranges, door.fileno(), load))
+        return area.written(found)
 
-@pytest.fixture
-def load() -> Iterator[int]:
-    descriptor = os.open("/proc/loadavg", os.O_RDONLY)
-    yield descriptor
-    os.close(descriptor)
-
-
-@pytest.fixture
-def has_processors(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    def set_number(number: int) -> None:
-        monkeypatch.setattr(pages.os, "sched_getaffinity", lambda _pid: set(range(number)))
-
-    return set_number
+    with door, other_end:
+        yield copy
+    os.close(load)
 
 
 def test_the_pages_that_a_rehearsal_writes_to_are_found(area: Area) -> None:
@@ -77,56 +77,17 @@ def test_the_pages_that_a_rehearsal_writes_to_are_found(area: Area) -> None:
     assert area.written(found) == {3, 4, 5, 40}
 
 
-def test_they_are_copied_while_a_processor_is_idle(
-    area: Area,
-    door: tuple[socket.socket, socket.socket],
-    load: int,
-    has_processors: Callable[[int], None],
-) -> None:
-    has_processors(100_000)
-    ranges = [area.range_of(7), area.range_of(9)]
-
-    found = pages_written_by(lambda: copy_when_idle(ranges, door[0].fileno(), load))
-
-    assert area.written(found) >= {7, 9}
+def test_they_are_copied_while_a_processor_is_idle(area: Area, copied: Copied) -> None:
+    assert copied([area.range_of(7), area.range_of(9)], MANY) >= {7, 9}
 
 
-def test_an_order_need_not_wait_for_that(
-    area: Area,
-    door: tuple[socket.socket, socket.socket],
-    load: int,
-    has_processors: Callable[[int], None],
-) -> None:
-    has_processors(100_000)
-    door[1].send(b"o")
-
-    found = pages_written_by(lambda: copy_when_idle([area.range_of(7)], door[0].fileno(), load))
-
-    assert area.written(found) == set()
+def test_an_order_need_not_wait_for_that(area: Area, copied: Copied) -> None:
+    assert copied([area.range_of(7)], MANY, is_ordered=True) == set()
 
 
-def test_a_busy_machine_has_no_time_for_that(
-    area: Area,
-    door: tuple[socket.socket, socket.socket],
-    load: int,
-    has_processors: Callable[[int], None],
-) -> None:
-    has_processors(0)
-
-    found = pages_written_by(lambda: copy_when_idle([area.range_of(7)], door[0].fileno(), load))
-
-    assert area.written(found) == set()
+def test_a_busy_machine_has_no_time_for_that(area: Area, copied: Copied) -> None:
+    assert copied([area.range_of(7)], 0) == set()
 
 
-def test_memory_that_is_not_there_is_left_out(
-    area: Area,
-    door: tuple[socket.socket, socket.socket],
-    load: int,
-    has_processors: Callable[[int], None],
-) -> None:
-    has_processors(100_000)
-    ranges = [(PAGE_BYTES, PAGE_BYTES), area.range_of(7)]
-
-    found = pages_written_by(lambda: copy_when_idle(ranges, door[0].fileno(), load))
-
-    assert 7 in area.written(found)
+def test_memory_that_is_not_there_is_left_out(area: Area, copied: Copied) -> None:
+    assert 7 in copied([(PAGE_BYTES, PAGE_BYTES), area.range_of(7)], MANY)
