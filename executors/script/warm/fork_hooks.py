@@ -1,8 +1,8 @@
 """What modules want done at a fork, kept for the script's own forks.
 
 A zygote has one thread and forks while it holds no lock. So there is nothing for them to put in
-order but ``random`` and the main thread's id, and what they do all the same is a fifth of the pages
-that a run copies.
+order but ``random`` and the main thread's id. What they do all the same would cost each run some
+more pages, about 25 of 890 as measured, and the zygote a lock at each fork.
 """
 
 from __future__ import annotations

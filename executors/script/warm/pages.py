@@ -32,8 +32,8 @@ def pages_written_by(rehearsal: Callable[[], object]) -> Ranges:
 
     The caller has one thread. Empty where the rehearsal ends early. Raises OSError.
     """
-    reader, writer = os.pipe()
     areas = _writable_areas()
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:

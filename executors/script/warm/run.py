@@ -139,8 +139,8 @@ class WarmRun(SandboxStage):
         try:
             self.door.detach()  # The zygote's end. Its number is going to be another file's.
             # The channels of other runs are here, too, and must not stay open because of us.
-            world = self.world.settings, self.world.load
-            keep_open(door.fileno(), self.problem_writer, self.guard.descriptor, *world)
+            of_machine = self.world.settings, self.world.load
+            keep_open(door.fileno(), self.problem_writer, self.guard.descriptor, *of_machine)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.umask(0o022)
             self.guard.enter()
