@@ -1,6 +1,7 @@
 """Pytest plugin: the tests' own PostgreSQL and Valkey, started before Django reads its settings.
 
-One instance serves all workers of a run; each worker has a database of its own in it.
+One instance serves all workers of a run; each worker has a database of its own in it, and a folder
+of its own for data: their tenants have the same names.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ _cleanup = contextlib.ExitStack()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # The controller started them and passed the addresses on.
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        # The controller started them and passed the addresses on.
+        data = Path(os.environ["EXECFABRIC_DATA_DIR"]) / worker
+        data.mkdir(mode=0o711, exist_ok=True)
+        os.environ["EXECFABRIC_DATA_DIR"] = str(data)
+        return
     folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
     folder.chmod(0o711)
     (folder / "data").mkdir(mode=0o711)  # Runs of other users pass through it.

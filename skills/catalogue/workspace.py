@@ -110,14 +110,19 @@ def sweep_workspace(keep_s: float) -> None:
     A bundle that a run uses stays. So does every stored one: it is fetched when it is needed again.
     """
     oldest = time.time() - max(keep_s, SHORTEST_KEEP_S)
-    for entry in _root().glob("*/*"):
-        with suppress(OSError):  # Being fetched just now, or gone.
-            # Left by a process that was killed.
-            is_left = entry.name.startswith((".removed-", ".unpack-"))
-            if DIGEST.fullmatch(entry.name):
-                _sweep_one(entry, oldest)
-            elif is_left and entry.stat().st_mtime < oldest:
-                remove_tree(entry)
+    entries = list(_root().glob("*/*"))
+    # A bundle and its lock file have one name; either may be without the other.
+    folders = {entry.with_name(entry.name.strip(".").removesuffix(".lock")) for entry in entries}
+    for folder in folders:
+        if DIGEST.fullmatch(folder.name):
+            with suppress(OSError):  # Being fetched or swept just now.
+                _sweep_one(folder, oldest)
+    for entry in entries:
+        # Left by a process that was killed.
+        if entry.name.startswith((".removed-", ".unpack-")):
+            with suppress(OSError):
+                if entry.stat().st_mtime < oldest:
+                    remove_tree(entry)
 
 
 def remove_workspace() -> None:
@@ -129,7 +134,10 @@ def remove_workspace() -> None:
 
 def _sweep_one(folder: Path, oldest: float) -> None:
     with lock_file(_lock_path(folder), wait=False) as lock:
-        if os.fstat(lock).st_mtime < oldest and remove_bundle(folder):
+        if not folder.exists():
+            # Swept by another process a moment ago, or its fetch failed.
+            _lock_path(folder).unlink()
+        elif os.fstat(lock).st_mtime < oldest and remove_bundle(folder):
             _lock_path(folder).unlink()
             logger.info("bundle.swept", digest=folder.name)
 

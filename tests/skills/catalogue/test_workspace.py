@@ -8,6 +8,7 @@ import time
 import pytest
 
 from executors.script.bundle_use import hold_bundle
+from executors.script.environment.store import lock_file
 from skills.catalogue import workspace
 from tests.factories.skills import make_skill
 
@@ -44,6 +45,18 @@ def test_what_nobody_used_for_long_goes_and_comes_back_when_it_is_needed(version
 
     assert workspace.sync_bundle(version.digest, version.stored_as) == folder
     assert (folder / "main.py").is_file()
+
+
+def test_the_lock_of_a_bundle_that_is_gone_goes_unless_it_is_fetched_just_now(folder):
+    gone, fetched = (folder.with_name(digit * 64) for digit in "ab")
+    workspace._lock_path(gone).touch()
+
+    with lock_file(workspace._lock_path(fetched)):
+        workspace.sweep_workspace(30 * DAY_S)
+        assert workspace._lock_path(fetched).exists()
+
+    assert not workspace._lock_path(gone).exists()
+    assert folder.is_dir()
 
 
 def test_what_was_used_since_or_is_used_now_stays(folder):
