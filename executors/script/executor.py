@@ -282,7 +282,7 @@ class ScriptExecutor(Executor):
         """Let a zygote make the run if that can be, else a stage, and follow it to its end."""
         if self.has_zygotes:
             try:
-                wanted = self._zygote_for(resource, python, request.tenant)
+                wanted = self._zygote_for(resource, python, request)
                 forked = python if wanted.preloaded is not None else None
                 with self._zygotes.use(wanted, launch.frame()) as zygote:
                     has_own = resource.python is not None
@@ -294,7 +294,9 @@ class ScriptExecutor(Executor):
         command = self.level.stage_command(self._compiled)
         return follow(ColdStart(launch, command))
 
-    def _zygote_for(self, resource: ScriptResource, python: Path | None, tenant: str) -> Wanted:
+    def _zygote_for(
+        self, resource: ScriptResource, python: Path | None, request: ExecutionRequest
+    ) -> Wanted:
         """Return the zygote to fork the run from, or one that starts its program afresh."""
         own = self._interpreter(None)
         if python is not None and self._forks:
@@ -304,8 +306,8 @@ class ScriptExecutor(Executor):
             is_ours = self._uid is None and base and base.resolve().stat().st_uid == os.geteuid()
             if base and not is_ours and not shadows_library(Path(resource.folder)):
                 preloaded = PLAIN if is_bare else FOR_PACKAGES
-                return Wanted(tenant, base, python, preloaded)
-        return Wanted("", own, python, None)
+                return Wanted(request.tenant, base, python, preloaded, request.network)
+        return Wanted("", own, python, None, has_network=True)
 
     def _gather(
         self,

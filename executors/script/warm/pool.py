@@ -59,6 +59,8 @@ class Wanted:
     """The script's interpreter, that of an environment or the same."""
     preloaded: tuple[str, ...] | None
     """Modules it has imported; None for one that only starts programs, which is nobody's own."""
+    has_network: bool
+    """Whether its runs may use the network."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ class Zygotes:
             "idle_s": self._recycling.idle_s,
             "spare_s": self._recycling.spare_s,
             "preloaded": wanted.preloaded,
+            # Not from tenant to tenant: that a label of IPv6 was taken shows for some seconds.
+            "keeps_networks": bool(wanted.tenant) and not wanted.has_network,
         }
         try:
             zygote = start_zygote(python, identity, settings, self._compiled)

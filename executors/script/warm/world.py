@@ -8,6 +8,9 @@ The namespaces of a run last as long as their process 1, its guard. The guard do
 need not be forked, only started (``kernel.start_idle``). It shares the memory of the one who starts
 it, who must ignore the end of children, so that the kernel takes the run's orphans at once. The
 zygote cannot, since it wants to know how scripts end. So a helper starts the guards.
+
+To make a network namespace and take it apart is a tenth of what a short run costs. Where no run may
+use its network, none can leave anything in it either, so a run gets that of one that is over.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from executors.script.sandbox.kernel import (
     unshare,
 )
 from executors.script.sandbox.namespaces import (
+    NEWNET,
     NEWNS,
     NEWPID,
     NEWUSER,
@@ -101,8 +105,12 @@ class Guard:
 class World:
     """The namespaces of a zygote, from inside."""
 
-    def __init__(self, frame: dict[str, Any]) -> None:
-        """Make them. The caller is process 1. frame: see ``build_frame``. Raises OSError."""
+    def __init__(self, frame: dict[str, Any], *, keeps_networks: bool) -> None:
+        """Make them. The caller is process 1. Raises OSError.
+
+        frame: see ``build_frame``. keeps_networks: whether the network namespace of a run serves
+        another when nothing of the first is alive.
+        """
         name_host()
         mount(None, "/", None, RECURSIVE | SLAVE)
         mount_own_processes("")
@@ -119,13 +127,14 @@ class World:
         enter_root(frame["root"])
         setns(machine, NEWNS)
         os.close(machine)
-        self._numbers = set(range(MOST_GUARDS))
+        self._numbers = list(reversed(range(MOST_GUARDS)))
+        """Those of no guard; the last is the next, so that few are ever used."""
         self._helper, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._helper.settimeout(HELPER_PATIENCE_S)
         with theirs:
             if os.fork() == 0:
                 self._helper.close()
-                start_guards(theirs, frame_only)
+                start_guards(theirs, frame_only, Networks(keeps_networks))
         os.close(frame_only)
 
     def make_guard(self) -> Guard:
@@ -141,7 +150,7 @@ class World:
             if not descriptors:
                 raise OSError(0, answer.decode())
         except OSError:
-            self._numbers.add(number)
+            self._numbers.append(number)
             raise
         return Guard(int(answer), descriptors[0], number)
 
@@ -159,7 +168,7 @@ class World:
 
     def give_back(self, guard: Guard) -> None:
         os.close(guard.descriptor)
-        self._numbers.add(guard.number)
+        self._numbers.append(guard.number)
 
     def fork_beside(self, guard: Guard) -> int:
         """Fork into a guard's process namespace; returns as ``os.fork``. The child is to call
@@ -191,7 +200,32 @@ def own_user() -> int:
     return NEWUSER if os.geteuid() else 0
 
 
-def start_guards(channel: socket.socket, frame_only: int) -> None:
+class Networks:
+    """The network namespaces of guards, for the one who starts them.
+
+    Nothing in them is up. A run that keeps to one has no right to change that, and what it opens
+    there ends with it. ``Guard.number`` is another's only when nothing of the guard's run is alive.
+    """
+
+    def __init__(self, keeps_them: bool) -> None:
+        self._keeps_them = keeps_them
+        self._of_number: dict[int, int] = {}
+
+    def enter(self, number: int, processes: int) -> int:
+        """Get to where guard number starts; return what else it needs. processes: ``/proc``."""
+        if not self._keeps_them:
+            return NEWNET
+        known = self._of_number.get(number)
+        if known is None:
+            unshare(NEWNET)
+            flags = os.O_RDONLY | os.O_CLOEXEC
+            self._of_number[number] = os.open("self/ns/net", flags, dir_fd=processes)
+        else:
+            setns(known, NEWNET)
+        return 0
+
+
+def start_guards(channel: socket.socket, frame_only: int, networks: Networks) -> None:
     """Start guards for the zygote at the other end, as long as there is one. Never returns.
 
     It stays dumpable: who may not look at a process may not enter its namespaces either. A script
@@ -205,11 +239,14 @@ def start_guards(channel: socket.socket, frame_only: int) -> None:
         keep_open(channel.fileno(), processes)
         stacks = ctypes.create_string_buffer(MOST_GUARDS * STACK_BYTES)
         end = ctypes.addressof(stacks) // 16 * 16
-        while number := channel.recv(ANSWER_BYTES):
-            end_of_stack = end + (int(number) + 1) * STACK_BYTES
+        while asked := channel.recv(ANSWER_BYTES):
+            number = int(asked)
+            end_of_stack = end + (number + 1) * STACK_BYTES
             pid = 0
             try:
-                pid = start_idle(OF_A_RUN | NEWPID | own_user(), end_of_stack)
+                network = networks.enter(number, processes)
+                flags = OF_A_RUN & ~NEWNET | network | NEWPID | own_user()
+                pid = start_idle(flags, end_of_stack)
                 if own_user():
                     keep_ids(os.geteuid(), os.getegid(), f"{pid}", processes)
                 descriptor = os.pidfd_open(pid)

@@ -231,7 +231,7 @@ def main(control_fd: int) -> None:
     sys.pycache_prefix, sys.dont_write_bytecode = None, True
     settings = marshal.loads(control.recv(SETTINGS_BYTES))  # noqa: S302 - from our own worker
     become_first(control)
-    world = World(settings["frame"])
+    world = World(settings["frame"], keeps_networks=settings["keeps_networks"])
     interpreter = None
     if settings["preloaded"] is not None:
         interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
