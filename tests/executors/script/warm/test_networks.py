@@ -75,9 +75,7 @@ def test_tenants_have_their_own(executor: ScriptExecutor, folder: Path) -> None:
     assert not acme & globex
 
 
-def test_a_run_that_may_use_it_has_none_of_those(
-    executor: ScriptExecutor, folder: Path
-) -> None:
+def test_a_run_that_may_use_it_has_none_of_those(executor: ScriptExecutor, folder: Path) -> None:
     without = {network_of(executor, folder) for _ in range(RUNS)}
 
     assert not without & {network_of(executor, folder, network=True) for _ in range(RUNS)}
