@@ -4,18 +4,20 @@ A script must not tell whether its interpreter started for it. What an interpret
 command line and environment at its start is put in place here, and what it does at its end, too.
 """
 
+# What is done for each run is done with few objects: each one that is used has its page copied.
+
 # The script's own errors are shown by the harness; here nothing may escape:
 # ruff: noqa: BLE001, PTH123, SIM115
 
 from __future__ import annotations
 
+import _signal  # Without the enumerations around it.
 import atexit
 import ctypes
 import gc
 import io
 import json
 import os
-import signal
 import site
 import sys
 import threading
@@ -70,9 +72,9 @@ class WarmInterpreter:
         The process has given up all rights. From here on an error is the script's.
         """
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_IGN)
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+                _signal.signal(number, _signal.SIG_IGN)
             hand_over()
             if order["python"]["has_environment"]:
                 enter_environment()
@@ -102,11 +104,14 @@ class WarmInterpreter:
         sys.path_importer_cache.pop(self.code, None)
         del self.code, self.own  # A script can reach us.
         open_standard_streams()
+        os.environ.clear()
+        # What comes after it in the table is the script's: no script lets go of this one.
+        sys.modules["posix"] = self.last = sys.modules.pop("posix")
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
-        os.environ.clear()
-        os.environ.update(order["env"])
+        for name, value in order["env"].items():  # update() asks first what it is given.
+            os.environ[name] = value
         sys.executable = order["python"]["executable"]
         sys.orig_argv = list(order["argv"])
         sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
@@ -117,7 +122,7 @@ class WarmInterpreter:
         hand_over()
         argv = [sys.executable, HARNESS, "/job/script", "main.py"]
         self.start_afresh(
-            {"env": dict(os.environ), "python": {"executable": argv[0]}, "argv": argv}
+            {"env": {"LANG": "C.UTF-8"}, "python": {"executable": argv[0]}, "argv": argv}
         )
         self.finish(0)
 
@@ -132,18 +137,28 @@ class WarmInterpreter:
 
     def drop_modules(self) -> None:
         """Let go of the script's modules, so that files it left open are written to their end."""
-        names = [name for name in sys.modules if name not in self.loaded or name == "__main__"]
-        modules = [sys.modules.pop(name) for name in names]
-        watched = [weakref.ref(module) for module in modules if module is not self.harness]
-        del modules
+        added = ["__main__"]
+        for name, module in reversed(sys.modules.items()):
+            if module is self.last:
+                break
+            if name not in self.loaded:
+                added.insert(1, name)
+        modules = [sys.modules.pop(name, None) for name in added]
+        watched = [
+            weakref.ref(module)
+            for module in modules
+            if isinstance(module, types.ModuleType) and module is not self.harness
+        ]
+        del modules, module
         gc.collect()
-        for reference in reversed(watched):
-            module = reference()
-            if isinstance(module, types.ModuleType):
-                for name in list(module.__dict__):
-                    if name != "__builtins__":
-                        module.__dict__[name] = None
-        gc.collect()
+        left = [module for reference in reversed(watched) if (module := reference())]
+        for each in left:
+            for name in list(each.__dict__):
+                if name != "__builtins__":
+                    each.__dict__[name] = None
+        if left:
+            del left, each, module
+            gc.collect()
 
 
 def rehearse(harness: dict[str, Any], times: int) -> None:
