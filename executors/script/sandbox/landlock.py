@@ -69,7 +69,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     except FileNotFoundError:
         return
     try:
-        if not os.path.isdir(path):  # noqa: PTH112 - pathlib would cost every run its import.
+        if rights & ~OF_FILES and not os.path.isdir(path):  # noqa: PTH112 - see view.py.
             rights &= OF_FILES
         call("landlock_add_rule", ruleset, PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
     finally:

@@ -96,7 +96,8 @@ def build_plan(
 def plan_view(root: Path, interpreter: list[Path], *, hidden: tuple[Path, ...]) -> dict[str, Any]:
     """Return what is the same in the plans of all runs with an interpreter."""
     system, links = system_folders()
-    rules = dict.fromkeys([*system, *links, *map(str, interpreter), JOB], landlock.RUN)
+    elsewhere = [link for link in links if not is_below(os.path.realpath(link), system)]
+    rules = dict.fromkeys([*system, *elsewhere, *map(str, interpreter), JOB], landlock.RUN)
     rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)

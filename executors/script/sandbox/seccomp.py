@@ -190,6 +190,9 @@ FILTER_MODE = 2
 
 
 _built: dict[tuple[tuple[int, ...], bool, bool], bytes] = {}
+_Buffer = ctypes.Array[ctypes.c_char]
+_programs: dict[bytes, tuple[_Buffer, _Buffer]] = {}
+"""Each with the instructions it points to."""
 
 
 class _Program:
@@ -307,10 +310,16 @@ def _keep_buffers() -> _Program:
 
 def restrict_calls(instructions: bytes) -> None:
     """Put the calling process under the filter, for good. Needs ``no_new_privs``."""
-    held = ctypes.create_string_buffer(instructions)
-    size = len(instructions) // 8
-    program = ctypes.create_string_buffer(
-        struct.pack("HxxxxxxP", size, ctypes.addressof(held))  # struct sock_fprog
-    )
-    where = ctypes.c_void_p(ctypes.addressof(program))
-    check(LIBC.prctl(PR_SET_SECCOMP, FILTER_MODE, where, 0, 0), "seccomp")
+    check(LIBC.prctl(PR_SET_SECCOMP, FILTER_MODE, program_of(instructions), 0, 0), "seccomp")
+
+
+def program_of(instructions: bytes) -> _Buffer:
+    """Return a filter as the kernel takes it. Made once: a fork of the one who did has it, too."""
+    if instructions not in _programs:
+        held = ctypes.create_string_buffer(instructions)
+        size = len(instructions) // 8
+        program = ctypes.create_string_buffer(
+            struct.pack("HxxxxxxP", size, ctypes.addressof(held))  # struct sock_fprog
+        )
+        _programs[instructions] = program, held
+    return _programs[instructions][0]

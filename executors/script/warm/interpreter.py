@@ -11,7 +11,6 @@ command line and environment at its start is put in place here, and what it does
 
 from __future__ import annotations
 
-import _signal  # Without the enumerations around it.
 import atexit
 import ctypes
 import gc
@@ -24,9 +23,14 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # Without enumerations, whose pages each run would have copied.
 
 HARNESS = "/job/harness.py"
 OWN_PACKAGE = "executors"
@@ -72,9 +76,9 @@ class WarmInterpreter:
         The process has given up all rights. From here on an error is the script's.
         """
         try:
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-            for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-                _signal.signal(number, _signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_IGN)
             hand_over()
             if order["python"]["has_environment"]:
                 enter_environment()
@@ -143,21 +147,21 @@ class WarmInterpreter:
                 break
             if name not in self.loaded:
                 added.insert(1, name)
-        modules = [sys.modules.pop(name, None) for name in added]
+        dropped = [sys.modules.pop(name, None) for name in added]
         watched = [
-            weakref.ref(module)
-            for module in modules
-            if isinstance(module, types.ModuleType) and module is not self.harness
+            weakref.ref(each)
+            for each in dropped
+            if isinstance(each, types.ModuleType) and each is not self.harness
         ]
-        del modules, module
+        del dropped, module
         gc.collect()
-        left = [module for reference in reversed(watched) if (module := reference())]
+        left = [each for each in (reference() for reference in reversed(watched)) if each]
         for each in left:
             for name in list(each.__dict__):
                 if name != "__builtins__":
                     each.__dict__[name] = None
         if left:
-            del left, each, module
+            del left, each
             gc.collect()
 
 

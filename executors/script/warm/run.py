@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,11 +34,14 @@ from executors.script.warm.claim import claim
 from executors.script.warm.pages import copy_when_idle
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
 
     from executors.script.warm.interpreter import WarmInterpreter
     from executors.script.warm.pages import Ranges
     from executors.script.warm.world import Guard, World
+else:
+    import _signal as signal  # Without enumerations, whose pages each run would have copied.
 
 GUARD_IN_NAMESPACE = 1
 """The guard counts for an ordinary user's limit; the zygote is outside."""
@@ -327,7 +329,7 @@ def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
 
 def read_order(descriptor: int) -> dict[str, Any]:
     """Return an order. See ``WarmStart.start``."""
-    size = os.fstat(descriptor).st_size
+    size = os.lseek(descriptor, 0, os.SEEK_END)
     order: dict[str, Any] = marshal.loads(os.pread(descriptor, size, 0))  # noqa: S302 - our own worker
     return order
 

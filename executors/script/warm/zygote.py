@@ -19,9 +19,9 @@ import sys
 import time
 from typing import Any
 
-from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.kernel import LIBC, PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.privileges import empty_bounding_set
-from executors.script.sandbox.seccomp import build_filter
+from executors.script.sandbox.seccomp import build_filter, program_of
 from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
 from executors.script.warm.pages import Ranges, pages_written_by
 from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
@@ -235,7 +235,7 @@ def main(control_fd: int) -> None:
     interpreter = None
     if settings["preloaded"] is not None:
         interpreter = WarmInterpreter(settings["code"], settings["preloaded"])
-    build_filter()
+    program_of(build_filter())
     if os.geteuid() == 0:
         empty_bounding_set()  # For all children; we start no program.
     raise_file_limit()
@@ -252,6 +252,7 @@ def main(control_fd: int) -> None:
     # What is here now is never looked at again, so that children share its pages for good.
     gc.collect()
     gc.freeze()
+    LIBC.malloc_trim(0)
     zygote = Zygote(control, world, interpreter, settings)
     try:
         zygote.serve()
