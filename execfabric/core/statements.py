@@ -7,7 +7,8 @@ hand, as for every other statement.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -49,6 +50,44 @@ def insert_of(
     return _insert(type(row), source, names), values
 
 
+def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str]:
+    """Return an INSERT of those rows, all of one model, that fit ``act`` (a part of a WITH), and
+    its one value.
+
+    fits joins the rows, called given, with act.
+    """
+    names = [str(field.column) for field in rows[0]._meta.concrete_fields if not field.generated]
+    values = [
+        {
+            str(field.column): _in_json(field, _about_to_be_saved(row, field))
+            for field in row._meta.concrete_fields
+            if not field.generated
+        }
+        for row in rows
+    ]
+    listed = ", ".join(f'"{name}"' for name in names)
+    wanted = ", ".join(f'given."{name}"' for name in names)
+    return (
+        f'INSERT INTO "{rows[0]._meta.db_table}" ({listed}) SELECT {wanted} '  # noqa: S608
+        f"FROM {rows_given(type(rows[0]), names)} JOIN act ON {fits}",
+        json.dumps(values, default=str),
+    )
+
+
+def rows_given(model: type[models.Model], columns: Sequence[str]) -> str:
+    """Return what stands for several rows of model in a FROM: one value, a list of objects in JSON.
+
+    In the statement they are called given.
+    """
+    kinds = {
+        str(field.column): str(field.db_type(connection)).partition("(")[0]
+        for field in model._meta.concrete_fields
+    }
+    # As json, which keeps the values inside as they are written.
+    listed = ", ".join(f'"{name}" {kinds[name]}' for name in columns)
+    return f"json_to_recordset(%s::json) AS given ({listed})"
+
+
 def update_of(
     model: type[models.Model], changes: Mapping[str, Any], *, where: Mapping[str, Any]
 ) -> tuple[str, list[Any]]:
@@ -81,6 +120,10 @@ def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
     if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
         return value
     return field.get_db_prep_save(value, connection=connection)
+
+
+def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
+    return value if isinstance(field, models.JSONField) else _as_stored(field, value)
 
 
 _PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})

@@ -30,6 +30,7 @@ from skills.catalogue.resources import Resolved, resolve_resource
 from skills.catalogue.workspace import sync_script
 
 from . import lifecycle, outcomes
+from .ends import hand_over
 from .heartbeat import Heartbeat
 from .inputs import files_of
 from .live_log import LiveSink
@@ -60,10 +61,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         return
     with (
         request_id_scope(execution.request_id),
-        (heartbeat or Heartbeat()).keep(execution) as pulse,
+        ExitStack() as lease,
         # The folder outlives the recording, which reads the artifacts in it.
         ExitStack() as folders,
     ):
+        pulse = lease.enter_context((heartbeat or Heartbeat()).keep(execution))
         sink = LiveSink(execution, pulse.alive)
         pulse.beside = sink.store
         result = _result_of(execution, sink, folders)
@@ -74,7 +76,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
                 result = outcomes.shut_out(result)
             elif pulse.was_cut_off:
                 result = outcomes.cut_off(result)
-        record_result(actor, execution, result, sink.rest())
+        rest = sink.rest()
+        let_go = lease.pop_all()
+        if not hand_over(execution, result, rest, let_go.close):
+            with let_go:
+                record_result(actor, execution, result, rest)
 
 
 def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
