@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import tempfile
@@ -20,6 +21,7 @@ from executors.contract import (
     ExecutionResult,
     Executor,
     ExecutorError,
+    Limits,
     Sink,
     StopReason,
     Stream,
@@ -65,6 +67,12 @@ from executors.script.warm.process import NoZygote
 SWEEP_EVERY_S = 600
 
 logger = logging.getLogger(__name__)
+
+
+@functools.lru_cache(maxsize=100)
+def _as_numbers(limits: Limits) -> dict[str, Any]:
+    """Return limits as the stage is told them; not to be changed."""
+    return limits.model_dump()
 
 
 @EXECUTORS.register("script")
@@ -176,24 +184,26 @@ class ScriptExecutor(Executor):
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
+            script = Path(resource.folder)
             with identity as who:
-                show = can_be_shown(Path(resource.folder), who, self.level)
+                show = can_be_shown(script, who, self.level)
                 needed = not show or bool(request.input_files)
-                bundle = hold_bundle(Path(resource.folder)) if show else nullcontext(None)
+                bundle = hold_bundle(script) if show else nullcontext(None)
                 with (
                     bundle as in_use,
                     make_run_folder(runs, who, self.level, needed=needed) as folder,
                 ):
                     job = fill_run_folder(
                         folder,
-                        script=Path(resource.folder),
+                        script=script,
                         inputs=request.inputs,
                         input_files=request.input_files,
                         identity=who,
                         level=self.level,
                         show_script=show,
                     )
-                    job = replace(job, network=request.network)
+                    if request.network:
+                        job = replace(job, network=True)
                     ids = self._identities if self._uid is not None else None
                     with (
                         gate_for(request, self.level, self._network_allowed, ids) as gate,
@@ -241,7 +251,7 @@ class ScriptExecutor(Executor):
             | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
             sandbox=plan,
-            limits=request.limits.model_dump(),
+            limits=_as_numbers(request.limits),
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 from contextlib import ExitStack
@@ -133,18 +134,24 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
             paths.append(target)
         input_files[name] = paths if isinstance(inputs[name], list) else paths[0]
     resolved = _resolved(version, purpose=f"execution {execution.pk}")
-    return ExecutionRequest(
+    # Not checked: all of it is ours, and of the types it says; inputs were checked when asked for.
+    return ExecutionRequest.model_construct(
         execution_id=str(execution.pk),
         tenant=current_schema(),
         kind=version.kind,
         resource=resolved.spec,
         inputs=inputs,
         input_files=input_files,
-        limits=Limits(timeout_s=version.timeout_s, memory_bytes=version.memory_bytes),
+        limits=_limits(version.timeout_s, version.memory_bytes),
         network=version.network,
         network_hosts=version.network_hosts,
         secrets=resolved.secrets,
     )
+
+
+@functools.lru_cache(maxsize=100)
+def _limits(timeout_s: float, memory_bytes: int) -> Limits:
+    return Limits(timeout_s=timeout_s, memory_bytes=memory_bytes)
 
 
 def _copy(file: StoredFile, target: Path) -> None:
