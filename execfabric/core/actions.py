@@ -51,9 +51,10 @@ def action(
     it is (``actor.is_proven``), else ProofNeeded is raised and nothing recorded. The system need
     not, and for a part of another action that one decides.
 
-    Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
-    DomainError (but Postponed), ``failed`` for anything else, after the act's transaction is
-    undone. What fails after the commit is raised, but the act is done and stays recorded as such.
+    Exactly one event is written per call (``write_each_recorded``: one for each row): ``done`` in
+    the transaction of the act; ``refused`` for a DomainError (but Postponed), ``failed`` for
+    anything else, after the act's transaction is undone. What fails after the commit is raised, but
+    the act is done and stays recorded as such.
 
     An action called by another action leaves its refusal to the outer one, whose transaction would
     undo it. So an outer action must not go on after catching such a refusal: it would be recorded

@@ -51,26 +51,27 @@ def insert_of(
 
 
 def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str]:
-    """Return an INSERT of those rows, all of one model, that fit ``act`` (a part of a WITH), and
-    its one value.
+    """Return an INSERT of those of rows, all of one model, that fit ``act``, and its one value.
 
-    fits joins the rows, called given, with act.
+    act is a part of a WITH; fits joins the rows, called given, with it.
     """
-    names = [str(field.column) for field in rows[0]._meta.concrete_fields if not field.generated]
+    model = type(rows[0])
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
     values = [
-        {
-            str(field.column): _in_json(field, _about_to_be_saved(row, field))
-            for field in row._meta.concrete_fields
-            if not field.generated
-        }
+        {field.column: _in_json(field, _about_to_be_saved(row, field)) for field in fields}
         for row in rows
     ]
+    return _insert_each(model, fits), json.dumps(values, default=str)
+
+
+@functools.lru_cache(maxsize=100)
+def _insert_each(model: type[models.Model], fits: str) -> str:
+    names = [str(field.column) for field in model._meta.concrete_fields if not field.generated]
     listed = ", ".join(f'"{name}"' for name in names)
     wanted = ", ".join(f'given."{name}"' for name in names)
     return (
-        f'INSERT INTO "{rows[0]._meta.db_table}" ({listed}) SELECT {wanted} '  # noqa: S608
-        f"FROM {rows_given(type(rows[0]), names)} JOIN act ON {fits}",
-        json.dumps(values, default=str),
+        f'INSERT INTO "{model._meta.db_table}" ({listed}) '  # noqa: S608
+        f"SELECT {wanted} FROM {rows_given(model, names)} JOIN act ON {fits}"
     )
 
 
