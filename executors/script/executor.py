@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import tempfile
@@ -21,7 +20,6 @@ from executors.contract import (
     ExecutionResult,
     Executor,
     ExecutorError,
-    Limits,
     Sink,
     StopReason,
     Stream,
@@ -58,7 +56,7 @@ from executors.script.run_folder import (
     remove_stale,
 )
 from executors.script.sandbox.probe import Layer
-from executors.script.start import ColdStart, Launch, Starter
+from executors.script.start import ColdStart, Launch, Starter, as_numbers
 from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
@@ -67,12 +65,6 @@ from executors.script.warm.process import NoZygote
 SWEEP_EVERY_S = 600
 
 logger = logging.getLogger(__name__)
-
-
-@functools.lru_cache(maxsize=100)
-def _as_numbers(limits: Limits) -> dict[str, Any]:
-    """Return limits as the stage is told them; not to be changed."""
-    return limits.model_dump()
 
 
 @EXECUTORS.register("script")
@@ -251,7 +243,7 @@ class ScriptExecutor(Executor):
             | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
             sandbox=plan,
-            limits=_as_numbers(request.limits),
+            limits=as_numbers(request.limits),
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
