@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
@@ -51,9 +51,10 @@ def action(
     it is (``actor.is_proven``), else ProofNeeded is raised and nothing recorded. The system need
     not, and for a part of another action that one decides.
 
-    Exactly one event is written per call: ``done`` in the transaction of the act; ``refused`` for a
-    DomainError (but Postponed), ``failed`` for anything else, after the act's transaction is
-    undone. What fails after the commit is raised, but the act is done and stays recorded as such.
+    Exactly one event is written per call (``write_each_recorded``: one for each row): ``done`` in
+    the transaction of the act; ``refused`` for a DomainError (but Postponed), ``failed`` for
+    anything else, after the act's transaction is undone. What fails after the commit is raised, but
+    the act is done and stays recorded as such.
 
     An action called by another action leaves its refusal to the outer one, whose transaction would
     undo it. So an outer action must not go on after catching such a refusal: it would be recorded
@@ -133,6 +134,31 @@ def write_recorded(
     if rows:
         call.is_recorded = True
         transaction.on_commit(call.was_committed)
+    return rows
+
+
+def write_each_recorded(
+    statement: str,
+    values: list[Any],
+    *,
+    events: Sequence[AuditEvent],
+    along: tuple[str, list[Any]] = ("", []),
+) -> list[tuple[Any, ...]]:
+    """Send statement, which is the act at hand done to several rows, with an event for each it
+    changes; return its rows.
+
+    statement returns the ids of what it changed; of events, those about them are written. Others,
+    and the action as such, leave no trace: that is for the caller. along as in write_recorded.
+    """
+    written, event_values = statements.insert_each_of(events, fits="act.id::text = given.target_id")
+    more = f", along AS ({along[0]})" if along[0] else ""
+    call = _call.get()
+    rows = statements.send(
+        f"WITH act AS ({statement}), recorded AS ({written}){more} SELECT * FROM act",  # noqa: S608
+        [*values, event_values, *along[1]],
+    )
+    call.is_recorded = True
+    transaction.on_commit(call.was_committed)
     return rows
 
 

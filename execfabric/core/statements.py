@@ -7,7 +7,8 @@ hand, as for every other statement.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -49,6 +50,45 @@ def insert_of(
     return _insert(type(row), source, names), values
 
 
+def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str]:
+    """Return an INSERT of those of rows, all of one model, that fit ``act``, and its one value.
+
+    act is a part of a WITH; fits joins the rows, called given, with it.
+    """
+    model = type(rows[0])
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    values = [
+        {field.column: _in_json(field, _about_to_be_saved(row, field)) for field in fields}
+        for row in rows
+    ]
+    return _insert_each(model, fits), json.dumps(values, default=str)
+
+
+@functools.lru_cache(maxsize=100)
+def _insert_each(model: type[models.Model], fits: str) -> str:
+    names = [str(field.column) for field in model._meta.concrete_fields if not field.generated]
+    listed = ", ".join(f'"{name}"' for name in names)
+    wanted = ", ".join(f'given."{name}"' for name in names)
+    return (
+        f'INSERT INTO "{model._meta.db_table}" ({listed}) '  # noqa: S608
+        f"SELECT {wanted} FROM {rows_given(model, names)} JOIN act ON {fits}"
+    )
+
+
+def rows_given(model: type[models.Model], columns: Sequence[str]) -> str:
+    """Return what stands for several rows of model in a FROM: one value, a list of objects in JSON.
+
+    In the statement they are called given.
+    """
+    kinds = {
+        str(field.column): str(field.db_type(connection)).partition("(")[0]
+        for field in model._meta.concrete_fields
+    }
+    # As json, which keeps the values inside as they are written.
+    listed = ", ".join(f'"{name}" {kinds[name]}' for name in columns)
+    return f"json_to_recordset(%s::json) AS given ({listed})"
+
+
 def update_of(
     model: type[models.Model], changes: Mapping[str, Any], *, where: Mapping[str, Any]
 ) -> tuple[str, list[Any]]:
@@ -81,6 +121,10 @@ def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
     if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
         return value
     return field.get_db_prep_save(value, connection=connection)
+
+
+def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
+    return value if isinstance(field, models.JSONField) else _as_stored(field, value)
 
 
 _PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})

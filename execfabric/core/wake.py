@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -72,28 +72,41 @@ def announce(topic: str, news: str) -> None:
 
     news says in a word what has changed, so that who waits for something else sleeps on.
     """
-    _publish_on_commit(_channel(topic), news)
+    _publish_on_commit((_channel(topic), news))
+
+
+def announce_all(news: Iterable[tuple[str, str]]) -> None:
+    """Announce several topics, each with its news, in one message to Redis."""
+    _publish_on_commit(*((_channel(topic), word) for topic, word in news))
 
 
 def end_waits(schema: str) -> None:
     """Answer everybody who waits in schema with what there is, once it is committed here."""
-    _publish_on_commit(_end_channel(schema), "end")
+    _publish_on_commit((_end_channel(schema), "end"))
 
 
-def _publish_on_commit(channel: str, news: str) -> None:
+def _publish_on_commit(*news: tuple[str, str]) -> None:
     def publish() -> None:
         global _silent_until
         if time.monotonic() < _silent_until:
             return
         try:
-            client().publish(channel, news)
+            if len(news) == 1:
+                client().publish(*news[0])
+            else:
+                with client().pipeline(transaction=False) as commands:
+                    for channel, word in news:
+                        commands.publish(channel, word)
+                    commands.execute()
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
-            logger.warning("wake.publish_failed", channel=channel, error=str(error))
+            channels = [channel for channel, _ in news]
+            logger.warning("wake.publish_failed", channels=channels, error=str(error))
             if isinstance(error, redis.TimeoutError):  # One that refuses does so at once.
                 _silent_until = time.monotonic() + SILENT_S
 
-    transaction.on_commit(publish)
+    if news:
+        transaction.on_commit(publish)
 
 
 def wait_until(

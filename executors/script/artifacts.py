@@ -159,10 +159,13 @@ def read_small_file(folder: int, name: str, max_bytes: int) -> bytes | None:
         descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(0, "it is not an ordinary file")
-        data = stream.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise TooLarge
-    return data
+        if found.st_size > max_bytes:
+            raise TooLarge
+        # Nothing of the run is alive, so it is as long as it says; and no longer is read of it.
+        return os.read(descriptor, found.st_size)
+    finally:
+        os.close(descriptor)

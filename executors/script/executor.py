@@ -56,7 +56,7 @@ from executors.script.run_folder import (
     remove_stale,
 )
 from executors.script.sandbox.probe import Layer
-from executors.script.start import ColdStart, Launch, Starter
+from executors.script.start import ColdStart, Launch, Starter, as_numbers
 from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
@@ -176,24 +176,26 @@ class ScriptExecutor(Executor):
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
+            script = Path(resource.folder)
             with identity as who:
-                show = can_be_shown(Path(resource.folder), who, self.level)
+                show = can_be_shown(script, who, self.level)
                 needed = not show or bool(request.input_files)
-                bundle = hold_bundle(Path(resource.folder)) if show else nullcontext(None)
+                bundle = hold_bundle(script) if show else nullcontext(None)
                 with (
                     bundle as in_use,
                     make_run_folder(runs, who, self.level, needed=needed) as folder,
                 ):
                     job = fill_run_folder(
                         folder,
-                        script=Path(resource.folder),
+                        script=script,
                         inputs=request.inputs,
                         input_files=request.input_files,
                         identity=who,
                         level=self.level,
                         show_script=show,
                     )
-                    job = replace(job, network=request.network)
+                    if request.network:
+                        job = replace(job, network=True)
                     ids = self._identities if self._uid is not None else None
                     with (
                         gate_for(request, self.level, self._network_allowed, ids) as gate,
@@ -241,7 +243,7 @@ class ScriptExecutor(Executor):
             | (proxy_variables() if gate else {}),
             cwd=str(folder.places.own / "work"),
             sandbox=plan,
-            limits=request.limits.model_dump(),
+            limits=as_numbers(request.limits),
             uid=identity.uid if identity else None,
             gid=identity.gid if identity else None,
             marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",

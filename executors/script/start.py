@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import marshal
 import os
 import select
@@ -17,12 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from executors.contract import Limits
 from executors.script.run_folder import Room
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.sandbox.view import FRAME
 from executors.script.stage import KILL_PATIENCE_S
 
 READ_BYTES = 64 * 1024
+
+
+@functools.lru_cache(maxsize=100)
+def as_numbers(limits: Limits) -> dict[str, Any]:
+    """Return limits as a stage is told them; not to be changed."""
+    return limits.model_dump()
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class Batch(models.Model):
 class BatchRow(models.Model):
     """One row of a batch, and the execution it became."""
 
-    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rows")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rows", db_index=False)
     number = models.PositiveIntegerField()
     """As the file's reader counts: the line of a table with its header as 1; else from 1 on."""
     status = models.CharField(max_length=10, choices=RowStatus)

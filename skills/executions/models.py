@@ -30,15 +30,17 @@ class Execution(models.Model):
     skill = models.ForeignKey(Skill, on_delete=models.PROTECT, related_name="executions")
     version = models.ForeignKey(SkillVersion, on_delete=models.PROTECT, related_name="executions")
     requested_by = models.ForeignKey(
-        Account, on_delete=models.PROTECT, null=True, related_name="executions"
+        Account, on_delete=models.PROTECT, null=True, related_name="executions", db_index=False
     )
     door = models.CharField(max_length=10)
     request_id = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=100, null=True)
-    retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True)
+    retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, db_index=False)
     attempt = models.PositiveSmallIntegerField(default=0)
     """How many lost ones in a row the platform itself has started again before this one."""
-    retried_as = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="+")
+    retried_as = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     """What the platform itself has started in place of this one, which was lost."""
     inputs = OrderedJSONField()
     """Validated inputs, defaults filled in; a file input holds ids of StoredFile."""
@@ -55,13 +57,25 @@ class Execution(models.Model):
     """When those who can let it go on were reminded; that happens once."""
     status = models.CharField(max_length=25, choices=Status)
     confirmed_by = models.ForeignKey(
-        Account, on_delete=models.PROTECT, null=True, related_name="confirmed_executions"
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="confirmed_executions",
+        db_index=False,
     )
     approved_by = models.ForeignKey(
-        Account, on_delete=models.PROTECT, null=True, related_name="approved_executions"
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="approved_executions",
+        db_index=False,
     )
     rejected_by = models.ForeignKey(
-        Account, on_delete=models.PROTECT, null=True, related_name="rejected_executions"
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="rejected_executions",
+        db_index=False,
     )
     rejection = models.TextField(blank=True)
 
@@ -98,7 +112,17 @@ class Execution(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        # Each change of a row is paid for in every index that has it, so those of columns that most
+        # rows leave empty have only the rows that do not.
         indexes = [
+            *(
+                models.Index(
+                    fields=[name],
+                    name=f"execution_{name}",
+                    condition=Q(**{f"{name}__isnull": False}),
+                )
+                for name in ("retry_of", "confirmed_by", "approved_by", "rejected_by")
+            ),
             models.Index(
                 fields=["finished_at"],
                 name="execution_with_files",
@@ -114,6 +138,11 @@ class Execution(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["requested_by", "idempotency_key"], name="execution_idempotency"
+            ),
+            models.UniqueConstraint(
+                fields=["retried_as"],
+                name="execution_retried_once",
+                condition=Q(retried_as__isnull=False),
             ),
             models.CheckConstraint(
                 name="execution_lease_iff_running",
@@ -188,7 +217,9 @@ class Turnstile(models.Model):
 class LogChunk(models.Model):
     """A piece of an execution's log, in the order it was written."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="log_chunks")
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="log_chunks", db_index=False
+    )
     STREAMS: ClassVar = {"\x0e": "stdout", "\x0f": "stderr"}
     """The character that stands before each piece of a chunk of both streams. Logs have none."""
     BOTH = "both"
@@ -236,7 +267,9 @@ class Artifact(models.Model):
     """A file a run left for its user."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="artifacts")
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="artifacts", db_index=False
+    )
     name = models.CharField(max_length=1024)
     """Relative path the script gave it; '/'-separated, safe to show."""
     size_bytes = models.PositiveBigIntegerField()
@@ -305,7 +338,9 @@ class StoredFile(models.Model):
 class InputUse(models.Model):
     """An execution was given this file: it is kept as long as the execution's files are."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="input_uses")
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="input_uses", db_index=False
+    )
     file = models.ForeignKey(StoredFile, on_delete=models.PROTECT, related_name="uses")
 
     class Meta:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,14 +36,30 @@ PAUSES_S = (0.1, 0.3, 0.8)
 """Before each further attempt to send, which a request waits for: a broker that is started again is
 there by then. What was sent twice does no harm."""
 _PREFIX = "execfabric:runs"
-_TAKE = """
+_TAKE_NEXT = """
 local id = redis.call('LPOP', KEYS[1])
 if redis.call('LLEN', KEYS[1]) > 0 then
     redis.call('ZADD', KEYS[2], 'NX', ARGV[1], ARGV[2])
 end
-return id
+return {id, redis.call('EXISTS', KEYS[2])}
 """
 """Takes the oldest id of a tenant and lets it queue up again; all or nothing."""
+_TAKE_ONE_OF = """
+for place, ring in ipairs(KEYS) do
+    local schema = redis.call('ZPOPMIN', ring)[1]
+    if schema then
+        local waiting = ARGV[place + 1] .. schema
+        local id = redis.call('LPOP', waiting)
+        if redis.call('LLEN', waiting) > 0 then
+            redis.call('ZADD', ring, 'NX', ARGV[1], schema)
+        end
+        return {place, schema, id, redis.call('EXISTS', ring)}
+    end
+end
+return false
+"""
+"""The same, of the tenant whose turn it is, where one has something now: without waiting, and so in
+one message."""
 _GIVE_BACK = """
 redis.call('LPUSH', KEYS[1], ARGV[3])
 redis.call('ZADD', KEYS[2], 'LT', ARGV[1], ARGV[2])
@@ -50,6 +67,10 @@ redis.call('ZADD', KEYS[2], 'LT', ARGV[1], ARGV[2])
 """Undoes that: the id is the oldest of its tenant again, and that is next."""
 _looks = itertools.count()
 """Numbers the looks for a turn, so that each of a worker's labels comes first in its turn."""
+
+_has_more = threading.Event()
+"""Whether somebody was waiting when this process took the last turn: then nothing has to be waited
+for at the next one, most likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +121,41 @@ def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
     """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
     first = next(_looks) % len(queues)
     # Of several rings that are not empty the first one named is served.
-    rings = [_ring(queue) for queue in (*queues[first:], *queues[:first])]
-    found = client().bzpopmin(rings, timeout_s)
-    if not found:
+    in_turn = (*queues[first:], *queues[:first])
+    if _has_more.is_set():
+        found, turn = _take_one_of(in_turn)
+        if found:
+            return turn
+    rings = [_ring(queue) for queue in in_turn]
+    waited_for = client().bzpopmin(rings, timeout_s)
+    if not waited_for:
         return None
-    ring, schema, _ = cast("tuple[str, str, float]", found)
+    ring, schema, _ = cast("tuple[str, str, float]", waited_for)
     queue = ring.rpartition(":")[2]
-    execution_id = _script(_TAKE)(
+    execution_id, more = _script(_TAKE_NEXT)(
         keys=[_list(queue, schema), ring], args=[time.time(), schema], client=client()
     )
-    return Turn(schema, cast(str, execution_id), queue) if execution_id else None
+    _note(more=more)
+    return Turn(schema, execution_id, queue) if execution_id else None
+
+
+def _take_one_of(queues: Sequence[str]) -> tuple[bool, Turn | None]:
+    """Return whether any tenant waits in queues now, and its turn, as ``take`` does."""
+    rings, lists = [_ring(queue) for queue in queues], [_list(queue, "") for queue in queues]
+    taken = _script(_TAKE_ONE_OF)(keys=rings, args=[time.time(), *lists], client=client())
+    if not taken:
+        _note(more=0)
+        return False, None
+    place, schema, execution_id, more = taken
+    _note(more=more)
+    return True, Turn(schema, execution_id, queues[place - 1]) if execution_id else None
+
+
+def _note(*, more: int) -> None:
+    if more:
+        _has_more.set()
+    else:
+        _has_more.clear()
 
 
 def give_back(turn: Turn) -> None:

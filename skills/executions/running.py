@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from skills.catalogue.resources import Resolved, resolve_resource
 from skills.catalogue.workspace import sync_script
 
 from . import lifecycle, outcomes
+from .ends import hand_over
 from .heartbeat import Heartbeat
 from .inputs import files_of
 from .live_log import LiveSink
@@ -60,10 +62,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
         return
     with (
         request_id_scope(execution.request_id),
-        (heartbeat or Heartbeat()).keep(execution) as pulse,
+        ExitStack() as lease,
         # The folder outlives the recording, which reads the artifacts in it.
         ExitStack() as folders,
     ):
+        pulse = lease.enter_context((heartbeat or Heartbeat()).keep(execution))
         sink = LiveSink(execution, pulse.alive)
         pulse.beside = sink.store
         result = _result_of(execution, sink, folders)
@@ -74,7 +77,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
                 result = outcomes.shut_out(result)
             elif pulse.was_cut_off:
                 result = outcomes.cut_off(result)
-        record_result(actor, execution, result, sink.rest())
+        rest = sink.rest()
+        let_go = lease.pop_all()
+        if not hand_over(execution, result, rest, let_go.close):
+            with let_go:
+                record_result(actor, execution, result, rest)
 
 
 def _claim(actor: Actor, execution_id: UUID) -> Execution | None:
@@ -127,18 +134,24 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
             paths.append(target)
         input_files[name] = paths if isinstance(inputs[name], list) else paths[0]
     resolved = _resolved(version, purpose=f"execution {execution.pk}")
-    return ExecutionRequest(
+    # Not checked: all of it is ours, and of the types it says; inputs were checked when asked for.
+    return ExecutionRequest.model_construct(
         execution_id=str(execution.pk),
         tenant=current_schema(),
         kind=version.kind,
         resource=resolved.spec,
         inputs=inputs,
         input_files=input_files,
-        limits=Limits(timeout_s=version.timeout_s, memory_bytes=version.memory_bytes),
+        limits=_limits(version.timeout_s, version.memory_bytes),
         network=version.network,
         network_hosts=version.network_hosts,
         secrets=resolved.secrets,
     )
+
+
+@functools.lru_cache(maxsize=100)
+def _limits(timeout_s: float, memory_bytes: int) -> Limits:
+    return Limits(timeout_s=timeout_s, memory_bytes=memory_bytes)
 
 
 def _copy(file: StoredFile, target: Path) -> None:

@@ -22,6 +22,7 @@ from execfabric.core.connections import drop_dead_connections
 from executors.registry import EXECUTORS
 
 from . import hooks, queue, running
+from .ends import Recorder
 from .heartbeat import Heartbeat
 from .run_folders import sweep_run_folders
 
@@ -34,6 +35,9 @@ PAUSE_S = 1.0
 END_S = 7.0
 """How long runs have to end, and to be recorded, once they were told to."""
 
+LAST_RECORD_S = 1.0
+"""What was left to be recorded together has this long, however long the last run took."""
+
 
 class Worker:
     """Serves the given queues with so many slots until it is stopped."""
@@ -44,6 +48,7 @@ class Worker:
         self.queues = list(queues)
         self.drain_s = drain_s
         self.heartbeat = Heartbeat()
+        self._recorder = Recorder()
         self._ends = hooks.Together()
         self._stopping = threading.Event()
         self._slots = [
@@ -58,19 +63,22 @@ class Worker:
             EXECUTORS.get(kind).check()
         sweep_run_folders()
         self.heartbeat.start()
+        self._recorder.start()
         self._ends.start()
         for slot in self._slots:
             slot.start()
 
     def is_well(self) -> bool:
-        """Return whether every slot still takes runs, their leases are kept and ends are told."""
-        are_alive = self.heartbeat.is_alive() and self._ends.is_alive()
+        """Return whether every slot still takes runs, leases are kept, ends recorded and told."""
+        others = (self.heartbeat, self._recorder, self._ends)
+        are_alive = all(each.is_alive() for each in others)
         return are_alive and all(slot.is_alive() for slot in self._slots)
 
     @property
     def busy(self) -> int:
         """How many of its slots carry out a run now."""
-        return self.heartbeat.kept
+        # Those that have ended and are about to be recorded are kept, too.
+        return min(self.heartbeat.kept, len(self._slots))
 
     def stop(self) -> None:
         """Take no more runs, and return when none goes on, after drain_s + END_S at the latest.
@@ -81,7 +89,9 @@ class Worker:
         self._stopping.set()
         self._join(self.drain_s)
         self.heartbeat.end_all()
+        give_up_at = time.monotonic() + END_S
         self._join(END_S)
+        self._recorder.stop(max(LAST_RECORD_S, give_up_at - time.monotonic()))
         self._ends.stop()
         for slot in self._slots:
             if slot.is_alive():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import timedelta
 
@@ -47,6 +48,24 @@ def taken(label, count):
     return [turn and turn.execution_id for turn in turns]
 
 
+class Fixed(threading.Event):
+    """Stands in for what a process believes of the queue: that it has more, or that it has not."""
+
+    def set(self):
+        """Believe no other."""
+
+    def clear(self):
+        """Believe no other."""
+
+
+@pytest.fixture(params=[True, False], ids=["with-more", "without-more"])
+def belief(request, monkeypatch):
+    fixed = Fixed()
+    fixed._flag = request.param
+    monkeypatch.setattr(queue, "_has_more", fixed)
+
+
+@pytest.mark.usefixtures("belief")
 class TestTurns:
     def test_the_ids_of_a_tenant_come_in_order_and_once(self, send, acme, label):
         send(acme, "1", "2")
@@ -121,6 +140,24 @@ class TestTurns:
         queue.send(["1"], queue=label)  # The test's transaction never commits.
 
         assert taken(label, 1) == [None]
+
+
+def test_what_is_known_to_wait_is_taken_by_one_message(send, acme, label, monkeypatch):
+    send(acme, "1", "2")
+    assert taken(label, 3) == ["1", "2", None]  # From now on the broker knows the scripts.
+    send(acme, "3", "4")
+    real, asked = queue.client(), []
+    execute = real.execute_command
+
+    def execute_noted(*words, **options):
+        asked.append(words[0])
+        return execute(*words, **options)
+
+    monkeypatch.setattr(real, "execute_command", execute_noted)
+
+    assert taken(label, 2) == ["3", "4"]
+
+    assert asked == ["BZPOPMIN", "EVALSHA", "EVALSHA"]
 
 
 class BrokerThatRestarts:

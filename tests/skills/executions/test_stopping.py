@@ -69,6 +69,7 @@ def test_a_run_that_cannot_be_ended_does_not_keep_the_worker(label, waiting, mon
     monkeypatch.setattr("skills.executions.worker.END_S", 0.1)
     worker = Worker([label], slots=1, drain_s=0.1)
     worker.heartbeat.start()
+    worker._recorder.start()
     worker._ends.start()
     for slot in worker._slots:
         slot.start()

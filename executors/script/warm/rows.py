@@ -1,0 +1,199 @@
+"""The rows of a series in one sandbox, one after another; the sandbox from inside.
+
+The process that was made for a run has built its view and given up all rights, as for any run. Then
+it does not become the script: for each row it forks, and before the next one it kills all that is
+left in its process namespace and empties the folders a script can write to. It has the user of the
+scripts, so a further layer of Landlock keeps these from signalling and tracing it. What they can
+still change of it, it looks at before each row; if anything is different, it ends.
+"""
+
+# ruff: noqa: PTH101, PTH123, PTH208 - pathlib would cost each row its pages.
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from executors.script.removal import FOLDER_FLAGS, empty_folder
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
+from executors.script.sandbox.landlock import keep_to_itself
+from executors.script.sandbox.stage import send_room
+from executors.script.sandbox.view import ROOM, ROOM_FOLDERS
+from executors.script.stage import KILL_PATIENCE_S, START_FAILED
+from executors.script.warm.claim import claim
+from executors.script.warm.messages import answer_worker, close_all, read_order
+
+if TYPE_CHECKING:
+    import signal
+
+    from executors.script.warm.run import WarmRun
+else:
+    import _signal as signal
+
+DESCRIPTORS = 5
+"""Of a row: its order, then its channels as ``Channels.all`` has them."""
+INPUT = f"{ROOM}/report/input.json"
+"""Where a row finds its inputs: nothing can be shown beside the script any more."""
+IDLE_S = 5.0
+"""Without a row for so long it ends, whatever the worker thinks."""
+LIMITS = (
+    resource.RLIMIT_CPU, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE,
+    resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_STACK, resource.RLIMIT_CORE,
+    resource.RLIMIT_MEMLOCK, resource.RLIMIT_SIGPENDING,
+)  # fmt: skip
+
+
+class Rows:
+    """What a sandbox for rows is from inside. Whatever is wrong with it, it ends: then the worker
+    starts the row another way."""
+
+    def __init__(self, run: WarmRun) -> None:
+        """run: one that has given up all rights; its standard output is what rows come through."""
+        prctl(PR_SET_DUMPABLE, 0)
+        self.run = run
+        self.channel = socket.socket(fileno=os.dup(1))
+        self.channel.settimeout(IDLE_S)
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in (1, 2):
+            os.dup2(null, number)
+        os.close(null)
+        self.own = os.pidfd_open(os.getpid())
+        self.first = state()
+
+    def serve(self) -> dict[str, Any]:
+        """Return in the process of each row, with its order. Never returns in this one."""
+        while True:
+            try:
+                order_file, commands, report, out, err = self.receive()
+                order = read_order(order_file)
+                if state() != self.first:
+                    os._exit(START_FAILED)
+                clear_room()
+                write_input(order["input"])
+                send_room(report, os.dup(self.own), self.run.owner())
+                if not claim(order_file):
+                    os._exit(START_FAILED)
+            except BaseException:  # noqa: BLE001 - nothing of a script has run
+                os._exit(START_FAILED)
+            started = time.monotonic()
+            pid = os.fork()
+            if pid == 0:
+                self.become_row(order, out, err)
+                return order
+            close_all((order_file, out, err))
+            answer = self.follow(pid, commands, started, order["limits"]["timeout_s"])
+            close_all((commands,))
+            answer_worker(report, answer)
+            if answer["left"]:
+                os._exit(START_FAILED)
+
+    def receive(self) -> list[int]:
+        """Return the descriptors of the next row. Ends the process when there is none."""
+        try:
+            _, descriptors, flags, _ = socket.recv_fds(
+                self.channel, 1, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+        except TimeoutError:
+            os._exit(0)
+        if flags & socket.MSG_CTRUNC or len(descriptors) != DESCRIPTORS:
+            os._exit(0)
+        return descriptors
+
+    def become_row(self, order: dict[str, Any], out: int, err: int) -> None:
+        """Be the process of a row. Nobody else's channel stays open in it."""
+        try:
+            self.channel.detach()
+            os.setsid()
+            os.dup2(out, 1)
+            os.dup2(err, 2)
+            os.closerange(3, 1 << 20)
+            os.chdir(order["cwd"])
+            keep_to_itself()
+            prctl(PR_SET_DUMPABLE, 1)
+        except BaseException:  # noqa: BLE001 - no script without it
+            os._exit(START_FAILED)
+
+    def follow(self, pid: int, commands: int, started: float, timeout_s: float) -> dict[str, Any]:
+        """Wait for the end of a row, or bring it about; return what is to be reported."""
+        script = os.pidfd_open(pid)
+        poll = select.poll()
+        for descriptor in (script, commands):
+            poll.register(descriptor, select.POLLIN)
+        reason = "time_limit"
+        if ready := poll.poll(timeout_s * 1000):
+            reason = "exited"
+            if script not in {descriptor for descriptor, _ in ready}:
+                reason = "told" if os.read(commands, 1) else "worker_gone"
+                signal.pidfd_send_signal(script, signal.SIGKILL)
+        else:
+            signal.pidfd_send_signal(script, signal.SIGKILL)
+        is_dead = bool(poll.poll(0)) if reason == "exited" else ends(script)
+        os.close(script)
+        status, usage = None, None
+        if is_dead:
+            _, code, usage = os.wait4(pid, 0)
+            status = os.waitstatus_to_exitcode(code)
+        return {
+            "reason": reason,
+            "status": status,
+            "left": kill_others() + (not is_dead),
+            "wall_s": time.monotonic() - started,
+            "cpu_s": usage.ru_utime + usage.ru_stime if usage else 0.0,
+            "peak_bytes": usage.ru_maxrss * 1024 if usage else 0,
+        }
+
+
+def ends(process: int) -> bool:
+    """Wait for the end of a process that was killed. Returns whether it came."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(KILL_PATIENCE_S * 1000))
+
+
+def kill_others() -> int:
+    """Kill every other process of this namespace. Returns 1 if any would not die, else 0.
+
+    Those whose parent has ended belong to process 1, and the kernel takes them at once.
+    """
+    patience = time.monotonic() + KILL_PATIENCE_S
+    while time.monotonic() < patience:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return 0
+        time.sleep(0.001)
+    return 1
+
+
+def clear_room() -> None:
+    """Remove all that scripts have left. Raises OSError."""
+    if set(os.listdir(ROOM)) != set(ROOM_FOLDERS):
+        raise OSError(0, "the folders of the sandbox are not those it had")
+    for name in ROOM_FOLDERS:
+        path = f"{ROOM}/{name}"
+        os.chmod(path, 0o700)
+        folder = os.open(path, FOLDER_FLAGS)
+        try:
+            empty_folder(folder)
+        finally:
+            os.close(folder)
+
+
+def write_input(data: bytes) -> None:
+    with open(INPUT, "xb", buffering=0) as stream:
+        while data:
+            data = data[stream.write(data) :]
+
+
+def state() -> list[Any]:
+    """Return what one process can change of another of its user, and the next row would inherit."""
+    return [
+        *map(resource.getrlimit, LIMITS),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        os.sched_getscheduler(0),
+        os.sched_getaffinity(0),
+    ]

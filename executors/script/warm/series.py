@@ -1,0 +1,167 @@
+"""The worker's side of sandboxes that serve the rows of a series, one after another.
+
+Rows of a batch run the same version for the same person under the same limits. To build a sandbox
+for each takes longer than most of them run, so a sandbox that has served one row serves the next
+(``rows.py`` is its inside). It is used by one row at a time and for one series only, and ends with
+the first row that does not end by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from executors.script.run_folder import Room
+from executors.script.stage import KILL_PATIENCE_S
+from executors.script.start import Channels, Launch, ends_in_time
+from executors.script.warm.pool import OrderedStart, WarmStart
+
+MOST_ROWS = 200
+LASTS_S = 3600.0
+"""A sandbox takes no further row after half of it, and ends after all of it, whatever it does. So
+the time limit of a row in a series is half of it at most."""
+IDLE_S = 2.0
+"""So long without a row it is kept."""
+REPORT_BYTES = 4096
+LAST_WORDS_S = 0.5
+
+
+class SeriesSandbox:
+    """One sandbox, from its order to its end. Rows are sent into it before it is known to stand."""
+
+    def __init__(self, resources: ExitStack, start: Callable[[Channels, int], None]) -> None:
+        """resources: closed at its end. start: gives a zygote the order; what it takes over for
+        standard output is what rows come through. Raises OSError."""
+        self.served = 0
+        self.is_good = True
+        """Whether it can serve another row; not so once one did not end by itself."""
+        self.opened_at = self.used_at = time.monotonic()
+        self._resources = resources
+        commands, self._commands = os.pipe()
+        self._report, report = (end.detach() for end in socket.socketpair())
+        self.rows, rows = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            start(Channels(commands, report, rows.detach(), null), self._commands)
+        except OSError:
+            self.close()
+            raise
+
+    def may_serve(self) -> bool:
+        age_s = time.monotonic() - self.opened_at
+        return self.is_good and self.served < MOST_ROWS and age_s < LASTS_S / 2
+
+    def end_reason(self) -> str:
+        """Return why its zygote has ended it, in the words of a report; empty when it has not."""
+        data = b""
+        with suppress(OSError), socket.socket(fileno=os.dup(self._report)) as channel:
+            channel.settimeout(LAST_WORDS_S)
+            while piece := channel.recv(REPORT_BYTES):
+                data += piece
+        return data.decode("utf-8", "replace").strip().partition(" ")[0]
+
+    def close(self) -> None:
+        """Let its zygote end it."""
+        self.is_good = False
+        for descriptor in (self._commands, self._report):
+            os.close(descriptor)
+        self.rows.close()
+        self._resources.close()
+
+
+class SeriesSandboxes:
+    """Those that wait for another row of their series. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: defaultdict[Hashable, list[SeriesSandbox]] = defaultdict(list)
+        self._sweeper: threading.Timer | None = None
+
+    @contextmanager
+    def use(
+        self, series: Hashable, make: Callable[[], SeriesSandbox]
+    ) -> Iterator[SeriesSandbox]:
+        """Yield a sandbox for one row of series. Raises what make does."""
+        with self._lock:
+            waiting = self._waiting[series]
+            sandbox = waiting.pop() if waiting else None
+        sandbox = sandbox or make()
+        try:
+            yield sandbox
+        except BaseException:
+            sandbox.is_good = False
+            raise
+        finally:
+            sandbox.served += 1
+            sandbox.used_at = time.monotonic()
+            self._give_back(series, sandbox)
+
+    def close(self) -> None:
+        """End all that wait."""
+        self._end_those_unused_since(time.monotonic() + 1)
+
+    def _give_back(self, series: Hashable, sandbox: SeriesSandbox) -> None:
+        if not sandbox.may_serve():
+            sandbox.close()
+            return
+        with self._lock:
+            self._waiting[series].append(sandbox)
+            if self._sweeper is None:
+                self._start_sweeper()
+
+    def _start_sweeper(self) -> None:
+        self._sweeper = threading.Timer(IDLE_S / 2, self._sweep)
+        self._sweeper.daemon = True
+        self._sweeper.start()
+
+    def _sweep(self) -> None:
+        self._end_those_unused_since(time.monotonic() - IDLE_S)
+        with self._lock:
+            self._sweeper = None
+            if self._waiting:
+                self._start_sweeper()
+
+    def _end_those_unused_since(self, moment: float) -> None:
+        with self._lock:
+            ending = []
+            for series, waiting in list(self._waiting.items()):
+                ending += [each for each in waiting if each.used_at <= moment]
+                waiting[:] = [each for each in waiting if each.used_at > moment]
+                if not waiting:
+                    del self._waiting[series]
+        for sandbox in ending:
+            sandbox.close()
+
+
+class RowStart(OrderedStart):
+    """Lets a sandbox of the row's series run it."""
+
+    def __init__(self, launch: Launch, sandbox: SeriesSandbox, inputs: bytes) -> None:
+        super().__init__(launch)
+        self._sandbox = sandbox
+        self._inputs = inputs
+
+    def start(self, theirs: Channels, commands: int) -> None:
+        try:
+            order = self.write_order(python=self._python(), input=self._inputs)
+            socket.send_fds(self._sandbox.rows, [b"r"], [order, *theirs.all()])
+        except OSError:
+            self._sandbox.is_good = False
+            raise
+        finally:
+            theirs.close()
+
+    def take_back(self) -> bool:
+        self._sandbox.is_good = False
+        return super().take_back()
+
+    def end(self, room: Room, report: int, *, reported: bool) -> None:
+        if not reported:
+            self._sandbox.is_good = False
+        super().end(room, report, reported=reported)
