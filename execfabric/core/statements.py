@@ -7,6 +7,7 @@ hand, as for every other statement.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -20,10 +21,11 @@ def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
 
     values stand for its ``%s``. Raises what Django's cursors raise.
     """
-    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
-        cursor.execute(statement, values)
-        # Not cursor.description, which would describe every column.
-        return list(cursor.fetchall()) if cursor.pgresult.nfields else []
+    text = sys.intern(statement)  # psycopg knows one it has sent before by identity.
+    cursor = connection.kept_cursor(text)  # type: ignore[attr-defined]  # of tenants.postgresql
+    cursor.execute(text, values)
+    rows: list[tuple[Any, ...]] = cursor.take_rows()
+    return rows
 
 
 def database_now() -> datetime:
