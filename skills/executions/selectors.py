@@ -94,9 +94,7 @@ _AS_ASKED_FOR = frozenset(
 )
 """Columns that stay as they were stored first."""
 _CHANGING = [
-    field.attname
-    for field in Execution._meta.concrete_fields
-    if field.attname not in _AS_ASKED_FOR
+    field.attname for field in Execution._meta.concrete_fields if field.attname not in _AS_ASKED_FOR
 ]
 # Of jsonb, as Django has it, psycopg would leave the text.
 _COLUMNS = [f"{name}::json" if name == "skipped_artifacts" else name for name in _CHANGING]
