@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -21,10 +22,11 @@ def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
 
     values stand for its ``%s``. Raises what Django's cursors raise.
     """
-    with connection.prepared_cursor() as cursor:  # type: ignore[attr-defined]  # of tenants.postgresql
-        cursor.execute(statement, values)
-        # Not cursor.description, which would describe every column.
-        return list(cursor.fetchall()) if cursor.pgresult.nfields else []
+    text = sys.intern(statement)  # psycopg knows one it has sent before by identity.
+    cursor = connection.kept_cursor(text)  # type: ignore[attr-defined]  # of tenants.postgresql
+    cursor.execute(text, values)
+    rows: list[tuple[Any, ...]] = cursor.take_rows()
+    return rows
 
 
 def database_now() -> datetime:

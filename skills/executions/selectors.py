@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Length
 
@@ -13,9 +11,6 @@ from execfabric.core import permissions, statements
 from execfabric.core.actor import Actor
 from execfabric.core.permissions import can
 from execfabric.core.roles import EVERYONE, MANAGERS, SYSTEM
-from skills.catalogue.models import Skill
-from skills.catalogue.selectors import known_version
-from tenants.accounts.models import Account
 
 from .approvals.authority import skills_to_approve
 from .models import Artifact, Consent, Execution, FileRetention, LogChunk, StoredFile
@@ -74,32 +69,38 @@ def _days(chosen: int | None) -> int:
     return min(wanted, settings.FILES_KEPT_DAYS_MOST)
 
 
-def read_execution(execution_id: UUID, *, in_one_of: Collection[str]) -> Execution | None:
-    """Return an execution its reader may see, with skill, version and requester.
+def bring_up_to_date(execution: Execution, *, in_one_of: Collection[str]) -> bool:
+    """Read anew what may have changed of an execution its reader may see.
 
-    None while its status is none of those asked for. One prepared statement, for those who wait.
+    False, and nothing is read, while its status is none of those asked for. One prepared statement,
+    for those who wait.
     """
-    found = statements.send(_READ, [execution_id, sorted(in_one_of)])
+    found = statements.send(_READ, [execution.pk, sorted(in_one_of)])
     if not found:
-        return None
-    *values, days, skill, username = found[0]
-    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
-    execution.version = known_version(execution.version_id)
+        return False
+    *values, days = found[0]
+    for name, value in zip(_CHANGING, values, strict=True):
+        setattr(execution, name, value)
     execution.__dict__["days_chosen"] = days
-    execution.skill = Skill(pk=execution.skill_id, name=skill)
-    if execution.requested_by_id is not None:
-        execution.requested_by = Account(pk=execution.requested_by_id, username=username)
-    return execution
+    return True
 
 
-_FIELDS = [field.attname for field in Execution._meta.concrete_fields]
+_AS_ASKED_FOR = frozenset(
+    {
+        *("id", "skill_id", "version_id", "requested_by_id", "door", "request_id"),
+        *("idempotency_key", "inputs", "inputs_digest", "reason", "mode", "policy_version"),
+        "created_at",
+    }
+)
+"""Columns that stay as they were stored first."""
+_CHANGING = [
+    field.attname for field in Execution._meta.concrete_fields if field.attname not in _AS_ASKED_FOR
+]
+# Of jsonb, as Django has it, psycopg would leave the text.
+_COLUMNS = [f"{name}::json" if name == "skipped_artifacts" else name for name in _CHANGING]
 _READ = f"""
-    SELECT {", ".join(f"execution.{name}" for name in _FIELDS)},
-        (SELECT days FROM executions_fileretention), skill.name, requester.username
-    FROM executions_execution execution
-        JOIN catalogue_skill skill ON skill.id = execution.skill_id
-        LEFT JOIN accounts_account requester ON requester.id = execution.requested_by_id
-    WHERE execution.id = %s AND execution.status = ANY(%s)
+    SELECT {", ".join(_COLUMNS)}, (SELECT days FROM executions_fileretention)
+    FROM executions_execution WHERE id = %s AND status = ANY(%s)
 """  # noqa: S608 - names of our own columns
 
 

@@ -14,7 +14,7 @@ from execfabric.core.ids import uuid7
 
 from .lifecycle import PROGRESS
 from .models import Execution, LogChunk, topic_of
-from .selectors import log_after, read_execution
+from .selectors import bring_up_to_date, log_after
 from .states import FINAL, WAITING, Status
 
 LONGEST_WAIT_S = 30.0
@@ -41,19 +41,22 @@ def log_cursor(text: str) -> int:
 
 
 def settled(execution: Execution, *, actor: Actor, wait_s: float) -> Execution:
-    """Return execution as soon as it is over or needs a person, else as it is after wait_s."""
+    """Return execution as soon as it is over or needs a person, else as it is after wait_s.
+
+    It is brought up to date.
+    """
     if wait_s <= 0 or execution.status in SETTLED:
         return execution
 
-    seen = wake.wait_until(
+    has_settled = wake.wait_until(
         execution.topic,
-        _settled_one(execution),
-        enough=_is_there,
+        _settling(execution),
+        enough=bool,
         timeout_s=wait_s,
         waiter=actor.username,
         heeds=_settles,
     )
-    return seen or _as_it_is(execution)
+    return execution if has_settled else _as_it_is(execution)
 
 
 @contextmanager
@@ -83,18 +86,14 @@ class AwaitedExecution:
             return settled(execution, actor=self.actor, wait_s=self.wait_s)
         if execution.status in SETTLED:
             return execution
-        seen = self.listener.wait_until(
-            _settled_one(execution), enough=_is_there, timeout_s=self.wait_s, heeds=_settles
+        has_settled = self.listener.wait_until(
+            _settling(execution), enough=bool, timeout_s=self.wait_s, heeds=_settles
         )
-        return seen or _as_it_is(execution)
+        return execution if has_settled else _as_it_is(execution)
 
 
-def _settled_one(execution: Execution) -> Callable[[], Execution | None]:
-    return lambda: read_execution(execution.pk, in_one_of=SETTLED)
-
-
-def _is_there(seen: Execution | None) -> bool:
-    return seen is not None
+def _settling(execution: Execution) -> Callable[[], bool]:
+    return lambda: bring_up_to_date(execution, in_one_of=SETTLED)
 
 
 def _settles(news: str) -> bool:
@@ -102,7 +101,8 @@ def _settles(news: str) -> bool:
 
 
 def _as_it_is(execution: Execution) -> Execution:
-    return read_execution(execution.pk, in_one_of=Status.values) or execution
+    bring_up_to_date(execution, in_one_of=Status.values)
+    return execution
 
 
 def new_log(

@@ -23,6 +23,8 @@ from psycopg import pq
 from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor, PreparedCursor
 from .roles import role_of
 
+MOST_KEPT = 100
+"""Cursors of a session; psycopg keeps as many statements prepared."""
 NEVER_BY_ITSELF = 1 << 30
 """How often psycopg lets a statement come before it prepares it unasked."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -44,6 +46,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The wanted search_path as PostgreSQL reports it; None until it is needed."""
     _switched: Any = None
     """The physical connection that was switched at least once."""
+    _kept: dict[str, PreparedCursor]
+    """Cursors of the physical connection, by statement."""
 
     def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
         self._path = None
@@ -62,6 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.close()
             raise
         connection.prepare_threshold = NEVER_BY_ITSELF
+        self._kept = {}
         return connection
 
     def is_usable(self) -> bool:
@@ -89,9 +94,28 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_if_health_check_failed()
         self.ensure_connection()
         with self.wrap_database_errors:
-            cursor = PreparedCursor(self.connection)
-            cursor.before_each = self.enter_schema
-            return self._prepare_cursor(cursor)
+            return self._prepare_cursor(self._create_prepared_cursor())
+
+    def kept_cursor(self, statement: str) -> Any:
+        """Return the same, of which there is one for each statement; nobody closes it.
+
+        It knows from the last time how values and rows of its statement are converted, which takes
+        as long to find out as the rest of a short statement.
+        """
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        cursor = self._kept.get(statement)
+        if cursor is None:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            with self.wrap_database_errors:
+                cursor = self._kept[statement] = self._create_prepared_cursor()
+        return self._prepare_cursor(cursor)
+
+    def _create_prepared_cursor(self) -> PreparedCursor:
+        cursor = PreparedCursor(self.connection)
+        cursor.before_each = self.enter_schema
+        return cursor
 
     def _create_server_cursor(self, name: str) -> Any:
         """Return what Django's create_cursor(name) would, but of our own kind."""

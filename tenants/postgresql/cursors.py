@@ -126,6 +126,13 @@ class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
                 raise
             return super().execute(query, params, prepare=True)
 
+    def take_rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the last statement, none where it has none, and let go of them."""
+        # Not self.description, which would describe every column.
+        rows = list(self.fetchall()) if self.pgresult and self.pgresult.nfields else []
+        self._reset()
+        return rows
+
     def _convert_query(self, *args: Any, **kwargs: Any) -> Any:
         # What Django writes down of a statement, and psycopg does not keep of one prepared before.
         self._query = super()._convert_query(*args, **kwargs)
