@@ -20,7 +20,6 @@ from django.test import Client
 from django_tenants.utils import schema_context
 from rest_framework.test import APIClient
 
-from execfabric.core import sealing_state, wake
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from tenants.postgresql.owner import open_owner_session
@@ -55,9 +54,6 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
         server.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
     # Roles belong to the whole server: each worker has a login of its own, too.
     connection.settings_dict.update(NAME=name, USER=f"{name}_app")
-    # So does Redis, in which the clock says how sealing goes, and waits are ended.
-    sealing_state.KEY = f"{sealing_state.KEY}:{name}"
-    wake.ENDS = f"{wake.ENDS}:{name}"
     with django_db_blocker.unblock():
         _build()
         yield
