@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from execfabric.embedded.ports import free_port
 from executors.contract import ExecutionRequest, ExecutionResult, Limits
 from executors.script.executor import ScriptExecutor
 from executors.script.interpreter import find_interpreter, is_reachable
@@ -127,7 +128,7 @@ def lab(user: int, open_folder: Path) -> Iterator[dict[str, Any]]:
         "udp_port": udp.getsockname()[1],
         "unix_path": str(folder / "socket"),
         "abstract": abstract.getsockname()[1:].decode(),
-        "listen_port": _free_port(),
+        "listen_port": free_port(),
         "udp_socket": udp,
         "victim": victim,
         **{name: LIMITS[name] for name in ("processes", "disk_bytes", "disk_files")},
@@ -152,12 +153,6 @@ def _listen(folder: Path) -> list[socket.socket]:
     for listener in (tcp, path, abstract):
         listener.listen(16)
     return [tcp, udp, path, abstract]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
