@@ -17,17 +17,25 @@ import pytest
 from execfabric.embedded import Services
 
 _cleanup = contextlib.ExitStack()
+_folder = Path()
+
+
+def folder_of_the_run() -> Path:
+    """Return the folder that all workers of this run share; it is removed when the last ended."""
+    return _folder
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    global _folder
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         # The controller started PostgreSQL and passed its addresses on.
         data = Path(os.environ["EXECFABRIC_DATA_DIR"]) / worker
         data.mkdir(mode=0o711, exist_ok=True)
+        _folder = data.parent.parent
         own = _cleanup.enter_context(
             Services(
-                data.parent.parent / f"services-{worker}",
+                _folder / f"services-{worker}",
                 fast=True,
                 database_url=os.environ["EXECFABRIC_DATABASE_URL"],
                 database_owner_url=os.environ["EXECFABRIC_DATABASE_OWNER_URL"],
@@ -35,7 +43,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         )
         os.environ.update(EXECFABRIC_DATA_DIR=str(data), EXECFABRIC_REDIS_URL=own.redis_url)
         return
-    folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
+    folder = _folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
     folder.chmod(0o711)
     (folder / "data").mkdir(mode=0o711)  # Runs of other users pass through it.
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
