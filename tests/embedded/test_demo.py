@@ -33,7 +33,7 @@ def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "EXECFABRIC_DATA_DIR": str(folder / "var"), **settings},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
 
