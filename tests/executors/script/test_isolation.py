@@ -68,7 +68,7 @@ def test_two_runs_at_once_cannot_see_each_other(
 ) -> None:
     holder = make_folder("holder", main__py=(
         "import os, time\nopen('secret', 'w').write('mine')\n"
-        "print(os.getcwd(), os.getpid(), os.getuid(), flush=True)\ntime.sleep(20)\n"
+        "print(os.getcwd(), os.getpid(), os.getuid(), flush=True)\ntime.sleep(120)\n"
     ))  # fmt: skip
     spy = make_folder("spy", main__py=(
         "import os\n"
@@ -85,12 +85,12 @@ def test_two_runs_at_once_cannot_see_each_other(
     (tmp_path / "w2").mkdir()
     thread = threading.Thread(
         target=executor.execute,
-        args=(request_for(holder), sink),
+        args=(request_for(holder, limits={"timeout_s": 120}), sink),
         kwargs={"workdir": tmp_path / "w1"},
     )
     thread.start()
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not sink.text().strip():
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -224,7 +224,7 @@ except PermissionError:
 else:
     time.sleep(60)
 """,
-        limits={"timeout_s": 5},
+        limits={"timeout_s": 15},
     )
 
     assert processes_with(marker) == []
@@ -239,7 +239,7 @@ else:
         assert (result.outcome, result.stop_reason) == (Outcome.FAILED, StopReason.KILLED)
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
