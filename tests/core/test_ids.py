@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from execfabric.core import ids
 from execfabric.core.ids import lowest_uuid7, uuid7
@@ -35,7 +36,7 @@ def test_they_tell_when_they_were_made():
 
 def test_the_next_cannot_be_told_from_the_last():
     made = [uuid7().int for _ in range(1000)]
-    steps = {after - before for before, after in zip(made, made[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(made)}
 
     assert len(steps) == 999
     assert min(steps) > 2**20
