@@ -43,9 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "live" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.live)
             item.add_marker(pytest.mark.xdist_group("live"))
-        if "as nobody" in item.nodeid:
-            # Where a limit counts the processes of a user, other tests of it must not run.
-            item.add_marker(pytest.mark.xdist_group("nobody"))
 
 
 @dataclass

@@ -25,7 +25,8 @@ from executors.script.removal import remove_tree
 from tests.executors.conftest import RecordingSink, executor_at
 
 ATTACKS = Path(__file__).parent / "attacks"
-NOBODY = 65_534
+SOMEBODY = 1_879_700_000 + os.getpid()
+"""An ordinary user of this process alone: limits count the processes of a user."""
 MEBIBYTE = 1024 * 1024
 LIMITS = {"timeout_s": 20, "processes": 40, "disk_bytes": 32 * MEBIBYTE, "disk_files": 500}
 
@@ -56,7 +57,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["as the worker", pytest.param("as nobody", marks=pytest.mark.skipif(
+    params=["as the worker", pytest.param("as somebody", marks=pytest.mark.skipif(
         os.geteuid() != 0, reason="only root can be somebody else"))],
 )  # fmt: skip
 def user(request: pytest.FixtureRequest) -> int:
@@ -65,7 +66,7 @@ def user(request: pytest.FixtureRequest) -> int:
         return os.geteuid()
     if not is_reachable(ATTACKS.parents[3] / "bootstrap.py") and not _all_may_enter(ATTACKS):
         pytest.skip("other users cannot read this checkout")
-    return NOBODY
+    return SOMEBODY
 
 
 def _all_may_enter(folder: Path) -> bool:
@@ -75,7 +76,7 @@ def _all_may_enter(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def base_python(open_folder: Path) -> Path:
     """An interpreter everybody can start; ours may lie in a closed home."""
-    uid = NOBODY if os.geteuid() == 0 else None
+    uid = SOMEBODY if os.geteuid() == 0 else None
     return find_interpreter(uid, cache=open_folder / "python")
 
 
