@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -26,6 +27,11 @@ from tenants.postgresql.owner import open_owner_session
 from tests.owner import owner_connection
 
 pytest_plugins = ["tests.garbage", "tests.live"]
+# How long an example takes says how busy the machine is, by default at 0.2 s already.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 PASSWORD = "correct horse battery"
 ACCOUNTS: dict[str, dict[str, Role]] = {

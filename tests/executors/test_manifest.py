@@ -276,7 +276,7 @@ fields = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     title=lines,
     examples=st.lists(lines, max_size=3),
