@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -20,13 +21,17 @@ from django.test import Client
 from django_tenants.utils import schema_context
 from rest_framework.test import APIClient
 
-from execfabric.core import sealing_state, wake
 from execfabric.core.actor import Actor, Door
 from execfabric.core.roles import Role
 from tenants.postgresql.owner import open_owner_session
 from tests.owner import owner_connection
 
 pytest_plugins = ["tests.garbage", "tests.live"]
+# How long an example takes says how busy the machine is, by default at 0.2 s already.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 PASSWORD = "correct horse battery"
 ACCOUNTS: dict[str, dict[str, Role]] = {
@@ -55,9 +60,6 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
         server.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
     # Roles belong to the whole server: each worker has a login of its own, too.
     connection.settings_dict.update(NAME=name, USER=f"{name}_app")
-    # So does Redis, in which the clock says how sealing goes, and waits are ended.
-    sealing_state.KEY = f"{sealing_state.KEY}:{name}"
-    wake.ENDS = f"{wake.ENDS}:{name}"
     with django_db_blocker.unblock():
         _build()
         yield
@@ -134,6 +136,22 @@ def _enter(name: str) -> Iterator[Any]:
     connection.set_tenant(tenant)
     yield tenant
     connection.set_schema_to_public()
+
+
+@pytest.fixture
+def hosts_stay_known(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until this process hears of changes, so that a host it knows costs no statement.
+
+    On a busy machine it may hear nothing for a while then, and still counts as listening.
+    """
+    from tenants.registry import hosts
+
+    monkeypatch.setattr(hosts, "HEARD_S", 60.0)
+    hosts.tenant_for_host("acme.localhost")  # Begins to listen.
+    give_up_at = time.monotonic() + 60
+    while not time.monotonic() - hosts._cache.heard_at < hosts.HEARD_S:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
 
 
 @pytest.fixture

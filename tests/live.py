@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import httpx
 import pytest
 
 from cli.transport import open_http
+from execfabric.embedded.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 150
@@ -43,9 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "live" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.live)
             item.add_marker(pytest.mark.xdist_group("live"))
-        if "as nobody" in item.nodeid:
-            # Where a limit counts the processes of a user, other tests of it must not run.
-            item.add_marker(pytest.mark.xdist_group("nobody"))
 
 
 @dataclass
@@ -107,7 +104,7 @@ class Live:
 def live() -> Iterator[Live]:
     folder = Path(tempfile.mkdtemp(prefix="execfabric-live-"))
     folder.chmod(0o711)
-    port = _free_port()
+    port = free_port()
     hidden = {
         "EXECFABRIC_DATABASE_URL",
         "EXECFABRIC_DATABASE_OWNER_URL",
@@ -153,9 +150,3 @@ def _await_ready(supervisor: subprocess.Popen[bytes], log: Path) -> None:
         if supervisor.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"The platform did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
 """Pytest plugin: the tests' own PostgreSQL and Valkey, started before Django reads its settings.
 
-One instance serves all workers of a run; each worker has a database of its own in it, and a folder
-of its own for data: their tenants have the same names.
+One PostgreSQL serves all workers of a run, with a database for each. A folder for data and a Valkey
+are each worker's own: their tenants have the same names, and so have keys and channels.
 """
 
 from __future__ import annotations
@@ -17,17 +17,33 @@ import pytest
 from execfabric.embedded import Services
 
 _cleanup = contextlib.ExitStack()
+_folder = Path()
+
+
+def folder_of_the_run() -> Path:
+    """Return the folder that all workers of this run share; it is removed when the last ended."""
+    return _folder
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    global _folder
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        # The controller started them and passed the addresses on.
+        # The controller started PostgreSQL and passed its addresses on.
         data = Path(os.environ["EXECFABRIC_DATA_DIR"]) / worker
         data.mkdir(mode=0o711, exist_ok=True)
-        os.environ["EXECFABRIC_DATA_DIR"] = str(data)
+        _folder = data.parent.parent
+        own = _cleanup.enter_context(
+            Services(
+                _folder / f"services-{worker}",
+                fast=True,
+                database_url=os.environ["EXECFABRIC_DATABASE_URL"],
+                database_owner_url=os.environ["EXECFABRIC_DATABASE_OWNER_URL"],
+            )
+        )
+        os.environ.update(EXECFABRIC_DATA_DIR=str(data), EXECFABRIC_REDIS_URL=own.redis_url)
         return
-    folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
+    folder = _folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
     folder.chmod(0o711)
     (folder / "data").mkdir(mode=0o711)  # Runs of other users pass through it.
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -46,4 +62,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    _cleanup.close()
+    # A worker's Valkey ends with its process, in which threads ask for it to the last moment.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _cleanup.close()

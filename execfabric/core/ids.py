@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from datetime import datetime
 
+_lock = threading.Lock()
+_last = 0
+
 
 def uuid7() -> uuid.UUID:
-    """Return a UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """Return a UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 others, mostly random.
+
+    It is higher than all this process made before, those of the same millisecond among them.
+    """
+    global _last
+    random = int.from_bytes(os.urandom(10))
+    value = time.time_ns() // 1_000_000 << 74 | random >> 7  # The first of the 74 is room to count.
+    with _lock:
+        if value <= _last:
+            value = _last + 1 + (random >> 32)
+        _last = value
+    milliseconds, first, rest = value >> 74, value >> 62 & 0xFFF, value & (1 << 62) - 1
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | first << 64 | 0x2 << 62 | rest)
 
 
 def lowest_uuid7(moment: datetime) -> uuid.UUID:

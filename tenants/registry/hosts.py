@@ -6,6 +6,7 @@ it lives UNHEARD_ENTRY_S, so a suspended tenant is refused within a second eithe
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -37,10 +38,10 @@ class _Cache:
     pid: int = field(default_factory=os.getpid)
     entries: dict[str, tuple[float, Tenant | None]] = field(default_factory=dict)
     generation: int = 0
-    heard_at: float = 0.0
+    heard_at: float = -math.inf
 
     def get(self, host: str) -> tuple[bool, Tenant | None]:
-        stored_at, tenant = self.entries.get(host, (0.0, None))
+        stored_at, tenant = self.entries.get(host, (-math.inf, None))
         now = time.monotonic()
         lifetime = ENTRY_S if now - self.heard_at < HEARD_S else UNHEARD_ENTRY_S
         return now - stored_at < lifetime, tenant

@@ -57,7 +57,7 @@ def new_page(browser: Any) -> Iterator[Callable[[], Any]]:
         context = browser.new_context(viewport=size, accept_downloads=True)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",

@@ -133,7 +133,7 @@ def test_a_traceback_is_shown_once_where_log_and_result_come_together(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
     assert done.returncode == ExitCode.FAILED

@@ -1,13 +1,14 @@
 """A supervisor on stand-in children: fake_platform.py FOLDER [crash|deaf|slow|broken|make|long]
 
 Each child has a grandchild in a session of its own, as the platform's workers do. crash ends
-each child at once, deaf makes children ignore TERM, slow never finishes preparing, broken
-fails to. make ends with the program that started it. With long every server counts as having run
-for long.
+each child at once, deaf makes children ignore TERM for two minutes, slow never finishes preparing,
+broken fails to. make ends with the program that started it. With long every server counts as having
+run for long.
 """
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from execfabric.embedded import child, supervisor
@@ -39,8 +40,8 @@ def plan(folder: Path, mode: str) -> PlatformPlan:
         ready = folder / f"{name}.ready"
         code = TREE.format(mode=mode, ready=ready)
         command = (sys.executable, "-c", code)
-        last = name == "worker"
-        children.append(ChildPlan(name, command, ready.exists, ready, starts_last=last))
+        plan = ChildPlan(name, command, ready.exists, ready, starts_last=name == "worker")
+        children.append(replace(plan, stop_timeout_s=120) if mode == "deaf" else plan)
     return PlatformPlan(
         folder=folder,
         services=Services(folder / "var", fast=True),

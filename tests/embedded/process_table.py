@@ -23,7 +23,7 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Wait until condition holds. Raises AssertionError after timeout_s."""
     give_up_at = time.monotonic() + timeout_s
     while not condition():

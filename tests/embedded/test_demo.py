@@ -21,7 +21,7 @@ from execfabric.embedded.demo import (
     read_port,
     read_secret,
 )
-from execfabric.embedded.ports import free_port, is_taken
+from execfabric.embedded.ports import KERNELS_PORTS, free_port, is_taken
 from execfabric.settings.environment import Environment
 from tests.embedded.process_table import ROOT
 
@@ -33,7 +33,7 @@ def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "EXECFABRIC_DATA_DIR": str(folder / "var"), **settings},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -86,6 +86,14 @@ def test_a_port_of_the_other_loopback_counts_as_taken() -> None:
         return
     with listener:
         assert is_taken(listener.getsockname()[1])
+
+
+def test_a_free_port_is_none_that_others_get_who_ask_for_any() -> None:
+    ports = {free_port() for _ in range(50)}
+
+    assert len(ports) > 1
+    assert max(ports) < int(KERNELS_PORTS.read_text().split()[0])
+    assert not any(is_taken(port) for port in ports)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "eighty", "-1", "80.5", "٨٠"])

@@ -29,11 +29,11 @@ def guarded(code: str, folder: Path, program: str = sys.executable) -> subproces
     [("pass", 0), ("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)],
 )
 def test_the_exit_code_is_the_commands(folder: Path, code: str, expected: int) -> None:
-    assert guarded(code, folder).wait(10) == expected
+    assert guarded(code, folder).wait(60) == expected
 
 
 def test_grandchildren_do_not_outlive_the_command(folder: Path) -> None:
-    assert guarded(LEAVES_A_GRANDCHILD, folder).wait(10) == 0
+    assert guarded(LEAVES_A_GRANDCHILD, folder).wait(60) == 0
     assert processes_of(folder) == []
 
 
@@ -43,7 +43,7 @@ def test_cutting_the_lifeline_ends_all(folder: Path) -> None:
     assert process.stdin is not None
     process.stdin.close()
 
-    assert process.wait(10) == 137
+    assert process.wait(60) == 137
     assert processes_of(folder) == []
 
 
@@ -59,6 +59,6 @@ def test_a_killed_guard_takes_its_command_along(folder: Path) -> None:
 def test_a_command_that_does_not_exist_is_named(folder: Path) -> None:
     process = guarded("", folder, program="/no/such/program")
 
-    assert process.wait(10) == 127
+    assert process.wait(60) == 127
     assert process.stderr is not None
     assert b"Cannot start /no/such/program" in process.stderr.read()

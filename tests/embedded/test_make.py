@@ -54,7 +54,7 @@ def test_a_signal_to_make_alone_ends_the_platform(
     make: subprocess.Popen[bytes], folder: Path, number: signal.Signals
 ) -> None:
     make.send_signal(number)
-    make.wait(15)
+    make.wait(60)
 
     wait_for(lambda: processes_of(folder) == [], "all processes gone")
 

@@ -43,7 +43,7 @@ def test_a_signal_stops_everything_with_code_0(folder: Path, number: signal.Sign
     process = start(folder)
     process.send_signal(number)
 
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     assert processes_of(folder) == []
 
 
@@ -53,10 +53,10 @@ def test_a_kill_leaves_no_process_and_the_next_start_works(folder: Path) -> None
     process.kill()
     process.wait()
 
-    wait_for(lambda: processes_of(folder) == [], "all processes gone", timeout_s=5)
+    wait_for(lambda: processes_of(folder) == [], "all processes gone")
     again = start(folder)
     again.terminate()
-    assert again.wait(15) == 0
+    assert again.wait(60) == 0
 
 
 def test_a_kill_while_preparing_leaves_no_process(folder: Path) -> None:
@@ -64,14 +64,14 @@ def test_a_kill_while_preparing_leaves_no_process(folder: Path) -> None:
     process.kill()
     process.wait()
 
-    wait_for(lambda: processes_of(folder) == [], "all processes gone", timeout_s=5)
+    wait_for(lambda: processes_of(folder) == [], "all processes gone")
 
 
 def test_a_signal_while_preparing_stops_with_code_0(folder: Path) -> None:
     process = start(folder, "slow", until="prepared with")
     process.terminate()
 
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     assert processes_of(folder) == []
 
 
@@ -82,7 +82,7 @@ def test_a_second_signal_stops_at_once(folder: Path) -> None:
     assert any("Ctrl-C again" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     assert processes_of(folder) == []
 
 
@@ -90,11 +90,11 @@ def test_a_stop_that_takes_long_says_what_it_waits_for(folder: Path) -> None:
     process = start(folder, "deaf")
     process.terminate()
     assert process.stdout is not None
-    line = "Waiting for web to finish (at most 10 s)"
+    line = "Waiting for web to finish (at most 120 s)"
     assert any(line in said for said in process.stdout)
     process.terminate()
 
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_quick_stop_says_nothing_of_waiting(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_quick_stop_says_nothing_of_waiting(folder: Path) -> None:
     process.terminate()
 
     assert "Waiting for" not in read_rest(process)
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_killed_child_is_started_again_without_its_old_grandchildren(folder: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_killed_child_is_started_again_without_its_old_grandchildren(folder: P
 
     wait_for(replaced, "the child and its grandchild are new")
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_killed_database_is_started_again(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_killed_database_is_started_again(folder: Path) -> None:
 
     wait_for(replaced, "a new PostgreSQL runs")
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     assert processes_of(folder) == []
 
 
@@ -170,7 +170,7 @@ def test_a_server_that_keeps_crashing_ends_it(folder: Path) -> None:
     kill_servers(process, folder, 6)
 
     assert "Valkey stopped 5 times soon after its start" in read_rest(process)
-    assert process.wait(15) == 1
+    assert process.wait(60) == 1
 
 
 def test_a_server_that_ran_well_in_between_is_started_again_ever_so_often(folder: Path) -> None:
@@ -179,14 +179,14 @@ def test_a_server_that_ran_well_in_between_is_started_again_ever_so_often(folder
     assert kill_servers(process, folder, 7)
 
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_child_that_keeps_crashing_ends_the_start_with_its_last_words(folder: Path) -> None:
     process = start(folder, "crash", until="Starting web")
     said = read_rest(process)
 
-    assert process.wait(5) == 1
+    assert process.wait(60) == 1
     assert "web stopped 5 times" in said
     assert "no such table: tenants" in said
     assert processes_of(folder) == []
@@ -196,7 +196,7 @@ def test_a_failing_preparation_ends_the_start_with_its_last_words(folder: Path) 
     process = start(folder, "broken", until="prepared with")
     said = read_rest(process)
 
-    assert process.wait(5) == 1
+    assert process.wait(60) == 1
     assert "cannot seed: no tenant" in said
     assert processes_of(folder) == []
 
@@ -207,7 +207,7 @@ def test_a_reader_that_goes_away_does_not_stop_it(folder: Path) -> None:
     process.stdout.close()
     process.terminate()
 
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def test_what_starts_last_waits_for_the_others(folder: Path) -> None:
@@ -217,14 +217,14 @@ def test_what_starts_last_waits_for_the_others(folder: Path) -> None:
     process.terminate()
 
     assert said == ["web is ready", "Starting worker", "worker is ready"]
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
 
 
 def test_logs_keep_the_start_before(folder: Path) -> None:
     for _ in range(2):
         process = start(folder)
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
     logs = {path.name for path in (folder / "var" / "logs").iterdir()}
     assert {"web.log", "web.log.1", "prepare.log", "postgres.log", "valkey.log"} <= logs

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
 import os
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from executors.script.environment import build_environment
 from executors.script.executor import ScriptExecutor
 from executors.script.identity import FIRST_UID
 from executors.script.interpreter import find_interpreter
-from executors.script.removal import remove_tree
+from tests.services import folder_of_the_run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CODE_S = 60
@@ -93,26 +91,15 @@ RunExample = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def shared_folder() -> Iterator[Path]:
-    """Yield a folder that all processes of this test run share and every user may enter.
+def shared_folder() -> Path:
+    """Return a folder that all processes of this test run share and every user may enter.
 
     pytest's own folders are closed to the user ids that runs have when the tests run as root.
     """
-    name = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()) / f"execfabric-examples-{name}"
+    folder = folder_of_the_run() / "examples"
     folder.mkdir(mode=0o755, exist_ok=True)
     folder.chmod(0o755)
-    lock = os.open(folder, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    yield folder
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pass  # Another process still needs it and will remove it.
-    else:
-        remove_tree(folder)
-    finally:
-        os.close(lock)
+    return folder
 
 
 @pytest.fixture(scope="session")

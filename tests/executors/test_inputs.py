@@ -155,12 +155,12 @@ class TestPatterns:
 
     @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "a*a*a*a*a*a*b", "(.*)(.*)(.*)!x"])
     def test_a_pattern_that_backtracks_is_checked_at_once(self, pattern: str) -> None:
-        started = time.monotonic()
+        started = time.process_time()
 
         sentence = problem({"type": "string", "pattern": pattern}, "a" * 1999 + "!")
 
         assert sentence == f"must match the pattern {pattern}"
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
     def test_the_text_it_binds_is_bounded(self) -> None:
         rule = {"type": "string", "pattern": "^a+$"}
@@ -174,12 +174,12 @@ class TestPatterns:
             "type": "array",
             "items": {"type": "string", "pattern": "(?:[ab]{0,99}a){0,99}c$"},
         }
-        started = time.monotonic()
+        started = time.process_time()
 
         with pytest.raises(InvalidInputs):
             check_inputs(schema(x=rule), {"x": ["ab" * 900] * 500})
 
-        assert time.monotonic() - started < 3
+        assert time.process_time() - started < 3
         assert inputs._patterns_until.get() == math.inf
 
     def test_it_may_match_anywhere_and_binds_text_only(self) -> None:

@@ -276,7 +276,7 @@ fields = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     title=lines,
     examples=st.lists(lines, max_size=3),
@@ -325,12 +325,12 @@ def test_what_only_looks_like_a_rule_is_left_alone() -> None:
 
 
 def test_a_default_that_would_keep_a_backtracking_engine_busy_is_checked_at_once() -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     with pytest.raises(ManifestError, match="default does not fit"):
         Manifest.from_toml(SKILL + f"[inputs.x]\npattern = '^(a+)+$'\ndefault = '{'a' * 40}!'\n")
 
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_the_python_it_runs_on_is_written_only_where_one_is_asked_for() -> None:
@@ -350,11 +350,11 @@ def test_the_python_it_runs_on_is_written_only_where_one_is_asked_for() -> None:
 def test_a_readme_of_endless_lines_is_read_in_no_time(make_folder: MakeFolder, line: str) -> None:
     folder = make_folder(main__sh="")
     (folder / "README.md").write_text(f"{line}\n\nText\n")
-    started = time.monotonic()
+    started = time.process_time()
 
     generate_manifest(folder)
 
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_hints_nested_too_deeply_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

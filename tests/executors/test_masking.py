@@ -142,21 +142,21 @@ def test_a_file_without_secrets_comes_out_as_it_is() -> None:
 def test_a_long_secret_in_many_pieces_costs_little_and_is_masked() -> None:
     secret = "".join(random.Random(1).choices("abcdefgh", k=100_000))
     stream = StreamMasker(Masker([secret]))
-    started = time.monotonic()
+    started = time.process_time()
 
     shown = [stream.feed(piece) for piece in (f"so {secret[:70_000]}", secret[70_000:], " end")]
 
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert "".join(shown) == "so *** end"
 
 
 def test_a_text_that_begins_a_secret_again_and_again_costs_little() -> None:
     masker = Masker(["a" * 60_000 + "c"])
-    started = time.monotonic()
+    started = time.process_time()
 
     cut = masker.safe_length("aaaaaaaab" * 20_000)
 
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert 0 < cut <= 180_000
 
 

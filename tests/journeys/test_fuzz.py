@@ -12,7 +12,6 @@ from tests.live import Live
 
 FEW = settings(
     max_examples=12,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -205,7 +205,7 @@ def test_what_is_no_archive_is_refused(data: bytes) -> None:
         read_archive(io.BytesIO(data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_archive_is_refused_or_read_but_nothing_else(data: st.DataObject) -> None:
     packers: list[PackFiles] = [tar, zipped]

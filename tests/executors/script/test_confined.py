@@ -86,7 +86,7 @@ def test_it_sees_nothing_else_and_has_limits(
     )
     with run_confined(
         [str(python), "-I", "-u", "-c", code], level=level, python=python, shown=library,
-        limits=Limits(timeout_s=1),
+        limits=Limits(timeout_s=4),
     ) as done:  # fmt: skip
         assert done.stop_reason is StopReason.TIME_LIMIT
         assert done.log == "['harness.bin', 'harness.py', 'input.json', 'inputs', 'script'] False\n"

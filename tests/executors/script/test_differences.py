@@ -89,13 +89,13 @@ def test_a_file_of_megabytes_is_named_only():
     ("count", "kinds"), [(9_900, 190), (9_000, 90), (100_000, 120), (250_000, 2)]
 )
 def test_lines_made_to_be_slow_to_compare_are_shown_as_a_whole(count, kinds):
-    started = time.monotonic()
+    started = time.process_time()
 
     (change,) = changed_files(
         bundle(a=lines(1, count, kinds)[:500_000]), bundle(a=lines(2, count, kinds)[:500_000])
     )
 
-    assert time.monotonic() - started < 2 * MOST_SECONDS
+    assert time.process_time() - started < 2 * MOST_SECONDS
     assert (len(change.lines), change.omitted) == (MOST_FILE_LINES, Omitted.CUT)
 
 
@@ -104,11 +104,11 @@ def test_as_many_files_as_there_can_be_are_all_named_in_bearable_time_and_length
         bundle(**{f"f{n:03}": lines(seed + n, 10_000, 190) for n in range(MAX_FILES)})
         for seed in (0, 1000)
     )
-    started = time.monotonic()
+    started = time.process_time()
 
     changes = changed_files(old, new)
 
-    assert time.monotonic() - started < 2 * MOST_SECONDS
+    assert time.process_time() - started < 2 * MOST_SECONDS
     assert len(changes) == MAX_FILES
     assert sum(len(change.lines) for change in changes) <= MOST_LINES
     assert changes[-1].omitted == Omitted.CUT

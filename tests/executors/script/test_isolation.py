@@ -19,6 +19,8 @@ from executors.script.level import LevelUnavailable
 from tests.executors.conftest import MakeFolder, RecordingSink, Runner, request_for
 
 IS_ROOT = os.geteuid() == 0
+OWN_UID = 1_879_200_000 + os.getpid()
+"""A user id that no other test on this machine uses, whichever clone it is of."""
 
 
 def test_a_run_has_no_privileges_no_terminal_and_no_foreign_files_open(run: Runner) -> None:
@@ -68,7 +70,7 @@ def test_two_runs_at_once_cannot_see_each_other(
 ) -> None:
     holder = make_folder("holder", main__py=(
         "import os, time\nopen('secret', 'w').write('mine')\n"
-        "print(os.getcwd(), os.getpid(), os.getuid(), flush=True)\ntime.sleep(20)\n"
+        "print(os.getcwd(), os.getpid(), os.getuid(), flush=True)\ntime.sleep(120)\n"
     ))  # fmt: skip
     spy = make_folder("spy", main__py=(
         "import os\n"
@@ -85,12 +87,12 @@ def test_two_runs_at_once_cannot_see_each_other(
     (tmp_path / "w2").mkdir()
     thread = threading.Thread(
         target=executor.execute,
-        args=(request_for(holder), sink),
+        args=(request_for(holder, limits={"timeout_s": 120}), sink),
         kwargs={"workdir": tmp_path / "w1"},
     )
     thread.start()
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not sink.text().strip():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -185,7 +187,7 @@ def test_an_entry_outside_the_folder_is_refused(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives runs user ids")
 def test_two_platforms_on_one_machine_never_give_the_same_user_id(tmp_path: Path) -> None:
-    one, other = (Identities(folder_of_locks(tmp_path / name), 5000, 1) for name in ("a", "b"))
+    one, other = (Identities(folder_of_locks(tmp_path / name), OWN_UID, 1) for name in ("a", "b"))
 
     with one.take(), pytest.raises(NoFreeIdentity), other.take():
         pass
@@ -276,7 +278,7 @@ def test_threads_that_keep_and_release_ids_at_once_close_each_lock_once(
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root gives user ids")
 def test_a_user_id_is_not_given_again_before_its_processes_are_dead(tmp_path: Path) -> None:
-    identities = Identities(tmp_path, 1_879_200_000, count=1)
+    identities = Identities(tmp_path, OWN_UID, count=1)
     with identities.take() as identity:
         left = subprocess.Popen(["sleep", "60"], user=identity.uid)
         identities.keep(identity)

@@ -52,11 +52,12 @@ def test_a_run_whose_folders_arrive_succeeds() -> None:
 
 
 def follow(count: int) -> Ending:
-    room, masker, open_before = Room(), Masker(()), len(list(Path("/proc/self/fd").iterdir()))
+    room, masker, open_before = Room(), Masker(()), set(Path("/proc/self/fd").iterdir())
     log = RunLog(lambda _stream, _text: None, masker, keep_bytes=1000)
     ending = RunProcess(
         Stage(count), Limits(timeout_s=5), room, log, ProgressFile(room, masker), RecordingSink()
     ).run()
     room.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+    # What tests before left open may have been closed meanwhile.
+    assert set(Path("/proc/self/fd").iterdir()) <= open_before
     return ending

@@ -174,7 +174,6 @@ def test_what_the_platform_did_not_send_or_failed_itself_is_told_apart(acme, per
     assert calls.last_failed_at == NOW
 
 
-@pytest.mark.xdist_group("presence")  # Who works is known to all processes of the tests.
 class TestTheOverview:
     @pytest.fixture(autouse=True)
     def no_workers(self):

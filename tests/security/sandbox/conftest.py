@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from execfabric.embedded.ports import free_port
 from executors.contract import ExecutionRequest, ExecutionResult, Limits
 from executors.script.executor import ScriptExecutor
 from executors.script.interpreter import find_interpreter, is_reachable
@@ -24,7 +25,8 @@ from executors.script.removal import remove_tree
 from tests.executors.conftest import RecordingSink, executor_at
 
 ATTACKS = Path(__file__).parent / "attacks"
-NOBODY = 65_534
+SOMEBODY = 1_879_700_000 + os.getpid()
+"""An ordinary user of this process alone: limits count the processes of a user."""
 MEBIBYTE = 1024 * 1024
 LIMITS = {"timeout_s": 20, "processes": 40, "disk_bytes": 32 * MEBIBYTE, "disk_files": 500}
 
@@ -55,7 +57,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["as the worker", pytest.param("as nobody", marks=pytest.mark.skipif(
+    params=["as the worker", pytest.param("as somebody", marks=pytest.mark.skipif(
         os.geteuid() != 0, reason="only root can be somebody else"))],
 )  # fmt: skip
 def user(request: pytest.FixtureRequest) -> int:
@@ -64,7 +66,7 @@ def user(request: pytest.FixtureRequest) -> int:
         return os.geteuid()
     if not is_reachable(ATTACKS.parents[3] / "bootstrap.py") and not _all_may_enter(ATTACKS):
         pytest.skip("other users cannot read this checkout")
-    return NOBODY
+    return SOMEBODY
 
 
 def _all_may_enter(folder: Path) -> bool:
@@ -74,7 +76,7 @@ def _all_may_enter(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def base_python(open_folder: Path) -> Path:
     """An interpreter everybody can start; ours may lie in a closed home."""
-    uid = NOBODY if os.geteuid() == 0 else None
+    uid = SOMEBODY if os.geteuid() == 0 else None
     return find_interpreter(uid, cache=open_folder / "python")
 
 
@@ -127,7 +129,7 @@ def lab(user: int, open_folder: Path) -> Iterator[dict[str, Any]]:
         "udp_port": udp.getsockname()[1],
         "unix_path": str(folder / "socket"),
         "abstract": abstract.getsockname()[1:].decode(),
-        "listen_port": _free_port(),
+        "listen_port": free_port(),
         "udp_socket": udp,
         "victim": victim,
         **{name: LIMITS[name] for name in ("processes", "disk_bytes", "disk_files")},
@@ -152,12 +154,6 @@ def _listen(folder: Path) -> list[socket.socket]:
     for listener in (tcp, path, abstract):
         listener.listen(16)
     return [tcp, udp, path, abstract]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.factories.skills import make_skill
 
 
 @pytest.fixture
-def oscar(acme, person):
+def oscar(acme, hosts_stay_known, person):
     make_skill()
     oscar = person("oscar")
     oscar.api.get("/api/v1/me")

@@ -153,7 +153,7 @@ def test_a_piece_that_hangs_holds_up_neither_the_run_nor_its_end(sink, claimed, 
 
     def hang(*_args, **_kwargs):
         hangs.set()
-        over.wait(20)
+        over.wait(120)
         raise GONE
 
     monkeypatch.setattr(lifecycle, "append_log", hang)
@@ -161,7 +161,7 @@ def test_a_piece_that_hangs_holds_up_neither_the_run_nor_its_end(sink, claimed, 
     sink.log("stdout", "first\n")
     storing = threading.Thread(target=sink.store)
     storing.start()
-    assert hangs.wait(5)
+    assert hangs.wait(60)
 
     began_at = time.monotonic()
     for _ in range(1000):
@@ -172,7 +172,7 @@ def test_a_piece_that_hangs_holds_up_neither_the_run_nor_its_end(sink, claimed, 
     real(claimed, seq=first.seq, stream=first.stream, text=first.text)
     finish(claimed, rest)
     over.set()
-    storing.join(5)
+    storing.join(60)
 
     assert text_of(claimed) == "first\n" + 1000 * "more\n"
 
@@ -182,7 +182,7 @@ def test_the_newest_progress_is_in_the_end_although_storing_it_hangs(sink, claim
 
     def hang(*_args, **_kwargs):
         hangs.set()
-        over.wait(20)
+        over.wait(120)
         raise GONE
 
     monkeypatch.setattr(lifecycle, "note_progress", hang)
@@ -190,11 +190,11 @@ def test_the_newest_progress_is_in_the_end_although_storing_it_hangs(sink, claim
     sink.progress(1.0, "all done")
     storing = threading.Thread(target=sink.store)
     storing.start()
-    assert hangs.wait(5)
+    assert hangs.wait(60)
 
     finish(claimed, sink.rest())
     over.set()
-    storing.join(5)
+    storing.join(60)
 
     claimed.refresh_from_db()
     assert (claimed.progress_fraction, claimed.progress_message) == (1.0, "all done")

@@ -122,7 +122,7 @@ class TestWorkbooks:
     def test_a_bomb_costs_little_time_and_memory(self, sheet):
         file = workbook(sheet)
         tracemalloc.start()
-        started = time.monotonic()
+        started = time.process_time()
         try:
             read_workbook(file, BOUNDS)
         except Unreadable:
@@ -132,7 +132,7 @@ class TestWorkbooks:
             tracemalloc.stop()
 
         assert most < 8 * 1024 * 1024
-        assert time.monotonic() - started < 20
+        assert time.process_time() - started < 20
 
     @pytest.mark.parametrize(
         "content",

@@ -73,7 +73,7 @@ def test_an_exception_of_the_script_is_a_failed_execution_with_its_traceback(run
 
 def test_a_time_out_ends_it(run):
     code = "import time\ndef main():\n    print('begun', flush=True)\n    time.sleep(60)\n"
-    execution = run(make_skill(code=code, manifest="timeout_s = 1"))
+    execution = run(make_skill(code=code, manifest="timeout_s = 4"))
 
     assert (execution.status, execution.stop_reason) == (Status.TIMED_OUT, "time_limit")
     assert "begun" in log_of(execution)

@@ -63,7 +63,7 @@ def test_a_run_that_cannot_be_ended_does_not_keep_the_worker(label, waiting, mon
 
     def hang(_execution_id, _heartbeat):
         began.set()
-        over.wait(30)
+        over.wait(120)
 
     monkeypatch.setattr(running, "run_execution", hang)
     monkeypatch.setattr("skills.executions.worker.END_S", 0.1)
@@ -73,15 +73,15 @@ def test_a_run_that_cannot_be_ended_does_not_keep_the_worker(label, waiting, mon
     worker._ends.start()
     for slot in worker._slots:
         slot.start()
-    assert began.wait(5)
+    assert began.wait(60)
 
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
-    stopping.join(5)
+    stopping.join(60)
 
     was_over = not stopping.is_alive()
     over.set()
-    stopping.join(5)
+    stopping.join(60)
     for slot in worker._slots:
-        slot.join(5)
+        slot.join(60)
     assert was_over

@@ -349,12 +349,12 @@ def test_a_readme_that_is_too_long_blocks(subject):
 )
 def test_endless_lines_are_checked_in_no_time(subject, text):
     checked = subject({"README.md": text, "other.py": "\n".join([text[:2000]] * 500)})
-    started = time.monotonic()
+    started = time.process_time()
 
     check_readme(checked)
     check_secrets(checked)
 
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -370,12 +370,12 @@ def test_endless_lines_are_checked_in_no_time(subject, text):
 )
 def test_endless_lines_of_shell_are_checked_in_no_time(subject, text):
     checked = subject({"more.sh": text})
-    started = time.monotonic()
+    started = time.process_time()
 
     finding = check_risky_calls(checked)
     check_paths(checked)
 
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     if "\n" not in text:
         assert finding.facts["demanded"] == "high"
         assert "more.sh, line 1: longer than 2000 characters" in finding.details

@@ -165,7 +165,7 @@ def test_a_withdrawal_stays(sam, both):
                 change()
 
 
-def test_looking_for_it_costs_a_plain_run_no_statement(both, person):
+def test_looking_for_it_costs_a_plain_run_no_statement(both, person, hosts_stay_known):
     with in_tenant(both[0]):
         oscar = person("oscar")
         body = {"skill": "greet", "inputs": {}}

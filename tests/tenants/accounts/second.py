@@ -26,22 +26,34 @@ def newcomer(person, role: Role):
 
 
 def turn_on(person) -> tuple[str, ...]:
-    """Turn the second factor of person on; return the recovery codes.
-
-    The first code is of a step that is over, so that the present one can still be used.
-    """
+    """Turn the second factor of person on; return the recovery codes."""
     services.begin_second_factor(actor=person.actor, account=person.account)
+    factor = SecondFactor.objects.get(account=person.account)
     made = services.confirm_second_factor(
         actor=person.actor,
         account=person.account,
-        secret_code=code_of(person.account, steps=-1),
+        secret_code=code_at(services.secret_of(factor), _present_step()),
         session_token="",
     )
     person.account.refresh_from_db()
     return tuple(made)
 
 
-def code_of(account: Account, *, steps: int = 0) -> str:
-    """Return what the app shows now, or did so many steps of 30 seconds ago (negative)."""
+def code_of(account: Account) -> str:
+    """Return what the app shows next.
+
+    It is taken already, since a clock may be wrong by half a minute, and so it is in the next half
+    minute: a test may begin at the end of one. The present code may be the one that was used.
+    """
     factor = SecondFactor.objects.get(account=account)
-    return code_at(services.secret_of(factor), int(time.time()) // STEP_S + steps)
+    return code_at(services.secret_of(factor), _present_step() + 1)
+
+
+def used_code_of(account: Account) -> str:
+    """Return the code that was taken last."""
+    factor = SecondFactor.objects.get(account=account)
+    return code_at(services.secret_of(factor), factor.last_step)
+
+
+def _present_step() -> int:
+    return int(time.time()) // STEP_S

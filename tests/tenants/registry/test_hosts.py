@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -94,10 +95,8 @@ def test_a_suspended_tenant_gets_json_from_the_api(acme):
 
 
 @pytest.fixture
-def listening():
-    """Wait until this process hears of changes, so that entries live long."""
+def listening(hosts_stay_known):
     hosts.tenant_for_host("acme.localhost")
-    wait_until(lambda: time.monotonic() - hosts._cache.heard_at < hosts.HEARD_S)
 
 
 def test_a_known_host_costs_no_statement(acme, listening, django_assert_num_queries):
@@ -135,11 +134,11 @@ def test_who_waits_in_a_tenant_is_answered_as_soon_as_it_is_suspended(
 
     def wait():
         with schema_context(acme.schema_name):
-            wake.wait_until("news", waits.set, enough=bool, timeout_s=20, waiter="oscar")
+            wake.wait_until("news", waits.set, enough=bool, timeout_s=120, waiter="oscar")
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    assert waits.wait(5)
+    assert waits.wait(60)
 
     with django_capture_on_commit_callbacks(execute=True):
         suspend_tenant(actor=person("sam").actor, tenant=acme, reason="unpaid")
@@ -170,6 +169,14 @@ def test_without_a_listener_an_entry_lives_less_than_a_second():
     assert hosts.UNHEARD_ENTRY_S < 1
 
 
+def test_on_a_machine_that_has_just_started_no_host_is_known_either(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 0.1, sleep=time.sleep)
+    monkeypatch.setattr(hosts, "time", clock)
+
+    assert not hosts._Cache(heard_at=0.0).get("acme.localhost")[0]
+    assert not hosts._Cache().get("acme.localhost")[0]
+
+
 def test_what_was_read_before_a_change_is_not_kept_after_it():
     cache = hosts._Cache(generation=1)
     cache.forget()
@@ -179,7 +186,7 @@ def test_what_was_read_before_a_change_is_not_kept_after_it():
     assert cache.entries == {}
 
 
-def wait_until(condition, within_s=5.0):
+def wait_until(condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

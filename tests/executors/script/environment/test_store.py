@@ -110,7 +110,7 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path) -
         waiter.start()
         time.sleep(0.05)
         path.unlink()
-    waiter.join(5)
+    waiter.join(60)
 
     assert taken.is_set()
 

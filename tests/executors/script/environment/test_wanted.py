@@ -106,7 +106,7 @@ def test_a_block_of_another_kind_or_without_an_end_is_none(make_folder: MakeFold
 )
 def test_hostile_lists_end_soon(make_folder: MakeFolder, files: dict[str, str]) -> None:
     folder = make_folder(**{"main__py": "", **files})
-    started = time.monotonic()
+    started = time.process_time()
 
     message = ""
     try:
@@ -115,4 +115,4 @@ def test_hostile_lists_end_soon(make_folder: MakeFolder, files: dict[str, str]) 
         message = str(error)
 
     assert len(message) < 500
-    assert time.monotonic() - started < SLOW_S
+    assert time.process_time() - started < SLOW_S

@@ -13,7 +13,7 @@ import pytest
 from executors.contract import Outcome, StopReason
 from executors.script.executor import ScriptExecutor
 from executors.script.tree import descendants
-from tests.executors.conftest import Runner, executor_at
+from tests.executors.conftest import Runner, executor_at, processes_with
 
 HERE = "127.0.0.2"
 """Another address than those that programs reach without a proxy."""
@@ -229,11 +229,7 @@ def test_nothing_is_left_of_the_gate(run: Runner, hosts: list[str]) -> None:
     result = run("print('x')\n", network=True, network_hosts=hosts)
 
     assert result.stop_reason is StopReason.EXITED
-    assert [
-        pid
-        for pid in descendants(os.getpid())
-        if b"network.gate" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ] == []
+    assert set(processes_with("network.gate")) & set(descendants(os.getpid())) == set()
 
 
 def test_memory_in_buffers_of_connections_counts(run: Runner, hosts: list[str]) -> None:

@@ -174,12 +174,12 @@ def test_a_zygote_that_does_not_start_costs_only_time(
 def test_a_zygote_that_hangs_is_given_up(
     make_executor: MakeExecutor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "BEGIN_PATIENCE_S", 1)
-    monkeypatch.setattr(pool, "KILL_PATIENCE_S", -4)
     executor = make_executor()
     run_for(executor, folder)
     (zygote,) = executor.zygotes()
     os.kill(zygote, signal.SIGSTOP)
+    monkeypatch.setattr(process, "BEGIN_PATIENCE_S", 1)
+    monkeypatch.setattr(pool, "KILL_PATIENCE_S", -4)
 
     run_for(executor, folder)
 
@@ -231,7 +231,7 @@ def test_a_process_forked_from_the_worker_does_not_keep_its_zygotes(
         signal.pause()
     try:
         executor.close()
-        wait_until(lambda: is_gone(zygote), timeout_s=5)
+        wait_until(lambda: is_gone(zygote))
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -295,17 +295,17 @@ def test_a_zygote_that_starts_slowly_holds_up_nobody_else(
 
     def start_slowly(*arguments: Any) -> pool.Zygote:
         is_starting.set()
-        assert may_start.wait(30)
+        assert may_start.wait(60)
         return start(*arguments)
 
     monkeypatch.setattr(pool, "start_zygote", start_slowly)
     with ThreadPoolExecutor(3) as threads:
         slow = [threads.submit(run_for, executor, folder, "globex") for _ in range(2)]
-        assert is_starting.wait(30)
-        threads.submit(run_for, executor, folder, "acme").result(timeout=20)
+        assert is_starting.wait(60)
+        threads.submit(run_for, executor, folder, "acme").result(timeout=60)
         may_start.set()
         for future in slow:
-            future.result(timeout=30)
+            future.result(timeout=60)
 
     assert len(executor.zygotes()) == 2
 
@@ -396,7 +396,7 @@ def test_the_bundle_of_a_run_cannot_be_removed_meanwhile(
         run = threads.submit(
             executor.execute, request_for(bundle), Sink(), workdir=bundle.parent / "of-the-run"
         )
-        assert begun.wait(30)
+        assert begun.wait(60)
         assert not remove_bundle(bundle)
         assert run.result().outcome is Outcome.SUCCEEDED
 
