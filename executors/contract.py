@@ -93,6 +93,9 @@ class ExecutionRequest(BaseModel):
     network_hosts: list[str] = []
     """The hosts it may reach, see ``executors/network/policy.py``; empty for all public."""
     secrets: dict[str, str] = {}
+    series: str = ""
+    """Runs of one tenant that name the same series are asked for by one person, of one version.
+    An executor may let them have one place to run in, one after another."""
 
 
 class OutputFile(BaseModel):

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,13 +22,12 @@ from executors.contract import (
     ExecutorError,
     Sink,
     StopReason,
-    Stream,
 )
 from executors.masking import Masker
 from executors.registry import EXECUTORS
-from executors.script.artifacts import Collector
 from executors.script.bundle_use import hold_bundle
 from executors.script.command import build_command, build_environment_variables
+from executors.script.follow import FollowedRun
 from executors.script.identity import (
     FIRST_UID,
     UID_COUNT,
@@ -39,16 +38,15 @@ from executors.script.identity import (
 )
 from executors.script.interpreter import NoInterpreter, can_start, find_interpreter, is_reachable
 from executors.script.interpreters import Interpreter, find_interpreters
-from executors.script.level import Job, MachineProblem
+from executors.script.level import Job, MachineProblem, Places
 from executors.script.levels import level_named
-from executors.script.log import RunLog
 from executors.script.memory_group import MemoryGroup, make_memory_group
 from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
-from executors.script.outcome import Output, build_result, could_not_start, read_output
-from executors.script.process import Ending, RunProcess, StageLost
-from executors.script.progress import ProgressFile
+from executors.script.outcome import could_not_start
+from executors.script.process import Ending, StageLost
 from executors.script.resource import ScriptResource, parse_resource
 from executors.script.run_folder import (
+    Room,
     RunFolder,
     can_be_shown,
     fill_run_folder,
@@ -58,9 +56,16 @@ from executors.script.run_folder import (
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter, as_numbers
 from executors.script.warm.fitness import base_of, shadows_library
-from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes
+from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes, as_told
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 from executors.script.warm.process import NoZygote
+from executors.script.warm.series import (
+    LASTS_S,
+    LONGEST_ROW_S,
+    SeriesSandbox,
+    SeriesSandboxes,
+    has_series_sandboxes,
+)
 
 SWEEP_EVERY_S = 600
 
@@ -111,6 +116,7 @@ class ScriptExecutor(Executor):
         self.has_zygotes = zygotes and self.level.can_start_warm
         self._compiled = self._state / "compiled"
         self._zygotes = Zygotes(recycling, compiled=self._compiled)
+        self._series = SeriesSandboxes()
         self._network_allowed = network_allowed
         self._memory_groups = memory_groups
 
@@ -120,6 +126,7 @@ class ScriptExecutor(Executor):
 
     def close(self) -> None:
         """End the zygotes; they end with the process as well."""
+        self._series.close()
         self._zygotes.close()
 
     def check(self) -> None:
@@ -175,6 +182,11 @@ class ScriptExecutor(Executor):
                 self._make_state_folder()
             self._sweep()
             python = self._interpreter(resource.python) if resource.runtime == "python" else None
+            if python is not None and self._serves_in_series(request, resource):
+                try:
+                    return self._execute_row(resource, python, request, sink, workdir)
+                except (NoZygote, StageLost, NoInterpreter) as error:
+                    logger.info("Execution %s starts by itself: %s.", request.execution_id, error)
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
             script = Path(resource.folder)
             with identity as who:
@@ -231,47 +243,108 @@ class ScriptExecutor(Executor):
         )
         if plan is not None and group is not None:
             plan["memory_group"] = str(group.path)
-        launch = Launch(
-            argv=build_command(
-                Path(resource.folder),
-                resource.entry,
-                folder.places,
-                python,
-                resource.python is None,
-            ),
+        launch = self._launch(
+            plan, folder.places, identity, (folder.lock, in_use), resource, python, request,
+            marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
             env=build_environment_variables(folder.places, request, job.inputs, python)
             | (proxy_variables() if gate else {}),
-            cwd=str(folder.places.own / "work"),
-            sandbox=plan,
-            limits=as_numbers(request.limits),
-            uid=identity.uid if identity else None,
-            gid=identity.gid if identity else None,
-            marker=None if self.level.hides_machine else f"EXECFABRIC_RESULT={folder.path}",
-            held=tuple(
-                lock
-                for lock in (folder.lock, identity.lock if identity else None, in_use)
-                if lock is not None
-            ),
-        )
-        masker = Masker(request.secrets.values())
-
-        def write(stream: Stream, text: str) -> None:
-            sink.log(stream, text)
-
-        log = RunLog(write, masker, keep_bytes=request.limits.log_bytes, left_out=sink.left_out)
-        progress = ProgressFile(folder.room, masker)
-
-        def follow(starter: Starter) -> Ending:
-            return RunProcess(starter, request.limits, folder.room, log, progress, sink, gate).run()
-
-        ending = self._start(launch, resource, python, request, follow)
+        )  # fmt: skip
+        run = FollowedRun(request, sink, folder.room, gate)
+        ending = self._start(launch, resource, python, request, run.to_its_end)
         if ending.stop_reason is StopReason.KILLED and group is not None and group.ran_out():
             ending = replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
         if identity is not None and ending.left:
             self._identities.keep(identity)
         if identity is not None and not self.level.hides_machine:
             identity.sweep()
-        return self._gather(folder, identity, request, ending, log, masker, workdir)
+        return run.result(ending, workdir, identity.uid if identity else None)
+
+    def _launch(
+        self,
+        plan: dict[str, Any] | None,
+        places: Places,
+        identity: Identity | None,
+        locks: tuple[int | None, ...],
+        resource: ScriptResource,
+        python: Path | None,
+        request: ExecutionRequest,
+        *,
+        marker: str | None,
+        env: dict[str, str],
+    ) -> Launch:
+        script, is_bare = Path(resource.folder), resource.python is None
+        locks = (*locks, identity.lock if identity else None)
+        return Launch(
+            argv=build_command(script, resource.entry, places, python, is_bare),
+            env=env,
+            cwd=str(places.own / "work"),
+            sandbox=plan,
+            limits=as_numbers(request.limits),
+            uid=identity.uid if identity else None,
+            gid=identity.gid if identity else None,
+            marker=marker,
+            held=tuple(lock for lock in locks if lock is not None),
+        )
+
+    def _serves_in_series(self, request: ExecutionRequest, resource: ScriptResource) -> bool:
+        """Return whether a run may have a sandbox that served another of its series."""
+        return (
+            bool(request.series)
+            and self.has_zygotes
+            and self._forks
+            and has_series_sandboxes()
+            and resource.runtime == "python"
+            and not (request.network or request.input_files or self._memory_groups)
+            and request.limits.timeout_s <= LONGEST_ROW_S
+        )
+
+    def _execute_row(
+        self,
+        resource: ScriptResource,
+        python: Path,
+        request: ExecutionRequest,
+        sink: Sink,
+        workdir: Path,
+    ) -> ExecutionResult:
+        """Run it in a sandbox of its series. Raises NoZygote, StageLost and NoInterpreter where it
+        has to start by itself."""
+        places = self.level.places(self._state)
+        room = Room()
+        series = request.tenant, request.series, resource.model_dump_json(), request.limits
+        try:
+            with self._series.use(
+                series, lambda: self._make_series_sandbox(resource, python, request, places)
+            ) as sandbox:
+                env = build_environment_variables(places, request, request.inputs, python)
+                run = FollowedRun(request, sink, room)
+                ending = run.to_its_end(sandbox.row(env, request.inputs))
+                return run.result(sandbox.heard_of(ending), workdir, sandbox.launch.uid)
+        finally:
+            room.close()
+
+    def _make_series_sandbox(
+        self, resource: ScriptResource, python: Path, request: ExecutionRequest, places: Places
+    ) -> SeriesSandbox:
+        with ExitStack() as resources:
+            identity = None
+            if self._uid is not None:
+                identity = resources.enter_context(self._identities.take())
+            script = Path(resource.folder)
+            wanted = self._zygote_for(resource, python, request)
+            if wanted.preloaded is None or not can_be_shown(script, identity, self.level):
+                raise NoZygote("there is none to fork rows from, or their files are to be copied")
+            in_use = resources.enter_context(hold_bundle(script))
+            uid = identity.uid if identity else None
+            job = Job({}, [(script, "script")], {})
+            plan = self.level.plan(job, self._state, python, request.limits, uid)
+            launch = self._launch(
+                plan, places, identity, (in_use,), resource, python, request, marker=None, env={}
+            )
+            told = as_told(python, has_environment=resource.python is not None)
+            zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
+            start = WarmStart(launch, told, self._zygotes, zygote, rows_for_s=LASTS_S)
+            resources.callback(start.forget)
+            return SeriesSandbox(launch, told, start, resources.pop_all())
 
     def _start(
         self,
@@ -286,11 +359,9 @@ class ScriptExecutor(Executor):
             try:
                 wanted = self._zygote_for(resource, python, request)
                 forked = python if wanted.preloaded is not None else None
+                told = as_told(forked, has_environment=resource.python is not None)
                 with self._zygotes.use(wanted, launch.frame()) as zygote:
-                    has_own = resource.python is not None
-                    return follow(
-                        WarmStart(launch, self._zygotes, zygote, forked, has_environment=has_own)
-                    )
+                    return follow(WarmStart(launch, told, self._zygotes, zygote))
             except (NoZygote, StageLost, NoInterpreter) as error:
                 logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
         command = self.level.stage_command(self._compiled)
@@ -310,29 +381,6 @@ class ScriptExecutor(Executor):
                 preloaded = PLAIN if is_bare else FOR_PACKAGES
                 return Wanted(request.tenant, base, python, preloaded, request.network)
         return Wanted("", own, python, None, has_network=True)
-
-    def _gather(
-        self,
-        folder: RunFolder,
-        identity: Identity | None,
-        request: ExecutionRequest,
-        ending: Ending,
-        log: RunLog,
-        masker: Masker,
-        workdir: Path,
-    ) -> ExecutionResult:
-        """Read back what the run left; by now nothing of it is alive."""
-        collector = Collector(
-            workdir / "artifacts", request.limits, identity.uid if identity else None, masker
-        )
-        output = Output()
-        if folder.room.report is not None:
-            output = read_output(folder.room.report, request.limits.result_bytes, masker)
-        if folder.room.output is not None and (
-            ending.stop_reason is not StopReason.COULD_NOT_START
-        ):
-            collector.collect(folder.room.output)
-        return build_result(ending, output, collector, log, masker)
 
     def _interpreter(self, python: str | None) -> Path:
         """Return the interpreter for a run. Raises NoInterpreter."""

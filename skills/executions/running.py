@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from pydantic import JsonValue
 
-from execfabric.core.actor import Actor, current_schema
+from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.errors import Conflict, DomainError, Postponed
 from execfabric.core.request_context import request_id_scope
 from execfabric.core.storage import open_file
@@ -146,7 +146,15 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
         network=version.network,
         network_hosts=version.network_hosts,
         secrets=resolved.secrets,
+        series=_series_of(execution),
     )
+
+
+def _series_of(execution: Execution) -> str:
+    """Return what rows of batches have in common: one person asked for all, of one version."""
+    if execution.door != Door.BATCH:
+        return ""
+    return f"{execution.requested_by_id} {execution.version_id}"
 
 
 @functools.lru_cache(maxsize=100)

@@ -31,6 +31,8 @@ TCP = 0b11
 """Binding and connecting."""
 SCOPES = 0b11
 """Abstract sockets of others, and signals to others."""
+SCOPED = 6
+"""The first version that has those."""
 ASK_VERSION = 1
 PATH_BENEATH = 1
 
@@ -51,13 +53,23 @@ def restrict_files(rules: dict[str, int], *, tcp: bool) -> None:
     for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
         rights |= right if have >= since else 0
     network = TCP if have >= 4 and not tcp else 0
-    scopes = SCOPES if have >= 6 else 0
+    scopes = SCOPES if have >= SCOPED else 0
     attributes = struct.pack("=QQQ", rights, network, scopes)
-    size = 24 if have >= 6 else 16 if have >= 4 else 8
+    size = 24 if have >= SCOPED else 16 if have >= 4 else 8
     ruleset = call("landlock_create_ruleset", attributes, size, 0)
     try:
         for path, granted in rules.items():
             _allow(ruleset, path, granted & rights)
+        call("landlock_restrict_self", ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def keep_to_itself() -> None:
+    """Deny the calling process, and what it forks, to signal, to trace and to reach by abstract
+    sockets whoever is not one of them, for good. Needs ``no_new_privs`` and a version of SCOPED."""
+    ruleset = call("landlock_create_ruleset", struct.pack("=QQQ", 0, 0, SCOPES), 24, 0)
+    try:
         call("landlock_restrict_self", ruleset, 0)
     finally:
         os.close(ruleset)

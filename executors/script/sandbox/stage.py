@@ -46,6 +46,28 @@ OWN_PROCESSES = 2
 """The stage and process 1 count for an ordinary user's limit, too."""
 
 
+def send_room(report_fd: int, guard: int, owner: tuple[int, int], listener: int = -1) -> None:
+    """Send the worker the run's folders through report_fd; closes guard and listener.
+
+    guard: what ends the run when it is killed. owner: whose the file of the progress shall be.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    report = os.open(f"{ROOM}/report", flags)
+    created = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    progress = os.open(PROGRESS_NAME, created, 0o600, dir_fd=report)
+    os.fchown(progress, *owner)
+    folders = [os.open(f"{ROOM}/output", flags), report, progress, guard]
+    if listener >= 0:
+        folders.append(listener)
+    channel = _socket.socket(fileno=report_fd)
+    packed = b"".join(number.to_bytes(4, "little") for number in folders)
+    # A blank, which means nothing before the report.
+    channel.sendmsg([b" "], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+    channel.detach()
+    for descriptor in folders:
+        os.close(descriptor)
+
+
 class SandboxStage(Stage):
     """One run in namespaces of its own; ``order["sandbox"]`` is the plan of its view."""
 
@@ -121,21 +143,7 @@ class SandboxStage(Stage):
         With them goes process 1 itself, in case that the worker must end it without us, and the
         socket that the gate is to serve.
         """
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        report = os.open(f"{ROOM}/report", flags)
-        created = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        progress = os.open(PROGRESS_NAME, created, 0o600, dir_fd=report)
-        os.fchown(progress, *self.owner())
-        folders = [os.open(f"{ROOM}/output", flags), report, progress, self.open_guard()]
-        if self.listener >= 0:
-            folders.append(self.listener)
-        channel = _socket.socket(fileno=self.report_fd)
-        packed = b"".join(number.to_bytes(4, "little") for number in folders)
-        # A blank, which means nothing before the report.
-        channel.sendmsg([b" "], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
-        channel.detach()
-        for descriptor in folders:
-            os.close(descriptor)
+        send_room(self.report_fd, self.open_guard(), self.owner(), self.listener)
 
     def open_guard(self) -> int:
         """Return process 1 of the run as an open descriptor."""

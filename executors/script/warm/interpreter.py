@@ -33,6 +33,8 @@ else:
     import _signal as signal  # Without enumerations, whose pages each run would have copied.
 
 HARNESS = "/job/harness.py"
+LAST = "posix"
+"""What comes after it in the table of modules is the script's; no script lets go of this one."""
 OWN_PACKAGE = "executors"
 REHEARSALS = 20
 """Python looks for shortcuts in code that ran some times; then it would write to shared memory."""
@@ -109,8 +111,7 @@ class WarmInterpreter:
         del self.code, self.own  # A script can reach us.
         open_standard_streams()
         os.environ.clear()
-        # What comes after it in the table is the script's: no script lets go of this one.
-        sys.modules["posix"] = self.last = sys.modules.pop("posix")
+        sys.modules[LAST] = sys.modules.pop(LAST)
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
@@ -142,8 +143,8 @@ class WarmInterpreter:
     def drop_modules(self) -> None:
         """Let go of the script's modules, so that files it left open are written to their end."""
         added = ["__main__"]
-        for name, module in reversed(sys.modules.items()):
-            if module is self.last:
+        for name in reversed(sys.modules):
+            if name == LAST:
                 break
             if name not in self.loaded:
                 added.insert(1, name)
@@ -153,7 +154,7 @@ class WarmInterpreter:
             for each in dropped
             if isinstance(each, types.ModuleType) and each is not self.harness
         ]
-        del dropped, module
+        del dropped
         gc.collect()
         left = [each for each in (reference() for reference in reversed(watched)) if each]
         for each in left:

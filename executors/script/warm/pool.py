@@ -239,53 +239,81 @@ class Zygotes:
         return zygote
 
 
-class WarmStart(Starter):
-    """Lets a zygote make the run, which takes the place of the stage."""
+class OrderedStart(Starter):
+    """Gives its order in a file that can be taken back until the run claims it."""
 
     can_be_lost = True
 
-    def __init__(
-        self, launch: Launch, pool: Zygotes, zygote: Zygote, python: Path | None, *,
-        has_environment: bool,
-    ) -> None:  # fmt: skip
-        """python: what the script shall take for its interpreter; None for a shell."""
+    def __init__(self, launch: Launch, python: dict[str, Any] | None) -> None:
+        """python: see ``as_told``."""
         super().__init__(launch)
-        self._pool = pool
-        self._zygote = zygote
-        self._python = None
-        if python is not None:
-            self._python = {"executable": str(python), "has_environment": has_environment}
+        self._python = python
         self._order = -1
 
-    def start(self, theirs: Channels, commands: int) -> None:
-        try:
-            # What the zygote itself may know is in the message. All of it is in a file that only
-            # the script's process reads.
-            launch = self._launch
-            plan = launch.sandbox or {}
-            own = {name: part for name, part in plan.items() if name not in FRAME}
-            shared = {name: own[name] for name in SHARED if name in own}
-            head = {"limits": launch.limits, "uid": launch.uid, "gid": launch.gid}
-            self._order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            write_all(self._order, launch.order(python=self._python, sandbox=own))
-            socket.send_fds(
-                self._zygote.control,
-                [marshal.dumps({**head, "sandbox": shared}, MARSHAL_VERSION)],
-                [self._order, *theirs.all(), *launch.held],
-            )
-        finally:
-            theirs.close()
+    def write_order(self, **more: Any) -> int:
+        """Return the order as an open file, which only the script's process is to read."""
+        self._order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        write_all(self._order, self._launch.order(python=self._python, **more))
+        return self._order
 
     def take_back(self) -> bool:
         return self._order < 0 or claim(self._order)
 
-    def end(self, room: Room, report: int, *, reported: bool) -> None:
+    def forget(self) -> None:
+        """Close the order."""
         if self._order >= 0:
             os.close(self._order)
+            self._order = -1
+
+    def end(self, room: Room, report: int, *, reported: bool) -> None:
+        self.forget()
+        super().end(room, report, reported=reported)
+
+
+class WarmStart(OrderedStart):
+    """Lets a zygote make the run, which takes the place of the stage."""
+
+    def __init__(
+        self, launch: Launch, python: dict[str, Any] | None, pool: Zygotes, zygote: Zygote, *,
+        rows_for_s: float | None = None,
+    ) -> None:  # fmt: skip
+        """rows_for_s: how long it serves rows, each with the time limit; None for a single run."""
+        super().__init__(launch, python)
+        self._pool = pool
+        self._zygote = zygote
+        self._rows_for_s = rows_for_s
+
+    def start(self, theirs: Channels, commands: int) -> None:
+        try:
+            launch = self._launch
+            plan = launch.sandbox or {}
+            own = {name: part for name, part in plan.items() if name not in FRAME}
+            shared = {name: own[name] for name in SHARED if name in own}
+            order = self.write_order(sandbox=own, rows=self._rows_for_s is not None)
+            # What the zygote itself may know is in the message.
+            limits = {**launch.limits, "timeout_s": self._rows_for_s or launch.limits["timeout_s"]}
+            head = {"limits": limits, "uid": launch.uid, "gid": launch.gid, "sandbox": shared}
+            socket.send_fds(
+                self._zygote.control,
+                [marshal.dumps(head, MARSHAL_VERSION)],
+                [order, *theirs.all(), *launch.held],
+            )
+        finally:
+            theirs.close()
+
+    def end(self, room: Room, report: int, *, reported: bool) -> None:
         if not reported and not ends_in_time(report, KILL_PATIENCE_S + 5):
             # It lives and does not answer. With it end the runs of others, but they would hang too.
             self._pool.drop(self._zygote)
         super().end(room, report, reported=reported)
+
+
+def as_told(python: Path | None, *, has_environment: bool) -> dict[str, Any] | None:
+    """Return what a run is told of its interpreter. python: what the script shall take for it; None
+    for a shell."""
+    if python is None:
+        return None
+    return {"executable": str(python), "has_environment": has_environment}
 
 
 def _identity_of(python: Path, environment: Path | None) -> tuple[int, ...]:

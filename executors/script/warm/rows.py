@@ -4,7 +4,8 @@ The process that was made for a run has built its view and given up all rights, 
 it does not become the script: for each row it forks, and before the next one it kills all that is
 left in its process namespace and empties the folders a script can write to. It has the user of the
 scripts, so a further layer of Landlock keeps these from signalling and tracing it. What they can
-still change of it, it looks at before each row; if anything is different, it ends.
+still change of it, it looks at before each row; if anything is different, it ends. What a row is
+given is read by the row's own process only, so that no memory holds it that the next one gets.
 """
 
 # ruff: noqa: PTH101, PTH123, PTH208 - pathlib would cost each row its pages.
@@ -69,11 +70,9 @@ class Rows:
         while True:
             try:
                 order_file, commands, report, out, err = self.receive()
-                order = read_order(order_file)
                 if state() != self.first:
                     os._exit(START_FAILED)
                 clear_room()
-                write_input(order["input"])
                 send_room(report, os.dup(self.own), self.run.owner())
                 if not claim(order_file):
                     os._exit(START_FAILED)
@@ -82,10 +81,9 @@ class Rows:
             started = time.monotonic()
             pid = os.fork()
             if pid == 0:
-                self.become_row(order, out, err)
-                return order
+                return self.become_row(order_file, out, err)
             close_all((order_file, out, err))
-            answer = self.follow(pid, commands, started, order["limits"]["timeout_s"])
+            answer = self.follow(pid, commands, started, self.run.limits["timeout_s"])
             close_all((commands,))
             answer_worker(report, answer)
             if answer["left"]:
@@ -103,19 +101,21 @@ class Rows:
             os._exit(0)
         return descriptors
 
-    def become_row(self, order: dict[str, Any], out: int, err: int) -> None:
-        """Be the process of a row. Nobody else's channel stays open in it."""
+    def become_row(self, order_file: int, out: int, err: int) -> dict[str, Any]:
+        """Be the process of a row; return its order. Nobody else's channel stays open in it."""
         try:
             self.channel.detach()
             os.setsid()
             os.dup2(out, 1)
             os.dup2(err, 2)
+            order = read_order(order_file)
             os.closerange(3, 1 << 20)
-            os.chdir(order["cwd"])
+            write_input(order["input"])
             keep_to_itself()
             prctl(PR_SET_DUMPABLE, 1)
         except BaseException:  # noqa: BLE001 - no script without it
             os._exit(START_FAILED)
+        return order
 
     def follow(self, pid: int, commands: int, started: float, timeout_s: float) -> dict[str, Any]:
         """Wait for the end of a row, or bring it about; return what is to be reported."""

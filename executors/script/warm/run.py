@@ -10,7 +10,6 @@ its own view, gives up all rights, and becomes the script. Each such pair serves
 
 from __future__ import annotations
 
-import marshal
 import os
 import socket
 import time
@@ -27,11 +26,18 @@ from executors.script.stage import (
     START_FAILED,
     TICK_S,
     keep_open,
-    pack_report,
 )
 from executors.script.tree import descendants
 from executors.script.warm.claim import claim
+from executors.script.warm.messages import (
+    answer_worker,
+    close_all,
+    read_if_any,
+    read_order,
+    receive,
+)
 from executors.script.warm.pages import copy_when_idle
+from executors.script.warm.rows import Rows
 
 if TYPE_CHECKING:
     import signal
@@ -45,8 +51,6 @@ else:
 
 GUARD_IN_NAMESPACE = 1
 """The guard counts for an ordinary user's limit; the zygote is outside."""
-TOLD_BYTES = 4096
-MOST_DESCRIPTORS = 32
 
 
 class ScriptProcess(BaseException):
@@ -170,7 +174,8 @@ class WarmRun(SandboxStage):
             plan = self.order["sandbox"]
             complete_view("", plan, trees, *self.owner())
             self.listen_for_gate(plan)
-            self.hand_out_room()
+            if not self.order["rows"]:
+                self.hand_out_room()
             if not claim(order_file):
                 raise OSError(0, "the worker has taken the order back")
             if interpreter is not None:
@@ -180,9 +185,11 @@ class WarmRun(SandboxStage):
         if interpreter is None:
             self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
+        os.close(problem_fd)
+        if self.order["rows"]:
+            interpreter.start_afresh(Rows(self).serve())
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
-        os.close(problem_fd)
         return interpreter.become_script(self.order)
 
     def fail(self, error: BaseException) -> None:
@@ -308,50 +315,3 @@ class WarmRun(SandboxStage):
         close_all((self.problem_reader, self.script))
         self.script = -1
         self.world.give_back(self.guard)
-
-
-def refuse(descriptors: list[int], error: OSError) -> None:
-    """Tell the worker that there is no process for the run it sent descriptors of."""
-    _, _, report, *_ = descriptors
-    close_all(tuple(descriptor for descriptor in descriptors if descriptor != report))
-    answer_worker(report, {"problem": f"{SANDBOX_FAILED}{error}"})
-
-
-def answer_worker(report_fd: int, answer: dict[str, Any]) -> None:
-    with socket.socket(fileno=report_fd) as channel:
-        try:
-            channel.send(pack_report(answer))
-            # A child that has not closed its copy yet must not keep the worker waiting.
-            channel.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # The worker is gone.
-
-
-def read_order(descriptor: int) -> dict[str, Any]:
-    """Return an order. See ``WarmStart.start``."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    order: dict[str, Any] = marshal.loads(os.pread(descriptor, size, 0))  # noqa: S302 - our own worker
-    return order
-
-
-def read_if_any(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, TOLD_BYTES)
-    except BlockingIOError:
-        return b""
-
-
-def receive(door: socket.socket) -> list[int]:
-    """Return the descriptors that come through the door. Ends the process when none will."""
-    _, descriptors, flags, _ = socket.recv_fds(door, 1, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-    if flags & socket.MSG_CTRUNC:
-        raise OSError(0, "it can open too few files")
-    if not descriptors:
-        os._exit(0)
-    return descriptors
-
-
-def close_all(descriptors: tuple[int, ...]) -> None:
-    for descriptor in descriptors:
-        if descriptor >= 0:
-            os.close(descriptor)

@@ -8,57 +8,93 @@ the first row that does not end by itself.
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
+from pydantic import JsonValue
+
+from executors.contract import StopReason
+from executors.script.process import Ending
 from executors.script.run_folder import Room
-from executors.script.stage import KILL_PATIENCE_S
-from executors.script.start import Channels, Launch, ends_in_time
-from executors.script.warm.pool import OrderedStart, WarmStart
+from executors.script.sandbox import landlock
+from executors.script.start import Channels, Launch, Starter
+from executors.script.warm.pool import OrderedStart
+from executors.script.warm.process import NoZygote
+from executors.script.warm.rows import INPUT
 
 MOST_ROWS = 200
 LASTS_S = 3600.0
-"""A sandbox takes no further row after half of it, and ends after all of it, whatever it does. So
-the time limit of a row in a series is half of it at most."""
+"""A sandbox ends after so long, whatever it does, and takes no further row after half of it."""
+LONGEST_ROW_S = LASTS_S / 2
 IDLE_S = 2.0
 """So long without a row it is kept."""
 REPORT_BYTES = 4096
 LAST_WORDS_S = 0.5
 
 
+@functools.cache
+def has_series_sandboxes() -> bool:
+    """Return whether this kernel keeps rows from reaching the process that serves them."""
+    try:
+        return landlock.version() >= landlock.SCOPED
+    except OSError:
+        return False
+
+
 class SeriesSandbox:
     """One sandbox, from its order to its end. Rows are sent into it before it is known to stand."""
 
-    def __init__(self, resources: ExitStack, start: Callable[[Channels, int], None]) -> None:
-        """resources: closed at its end. start: gives a zygote the order; what it takes over for
-        standard output is what rows come through. Raises OSError."""
+    def __init__(
+        self, launch: Launch, python: dict[str, Any] | None, starter: Starter, resources: ExitStack
+    ) -> None:
+        """starter: gives a zygote the order; what it takes over for standard output is what rows
+        come through. resources: closed at its end. Raises OSError."""
+        self.launch = launch
         self.served = 0
         self.is_good = True
         """Whether it can serve another row; not so once one did not end by itself."""
         self.opened_at = self.used_at = time.monotonic()
+        self._python = python
         self._resources = resources
         commands, self._commands = os.pipe()
         self._report, report = (end.detach() for end in socket.socketpair())
         self.rows, rows = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         try:
-            start(Channels(commands, report, rows.detach(), null), self._commands)
-        except OSError:
+            starter.start(Channels(commands, report, rows.detach(), null), self._commands)
+        except OSError as error:
             self.close()
-            raise
+            raise NoZygote(str(error)) from error
+
+    def row(self, env: dict[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
+        """Return what starts a row in it. env: of the script."""
+        launch = replace(self.launch, env={**env, "EXECFABRIC_INPUT": INPUT}, sandbox=None, held=())
+        data = json.dumps(inputs, ensure_ascii=False).encode()
+        return RowStart(launch, self._python, self, data)
+
+    def heard_of(self, ending: Ending) -> Ending:
+        """Take note of how a row ended; return it with what the zygote knows of it."""
+        if ending.stop_reason is not StopReason.EXITED or ending.left:
+            self.is_good = False
+        if ending.stop_reason is StopReason.KILLED and self._end_reason() == "memory_limit":
+            return replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
+        return ending
 
     def may_serve(self) -> bool:
         age_s = time.monotonic() - self.opened_at
-        return self.is_good and self.served < MOST_ROWS and age_s < LASTS_S / 2
+        return self.is_good and self.served < MOST_ROWS and age_s < LASTS_S - LONGEST_ROW_S
 
-    def end_reason(self) -> str:
-        """Return why its zygote has ended it, in the words of a report; empty when it has not."""
+    def _end_reason(self) -> str:
+        """Return why the zygote has ended it, in the words of a report; empty when it has not."""
         data = b""
         with suppress(OSError), socket.socket(fileno=os.dup(self._report)) as channel:
             channel.settimeout(LAST_WORDS_S)
@@ -84,9 +120,7 @@ class SeriesSandboxes:
         self._sweeper: threading.Timer | None = None
 
     @contextmanager
-    def use(
-        self, series: Hashable, make: Callable[[], SeriesSandbox]
-    ) -> Iterator[SeriesSandbox]:
+    def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
         """Yield a sandbox for one row of series. Raises what make does."""
         with self._lock:
             waiting = self._waiting[series]
@@ -142,14 +176,21 @@ class SeriesSandboxes:
 class RowStart(OrderedStart):
     """Lets a sandbox of the row's series run it."""
 
-    def __init__(self, launch: Launch, sandbox: SeriesSandbox, inputs: bytes) -> None:
-        super().__init__(launch)
+    def __init__(
+        self,
+        launch: Launch,
+        python: dict[str, Any] | None,
+        sandbox: SeriesSandbox,
+        inputs: bytes,
+    ) -> None:
+        """python: see ``as_told``. inputs: what its input file is to hold."""
+        super().__init__(launch, python)
         self._sandbox = sandbox
         self._inputs = inputs
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            order = self.write_order(python=self._python(), input=self._inputs)
+            order = self.write_order(input=self._inputs)
             socket.send_fds(self._sandbox.rows, [b"r"], [order, *theirs.all()])
         except OSError:
             self._sandbox.is_good = False

@@ -23,8 +23,9 @@ from executors.script.sandbox.kernel import LIBC, PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter, program_of
 from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
+from executors.script.warm.messages import close_all, refuse
 from executors.script.warm.pages import Ranges, pages_written_by
-from executors.script.warm.run import ScriptProcess, WarmRun, close_all, refuse
+from executors.script.warm.run import ScriptProcess, WarmRun
 from executors.script.warm.world import HelperGone, World, become_first
 
 READY = b"ready"
