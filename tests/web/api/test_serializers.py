@@ -22,6 +22,7 @@ def test_fields_are_shared_and_what_was_sent_is_not():
 
 def test_a_default_is_made_for_each():
     first, second = Form(data={"name": "a"}), Form(data={"name": "b"})
-    assert first.is_valid() and second.is_valid()
+    assert first.is_valid()
+    assert second.is_valid()
 
     assert first.validated_data["tags"] is not second.validated_data["tags"]
