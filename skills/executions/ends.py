@@ -27,6 +27,7 @@ from execfabric.core.actions import action, write_each_recorded
 from execfabric.core.actor import Actor, current_schema
 from execfabric.core.connections import drop_dead_connections
 from execfabric.core.models import AuditEvent, Outcome
+from execfabric.core.request_context import request_id_scope
 from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
 
@@ -215,7 +216,7 @@ class Recorder:
                 with schema_context(schema):
                     _record(ends)
             except Exception:  # As with a slot that could not: they end as lost.
-                logger.exception("executions.ends_not_recorded", ended=len(ends))
+                logger.exception("executions.end_not_recorded", ended=len(ends))
                 connections.close_all()
             finally:
                 with self._lock:
@@ -235,7 +236,17 @@ def _record(ends: Sequence[End]) -> None:
             drop_dead_connections()
     for end in ends:
         if end.execution.pk not in finished:
+            _record_alone(actor, end)
+
+
+def _record_alone(actor: Actor, end: End) -> None:
+    """Record one as its slot would, under the id of its request. What fails keeps no other."""
+    with request_id_scope(end.execution.request_id):
+        try:
             record_result(actor, end.execution, end.result, end.news)
+        except Exception:  # As with a slot that could not: it ends as lost.
+            logger.exception("executions.end_not_recorded", execution=str(end.execution.pk))
+            drop_dead_connections()
 
 
 _recorder: Recorder | None = None

@@ -78,9 +78,11 @@ def run_execution(execution_id: UUID | str, heartbeat: Heartbeat | None = None) 
             elif pulse.was_cut_off:
                 result = outcomes.cut_off(result)
         rest = sink.rest()
-        let_go = lease.pop_all()
-        if not hand_over(execution, result, rest, let_go.close):
-            with let_go:
+        with ExitStack() as unless_left:
+            let_go = unless_left.enter_context(lease.pop_all())
+            if hand_over(execution, result, rest, let_go.close):
+                unless_left.pop_all()
+            else:
                 record_result(actor, execution, result, rest)
 
 

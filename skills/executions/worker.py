@@ -81,7 +81,8 @@ class Worker:
         return min(self.heartbeat.kept, len(self._slots))
 
     def stop(self) -> None:
-        """Take no more runs, and return when none goes on, after drain_s + END_S at the latest.
+        """Take no more runs, and return when none goes on and all ends are recorded, or a few
+        seconds after drain_s + END_S.
 
         Runs that go on for longer than drain_s are ended, and recorded as that. One whose end
         cannot be recorded, because the database is away as well, ends as lost.

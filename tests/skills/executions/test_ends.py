@@ -13,6 +13,7 @@ from django.utils import timezone
 from execfabric.core import statements
 from execfabric.core.actor import Actor, Door
 from execfabric.core.models import AuditEvent
+from execfabric.core.request_context import request_id_scope
 from executors.contract import ExecutionResult, Outcome, OutputFile, StopReason, Usage
 from skills.executions import ends, hooks, lifecycle, services
 from skills.executions.ends import End, Recorder
@@ -47,7 +48,8 @@ def claimed(person):
     skill = make_skill()
 
     def claim() -> Execution:
-        asked = services.request_execution(actor=oscar, skill=skill, inputs={})
+        with request_id_scope():
+            asked = services.request_execution(actor=oscar, skill=skill, inputs={})
         Execution.objects.filter(pk=asked.pk).update(door=Door.BATCH)
         return lifecycle.claim_execution(actor=Actor.system(WORKER), execution_id=asked.pk)
 
@@ -98,7 +100,7 @@ def test_what_is_recorded_together_stands_there_as_by_itself(claimed, result):
         assert events_of(one) == events_of(single)
         assert list(Execution.objects.get(pk=one.pk).output or {}) == list(result.output or {})
         trail = AuditEvent.objects.get(target_id=one.pk, code=ends.FINISH)
-        assert trail.request_id == one.request_id
+        assert trail.request_id == one.request_id != ""
 
 
 def test_progress_that_was_stored_before_stays(claimed):
@@ -160,6 +162,41 @@ def test_one_the_database_does_not_take_keeps_no_other(claimed, monkeypatch):
     kept = stored(odd)
     assert (kept["status"], kept["output"]) == (Status.FAILED, None)
     assert kept["summary"] == "It ran, but its result could not be stored."
+
+
+def test_one_that_is_recorded_by_itself_bears_the_id_of_its_request(claimed):
+    one, stale = claimed(), claimed()
+    lifecycle.lose_execution(
+        actor=Actor.system("scan"),
+        execution=stale,
+        found_at=stale.lease_expires_at + lifecycle.LEASE / 2,
+    )
+
+    for each in (one, stale):
+        ends._record([end_of(each)])
+
+        trail = AuditEvent.objects.get(target_id=each.pk, code=ends.FINISH)
+        assert trail.request_id == each.request_id != ""
+
+
+def test_one_that_cannot_be_recorded_at_all_keeps_no_other(claimed, monkeypatch):
+    several = [claimed() for _ in range(3)]
+
+    def fail_for_the_first(actor, execution, result, news):
+        if execution is several[0]:
+            raise ValueError
+        record_result(actor, execution, result, news)
+
+    def fail(**_given):
+        raise ValueError
+
+    monkeypatch.setattr(ends, "finish_executions", fail)
+    monkeypatch.setattr(ends, "record_result", fail_for_the_first)
+
+    ends._record([end_of(each) for each in several])
+
+    found = [Execution.objects.get(pk=each.pk).status for each in several]
+    assert found == [Status.RUNNING, Status.SUCCEEDED, Status.SUCCEEDED]
 
 
 class TestRecorder:

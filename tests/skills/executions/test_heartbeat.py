@@ -149,12 +149,17 @@ def test_a_failing_renewal_is_tried_again(claimed, beating):
 
 
 def test_a_run_whose_lease_cannot_be_renewed_ends_before_it_runs_out(claimed, beating):
+    tries = []
+
     def renew(_execution):
+        tries.append(1)
         raise OperationalError("nobody there")
 
     with beating(renew).keep(claimed) as pulse:
         assert pulse.alive()
         pulse.held_until -= HELD_S  # It could not for so long.
+        before = len(tries)
+        wait_for(lambda: len(tries) > before + 1)
         assert not pulse.alive()
         assert pulse.was_cut_off
 
