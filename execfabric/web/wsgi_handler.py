@@ -9,11 +9,12 @@ class WholeAnswersHandler(WSGIHandler):
     """Hands an answer that is whole to the server as a list, which it sends at once.
 
     Of anything else the server sends the headers first and then asks for one piece after another.
+    A file is such, whether as a response or as what a server with a wrapper of its own made of it.
     """
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         response: Any = super().__call__(environ, start_response)
-        if response.streaming:
+        if getattr(response, "streaming", True):
             return response
         try:
             return [response.content]

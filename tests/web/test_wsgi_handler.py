@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from io import BytesIO
+from wsgiref.util import FileWrapper
 
 import pytest
 from django.core.signals import request_finished
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from execfabric.web.wsgi_handler import WholeAnswersHandler
@@ -18,10 +19,10 @@ def served(monkeypatch):
     def note(**_signal):
         ends.append("ended")
 
-    def serve(response):
+    def serve(response, **environment):
         handler = WholeAnswersHandler()
         monkeypatch.setattr(handler, "get_response", lambda _request: response)
-        environ = RequestFactory()._base_environ(**{"wsgi.input": BytesIO()})
+        environ = RequestFactory()._base_environ(**{"wsgi.input": BytesIO()}, **environment)
         return handler(environ, lambda *_head: None)
 
     request_finished.connect(note)
@@ -43,4 +44,17 @@ def test_an_answer_in_pieces_is_left_to_the_server(served):
     assert serve(response) is response
     assert ends == []
     response.close()
+    assert ends == ["ended"]
+
+
+def test_a_file_is_left_to_a_server_that_sends_files_in_its_own_way(served):
+    serve, ends = served
+    file = BytesIO(b"content")
+
+    sent = serve(FileResponse(file), **{"wsgi.file_wrapper": FileWrapper})
+
+    assert isinstance(sent, FileWrapper)
+    assert list(sent) == [b"content"]
+    assert ends == []
+    sent.close()
     assert ends == ["ended"]

@@ -20,4 +20,9 @@ class KeptFieldsSerializer(serializers.Serializer):
 
 @functools.cache
 def _fields_of(kind: type[KeptFieldsSerializer]) -> Any:
-    return super(KeptFieldsSerializer, kind()).fields
+    fields = super(KeptFieldsSerializer, kind()).fields
+    for field in fields.values():
+        for validator in field.validators:
+            # Composed at its first use, which must not be that of two threads at once.
+            str(getattr(validator, "message", ""))
+    return fields

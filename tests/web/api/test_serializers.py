@@ -20,6 +20,14 @@ def test_fields_are_shared_and_what_was_sent_is_not():
     assert list(wrong.errors) == ["name"]
 
 
+def test_the_message_of_a_field_is_composed_before_two_threads_can_ask_for_it():
+    (message,) = [
+        each.message for each in Form().fields["name"].validators if hasattr(each, "limit_value")
+    ]
+
+    assert message.result == "Ensure this field has no more than 5 characters."
+
+
 def test_a_default_is_made_for_each():
     first, second = Form(data={"name": "a"}), Form(data={"name": "b"})
     assert first.is_valid()
