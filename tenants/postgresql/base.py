@@ -89,23 +89,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         cursor.before_each = self.enter_schema
         return cursor
 
-    def prepared_cursor(self) -> Any:
-        """Return a cursor whose statements are prepared; see ``execfabric.core.statements``."""
-        self.close_if_health_check_failed()
-        self.ensure_connection()
-        with self.wrap_database_errors:
-            return self._prepare_cursor(self._create_prepared_cursor())
-
     def kept_cursor(self, statement: str) -> Any:
-        """Return the same, of which there is one for each statement; nobody closes it.
+        """Return the cursor of a statement, which is prepared; nobody needs to close it.
 
-        It knows from the last time how values and rows of its statement are converted, which takes
-        as long to find out as the rest of a short statement.
+        See ``execfabric.core.statements``. It knows from the last time how values and rows are
+        converted, which takes as long to find out as the rest of a short statement.
         """
         self.close_if_health_check_failed()
         self.ensure_connection()
         cursor = self._kept.get(statement)
-        if cursor is None:
+        if cursor is None or cursor.closed:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             with self.wrap_database_errors:

@@ -181,12 +181,12 @@ def by_a_named_cursor(text):
 
 
 def by_a_prepared_statement(text):
-    with connection.prepared_cursor() as cursor:
+    with connection.kept_cursor(text) as cursor:
         cursor.execute(text)
 
 
 def by_many_prepared_ones(text):
-    with connection.prepared_cursor() as cursor:
+    with connection.kept_cursor(text) as cursor:
         cursor.executemany(text, [(), ()])
 
 
@@ -328,10 +328,10 @@ def test_rows_are_not_streamed(tenants):
 @pytest.mark.parametrize(
     ("kind", "door", "further"),
     [
-        *((kind, "copy", ()) for kind in ("cursor", "prepared_cursor", "chunked_cursor")),
-        *((kind, "stream", ()) for kind in ("cursor", "prepared_cursor", "chunked_cursor")),
+        *((kind, "copy", ()) for kind in ("cursor", "kept_cursor", "chunked_cursor")),
+        *((kind, "stream", ()) for kind in ("cursor", "kept_cursor", "chunked_cursor")),
         # The plain cursor's is guarded as its execute is: see above.
-        *((kind, "executemany", ([()],)) for kind in ("prepared_cursor", "chunked_cursor")),
+        *((kind, "executemany", ([()],)) for kind in ("kept_cursor", "chunked_cursor")),
     ],
 )
 def test_no_cursor_has_a_way_around_its_execute(tenants, kind, door, further):
@@ -339,7 +339,7 @@ def test_no_cursor_has_a_way_around_its_execute(tenants, kind, door, further):
     with (
         pytest.raises(StatementRefused),
         transaction.atomic(),
-        getattr(connection, kind)() as cursor,
+        getattr(connection, kind)(*(["SELECT 1"] if kind == "kept_cursor" else [])) as cursor,
     ):
         getattr(cursor.cursor, door)("SELECT 1", *further)
 

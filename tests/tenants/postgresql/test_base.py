@@ -9,15 +9,18 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
-from django.db.utils import OperationalError
+from django.db.utils import DataError, OperationalError
 from django_tenants.utils import schema_context
 from psycopg import pq
 
+from execfabric.core import statements
 from tenants.accounts.models import Account
 from tenants.postgresql.base import DatabaseWrapper, SchemaSwitchFailed
 from tenants.postgresql.cursors import StatementRefused
 from tenants.postgresql.owner import OwnerUnknown, as_owner
 from tests.owner import owner_connection
+
+WHERE = "SELECT current_schema(), current_user"
 
 
 def usernames():
@@ -27,7 +30,7 @@ def usernames():
 def where(session=connection):
     """Return what PostgreSQL itself says of a session: schema first on the path, and role."""
     with session.cursor() as cursor:
-        cursor.execute("SELECT current_schema(), current_user")
+        cursor.execute(WHERE)
         return cursor.fetchone()
 
 
@@ -102,6 +105,30 @@ def test_a_cursor_that_was_opened_before_follows_to_another_tenant(acme, globex)
         cursor.execute("SELECT current_schema()")
 
         assert cursor.fetchone()[0] == connection.schema_name
+
+
+def test_a_statement_that_is_kept_is_the_present_tenant_s_each_time(acme, globex):
+    for tenant in (acme, globex, acme):
+        with schema_context(tenant.schema_name):
+            assert statements.send(WHERE, []) == [(tenant.schema_name, role(tenant))]
+
+
+def test_one_that_failed_keeps_neither_values_nor_rows(acme):
+    divide = "SELECT 12 / %s::integer"
+    assert statements.send(divide, [4]) == [(3,)]
+    with pytest.raises(DataError), transaction.atomic():
+        statements.send(divide, [0])
+
+    assert statements.send(divide, [6]) == [(2,)]
+    kept = connection._kept[divide]
+    assert (kept._query, kept.pgresult, kept._results) == (None, None, [])
+
+
+def test_one_that_somebody_closed_is_opened_again(acme):
+    with connection.kept_cursor(WHERE):
+        pass
+
+    assert statements.send(WHERE, []) == [where()]
 
 
 def test_rows_read_in_pieces_are_the_tenant_s_own(acme, globex):
