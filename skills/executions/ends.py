@@ -43,6 +43,8 @@ GATHERED_S = 0.03
 """What ends within this time is recorded together; so much more is lost with a worker's death."""
 MOST_WAITING = 64
 """More wait only where recording them hangs; then each slot records its own again."""
+MOST_TOGETHER = 16
+"""Each may have a result of a megabyte, and all are in one statement."""
 FINISH = "executions.execution.finish"
 
 
@@ -226,6 +228,11 @@ class Recorder:
 
 
 def _record(ends: Sequence[End]) -> None:
+    for first in range(0, len(ends), MOST_TOGETHER):
+        _record_together(ends[first : first + MOST_TOGETHER])
+
+
+def _record_together(ends: Sequence[End]) -> None:
     actor = Actor.system("worker")
     finished: set[UUID] = set()
     if len(ends) > 1:

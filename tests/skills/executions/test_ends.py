@@ -123,6 +123,17 @@ def test_it_takes_one_statement_events_and_logs_included(claimed):
     assert len(captured.captured_queries) == 1
 
 
+def test_so_many_at_most_are_in_one_statement(claimed, monkeypatch):
+    monkeypatch.setattr(ends, "MOST_TOGETHER", 2)
+    several = [claimed() for _ in range(4)]
+
+    with CaptureQueriesContext(connection) as captured:
+        ends._record([end_of(each) for each in several])
+
+    assert len(captured.captured_queries) == 2
+    assert set(Execution.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
+
+
 def test_one_that_was_given_up_is_refused_and_keeps_no_other(claimed):
     one, stale, other = (claimed() for _ in range(3))
     lifecycle.lose_execution(
