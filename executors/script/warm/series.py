@@ -26,7 +26,7 @@ from executors.contract import StopReason
 from executors.script.process import Ending
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
-from executors.script.start import Channels, Launch, Starter
+from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import OrderedStart
 from executors.script.warm.process import NoZygote
 from executors.script.warm.rows import INPUT
@@ -85,7 +85,8 @@ class SeriesSandbox:
         """Take note of how a row ended; return it with what the zygote knows of it."""
         if ending.stop_reason is not StopReason.EXITED or ending.left:
             self.is_good = False
-        if ending.stop_reason is StopReason.KILLED and self._end_reason() == "memory_limit":
+        is_cut_off = ending.stop_reason is StopReason.KILLED and ending.exit_code is None
+        if is_cut_off and self._end_reason() == "memory_limit":
             return replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
         return ending
 
@@ -190,8 +191,10 @@ class RowStart(OrderedStart):
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            order = self.write_order(input=self._inputs)
-            socket.send_fds(self._sandbox.rows, [b"r"], [order, *theirs.all()])
+            order = self.write_order()
+            size = os.fstat(order).st_size
+            write_all(order, self._inputs)
+            socket.send_fds(self._sandbox.rows, [b"%d" % size], [order, *theirs.all()])
         except OSError:
             self._sandbox.is_good = False
             raise
