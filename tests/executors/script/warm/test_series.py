@@ -1,0 +1,502 @@
+"""Rows of a series have one sandbox, one after another, and each is as a run by itself."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executors.contract import Outcome, StopReason, Stream
+from executors.script.bundle_use import remove_bundle
+from executors.script.executor import ScriptExecutor
+from executors.script.tree import descendants
+from executors.script.warm import series
+from tests.executors.conftest import RecordingSink, executor_at
+from tests.executors.script.test_limits import wait_until
+from tests.executors.script.warm.rows import Rows
+from tests.executors.script.warm.test_pool import is_gone
+
+MakeRows = Callable[[], Rows]
+
+
+@pytest.fixture(scope="module")
+def executor(open_folder: Path) -> Iterator[ScriptExecutor]:
+    executor = executor_at("ns", open_folder, warm=True, memory_groups=False)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def rows(executor: ScriptExecutor, tmp_path: Path) -> Rows:
+    """Runs rows where those of other tests run, too: the version is each test's own."""
+    return Rows(executor, tmp_path)
+
+
+@pytest.fixture
+def lone_rows(open_folder: Path, tmp_path: Path) -> Iterator[Rows]:
+    """Runs rows where nothing else does."""
+    executor = executor_at("ns", open_folder, warm=True, memory_groups=False)
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    yield Rows(executor, folder)
+    executor.close()
+
+
+def serving(executor: ScriptExecutor) -> list[int]:
+    """Return the processes that serve rows, between rows: no others are locked in then."""
+    below = [pid for zygote in executor.zygotes() for pid in descendants(zygote)]
+    return [pid for pid in below if "Seccomp:\t2" in _status(pid)]
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return ""
+
+
+def test_rows_get_what_is_theirs_in_one_place(rows: Rows) -> None:
+    code = """
+        import os, sys
+        print("row", inputs)
+        print("also", inputs, file=sys.stderr)
+        with open(os.environ["EXECFABRIC_PROGRESS"], "a") as progress:
+            progress.write(f"0.{inputs} at {inputs}\\n")
+        with open(os.environ["EXECFABRIC_OUTPUT_DIR"] + f"/{inputs}.txt", "w") as file:
+            file.write(f"text {inputs}")
+        answer = [inputs, os.environ["EXECFABRIC_SECRET_KEY"]]
+    """
+    done = [rows(code, number, secrets={"key": f"secret-{number}"}) for number in range(1, 5)]
+
+    assert len({row.place for row in done}) == 1
+    for number, row in enumerate(done, 1):
+        assert row.answer == [number, "***"], row.result
+        assert row.sink.text("stdout") == f"row {number}\n"
+        assert row.sink.text("stderr") == f"also {number}\n"
+        assert row.sink.progress_lines[-1] == (number / 10, f"at {number}")
+        (artifact,) = row.result.artifacts
+        assert (artifact.name, artifact.path.read_text()) == (f"{number}.txt", f"text {number}")
+        assert row.result.usage.peak_memory_bytes > 1_000_000
+        assert 0 < row.result.usage.wall_s < 30
+
+
+ENDINGS = {
+    "an exception": "raise ValueError('no')",
+    "an exit code": "import sys\nsys.exit(7)",
+    "an exit at once": "import os\nprint('x', flush=True)\nos._exit(5)",
+    "an exit as of a process that did not start": "import os\nos._exit(127)",
+    "a signal": "import os\nos.kill(os.getpid(), 15)",
+    "killed": "import os\nos.kill(os.getpid(), 9)",
+    "aborted": "import os\nos.abort()",
+    "no JSON": "answer = object()",
+    "a number that is none": "answer = float('nan')",
+    "a large result": "answer = 'x' * 5_000_000",
+    "a result it wrote itself": "import os\n"
+    "open(os.environ['EXECFABRIC_RESULT'], 'w').write('{')\nos._exit(0)",
+    "an atexit": "import atexit\natexit.register(print, 'late')",
+    "a thread": "import threading, time\n"
+    "threading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()",
+    "a daemon": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\n",
+    "its input in the environment": "import json, os\n"
+    "answer = list(json.load(open(os.environ['EXECFABRIC_INPUT'])))",
+    "random numbers": "import random, uuid\nanswer = len({random.random(), uuid.uuid4()})",
+    "standard output closed": "import os\nos.close(1)\nos.close(2)",
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_row_ends_as_a_run_by_itself_and_the_next_one_works(rows: Rows, name: str) -> None:
+    rows("answer = 1")
+    row = rows(ENDINGS[name])
+    alone = rows(ENDINGS[name], series="")
+    after = rows("answer = 2")
+
+    assert row.ending == alone.ending
+    assert (after.result.outcome, after.answer) == (Outcome.SUCCEEDED, 2)
+
+
+STOPPED: dict[str, tuple[str, dict[str, Any], StopReason]] = {
+    "time": ("import time\ntime.sleep(60)", {"timeout_s": 0.7}, StopReason.TIME_LIMIT),
+    "time of a daemon's parent": (
+        "import os, signal, time\nif os.fork() == 0:\n    os.setsid()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\ntime.sleep(60)",
+        {"timeout_s": 0.7}, StopReason.TIME_LIMIT,
+    ),
+    "memory": (
+        "import time\nkept = b'x' * (300 << 20)\ntime.sleep(20)", {"memory_bytes": 64 << 20},
+        StopReason.MEMORY_LIMIT,
+    ),
+    "memory of its children": (
+        "import os, time\nif os.fork() == 0:\n    kept = b'x' * (300 << 20)\ntime.sleep(20)",
+        {"memory_bytes": 64 << 20}, StopReason.MEMORY_LIMIT,
+    ),
+    "output": (
+        "import os\nwhile True:\n    os.write(1, b'x' * 65536)", {"log_flood_bytes": 1 << 20},
+        StopReason.OUTPUT_LIMIT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_row_that_goes_too_far_is_stopped(rows: Rows, name: str) -> None:
+    code, limits, reason = STOPPED[name]
+    rows("answer = 1", limits=limits)
+    row = rows(code, limits=limits)
+    alone = rows(code, limits=limits, series="")
+    after = rows("answer = 2", limits=limits)
+
+    assert row.result.stop_reason is alone.result.stop_reason is reason, row.result
+    assert row.result.outcome is alone.result.outcome
+    assert row.result.error == alone.result.error
+    assert row.result.exit_code == alone.result.exit_code
+    assert row.result.usage.wall_s == pytest.approx(alone.result.usage.wall_s, abs=2)
+    if reason is StopReason.MEMORY_LIMIT:
+        assert row.result.usage.peak_memory_bytes > limits["memory_bytes"]
+    assert after.answer == 2
+
+
+def test_a_row_is_cancelled(rows: Rows) -> None:
+    rows("answer = 1")
+    row = rows("import time\ntime.sleep(60)", sink=RecordingSink(cancel_after=1))
+
+    assert row.result.stop_reason is StopReason.CANCEL_REQUESTED
+    assert rows("answer = 2").answer == 2
+
+
+def test_an_error_of_the_sink_passes_through_and_ends_the_row(lone_rows: Rows) -> None:
+    class Sink(RecordingSink):
+        def log(self, stream: Stream, text: str) -> None:
+            raise RuntimeError("full")
+
+    first = lone_rows("answer = 1").place
+    with pytest.raises(RuntimeError, match="full"):
+        lone_rows("print('x', flush=True)\nimport time\ntime.sleep(60)", sink=Sink())
+
+    assert lone_rows("answer = 2").place != first
+    wait_until(lambda: len(serving(lone_rows.executor)) == 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"processes": 1}, "answer = 1"),
+        ({"open_files": 16}, "answer = [open('/dev/null').fileno() for _ in range(3)]"),
+        ({"disk_files": 10}, "answer = [open(str(n), 'w').close() for n in range(6)]"),
+        ({"file_bytes": 60}, "answer = 1"),  # Less than the inputs have.
+        ({"memory_bytes": 32 << 20}, "answer = 1"),
+        ({"timeout_s": 4000}, "answer = 1"),
+    ],
+    ids=lambda given: "-".join(given) if isinstance(given, dict) else "",
+)
+def test_tight_limits_are_those_of_a_run_by_itself(
+    rows: Rows, limits: dict[str, Any], code: str
+) -> None:
+    alone = rows(code, limits=limits, series="")
+
+    for _ in range(2):
+        assert rows(code, limits=limits).ending == alone.ending
+
+
+def test_large_inputs(rows: Rows) -> None:
+    large = "é" * 500_000
+    code = "answer = [len(inputs), len(set(inputs))]"
+    done = [rows(code, large) for _ in range(2)]
+
+    assert [row.answer for row in done] == [[500_000, 1]] * 2
+    assert done[0].place == done[1].place
+
+
+HOW_MANY = {
+    "processes": """
+        import os, signal
+        made = []
+        try:
+            while True:
+                pid = os.fork()
+                if pid == 0:
+                    signal.pause()
+                made.append(pid)
+        except BlockingIOError:
+            pass
+        answer = len(made)
+        """,
+    "files": """
+        answer = 0
+        try:
+            while True:
+                open(f"work-{answer}", "x").close()
+                answer += 1
+        except OSError:
+            pass
+        for number in range(answer):
+            import os
+            os.unlink(f"work-{number}")
+        """,
+}
+
+
+@pytest.mark.parametrize("kind", HOW_MANY)
+def test_a_row_may_have_as_many(rows: Rows, kind: str) -> None:
+    limits = {"processes": 12, "disk_files": 40}
+    alone = rows(HOW_MANY[kind], limits=limits, series="").answer
+
+    assert [rows(HOW_MANY[kind], limits=limits).answer for _ in range(2)] == [alone, alone]
+
+
+def test_others_do_not_share(rows: Rows, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "main.py").write_text((rows.script / "main.py").read_text())
+    places = [
+        rows("pass").place,
+        rows("pass", series="t").place,
+        rows("pass", tenant="globex").place,
+        rows("pass", limits={"timeout_s": 29}).place,
+        rows("pass", folder=other).place,
+        rows("pass", series="").place,
+    ]
+
+    assert len(set(places)) == len(places)
+    assert rows("pass").place == places[0]
+
+
+def test_a_row_with_the_network_or_files_starts_by_itself(rows: Rows, tmp_path: Path) -> None:
+    first = rows("pass").place
+    file = tmp_path / "file.txt"
+    file.write_text("x")
+    networked = rows("pass", network=True)
+    given = rows("answer = open(inputs).read()", input_files={"inputs": file})
+
+    assert first not in (networked.place, given.place)
+    assert given.answer == "x"
+
+
+def test_rows_at_the_same_time_have_different_places(rows: Rows) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(rows, "import time\ntime.sleep(1)", n) for n in range(3)]
+        places = [each.result().place for each in asked]
+
+    assert len(set(places)) == 3
+    assert rows("pass").place in places
+
+
+def test_a_sandbox_serves_so_many_rows(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "MOST_ROWS", 2)
+    places = [rows("pass").place for _ in range(4)]
+
+    assert places[0] == places[1] != places[2] == places[3]
+
+
+def test_a_sandbox_serves_so_long(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rows("pass").place
+    monkeypatch.setattr(series, "LASTS_S", series.LONGEST_ROW_S)
+    rows("pass")
+
+    assert rows("pass").place != first
+
+
+def assert_nothing_is_left(rows: Rows, pids: list[int]) -> None:
+    for pid in pids:
+        wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
+    wait_until(lambda: remove_bundle(rows.script))
+
+
+def test_a_sandbox_ends_when_idle(lone_rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "IDLE_S", 0.3)
+    lone_rows("pass")
+    served = serving(lone_rows.executor)
+
+    assert len(served) == 1
+    assert_nothing_is_left(lone_rows, served)
+    assert lone_rows.executor.zygotes()
+
+
+def test_a_sandbox_keeps_its_bundle_and_user(lone_rows: Rows) -> None:
+    lone_rows("pass")
+
+    assert not remove_bundle(lone_rows.script)
+    lone_rows.executor.close()
+    wait_until(lambda: remove_bundle(lone_rows.script))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives runs a user each")
+def test_its_user_is_nobody_elses_until_it_is_gone(
+    lone_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os\nanswer = os.getuid()"
+    monkeypatch.setattr(series, "IDLE_S", 1.0)
+    uid = lone_rows(code).answer
+    others = {lone_rows(code, series=f"{n}").answer for n in range(3)}
+    lock = next(lone_rows.executor._identities._folder.glob(f"*{uid}*"))
+
+    assert uid not in others
+    assert not can_lock(lock)
+    wait_until(lambda: can_lock(lock))
+
+
+def can_lock(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_only_so_many_wait(lone_rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "MOST_WAITING", 2)
+    places = [lone_rows("pass", series=f"{n}").place for n in range(4)]
+
+    wait_until(lambda: len(serving(lone_rows.executor)) == 2)
+    assert [lone_rows("pass", series=f"{n}").place for n in (3, 2)] == [places[3], places[2]]
+
+
+def test_close_ends_all(lone_rows: Rows) -> None:
+    for name in ("s", "t"):
+        lone_rows("pass", series=name)
+    served = serving(lone_rows.executor)
+    lone_rows.executor.close()
+
+    assert len(served) == 2
+    assert_nothing_is_left(lone_rows, served)
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from executors.script.executor import ScriptExecutor
+from executors.script.tree import descendants
+from tests.executors.script.warm.rows import Rows
+rows = Rows(ScriptExecutor(state_folder=Path(sys.argv[1]), memory_groups=False), Path(sys.argv[2]))
+rows("pass")
+(zygote,) = rows.executor.zygotes()
+print(zygote, *descendants(zygote), flush=True)
+while sys.argv[3] == "in a row":
+    rows("import time\\ntime.sleep(60)")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("moment", ["in a row", "between rows"])
+def test_nothing_is_left_of_a_worker_that_is_killed(
+    open_folder: Path, tmp_path: Path, moment: str
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(open_folder / "state-ns"), str(folder), moment],
+        cwd=Path(__file__).parents[4], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert worker.stdout is not None
+    zygote, *served = map(int, worker.stdout.readline().split())
+    assert served
+    if moment == "in a row":
+        wait_until(lambda: len(descendants(zygote)) > len(served))
+        served = descendants(zygote)
+    worker.kill()
+    worker.wait()
+
+    for pid in (zygote, *served):
+        wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
+    assert remove_bundle(folder / "script")
+
+
+def test_the_one_who_serves_is_killed_in_a_row(lone_rows: Rows) -> None:
+    lone_rows("pass")
+    (served,) = serving(lone_rows.executor)
+
+    class Sink(RecordingSink):
+        def log(self, stream: Stream, text: str) -> None:
+            os.kill(served, signal.SIGKILL)
+
+    row = lone_rows("print('x', flush=True)\nimport time\ntime.sleep(60)", sink=Sink())
+
+    assert (row.result.outcome, row.result.stop_reason) == (Outcome.FAILED, StopReason.KILLED)
+    assert lone_rows("answer = 2").answer == 2
+
+
+@pytest.mark.parametrize("whom", ["the one who serves", "the zygote"])
+def test_one_is_killed_between_rows(
+    lone_rows: Rows, whom: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = lone_rows("pass").place
+    (served,) = serving(lone_rows.executor)
+    os.kill(served if whom == "the one who serves" else lone_rows.executor.zygotes()[0], 9)
+    wait_until(lambda: is_gone(served))
+    second, third = (lone_rows("answer = inputs", n) for n in (2, 3))
+
+    assert "Execution run-1 starts by itself: " in caplog.text
+    assert (second.answer, third.answer) == (2, 3)
+    assert len({first, second.place, third.place}) == 3
+
+
+def test_one_who_serves_no_more_is_given_up(
+    lone_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executors.script.process.BEGIN_PATIENCE_S", 0.5)
+    lone_rows("pass")
+    (served,) = serving(lone_rows.executor)
+    os.kill(served, signal.SIGSTOP)
+
+    assert lone_rows("answer = 2").answer == 2
+    wait_until(lambda: is_gone(served))
+
+
+def test_a_row_that_was_given_up_is_not_begun_later(
+    lone_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would run twice."""
+    monkeypatch.setattr("executors.script.process.BEGIN_PATIENCE_S", 0.5)
+    monkeypatch.setattr(series.SeriesSandbox, "close", lambda _: None)
+    monkeypatch.setattr("executors.script.start.kill_strays", lambda *_: None)
+    lone_rows("pass")
+    (served,) = serving(lone_rows.executor)
+    os.kill(served, signal.SIGSTOP)
+    row = lone_rows("print('x')")
+    os.kill(served, signal.SIGCONT)
+    wait_until(lambda: is_gone(served))
+
+    assert row.sink.text() == "x\n"
+
+
+def test_a_process_forked_from_the_worker_has_its_own(lone_rows: Rows) -> None:
+    """Two that use one sandbox could read what the other's row left."""
+    first = lone_rows("pass").place
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, lone_rows("pass").place.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        place = stream.read()
+    os.waitpid(child, 0)
+
+    assert place not in ("", first)
+    assert lone_rows("pass").place == first
+
+
+def test_rows_have_an_environment(rows: Rows, executor: ScriptExecutor, open_folder: Path) -> None:
+    environment = Path(tempfile.mkdtemp(dir=open_folder)) / "environment"
+    base = executor.base_python().resolve()
+    subprocess.run([base, "-m", "venv", "--without-pip", "--symlinks", environment], check=True)
+    packages = next((environment / "lib").glob("python3*")) / "site-packages"
+    (packages / "number.py").write_text("MINE = 42\n")
+    (packages / "own.pth").write_text("import os, sys; sys.from_pth = os.getpid()\n")
+    code = "import number, os, sys\nanswer = [number.MINE, sys.from_pth == os.getpid()]"
+    done = [rows(code, python=environment / "bin" / "python") for _ in range(2)]
+
+    assert [row.answer for row in done] == [[42, True]] * 2
+    assert done[0].place == done[1].place
