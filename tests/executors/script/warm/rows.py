@@ -19,7 +19,8 @@ import os
 def main(code: str, inputs: object = None) -> list:
     names = {"inputs": inputs, "answer": None}
     exec(compile(code, "told", "exec"), names)
-    return [os.readlink("/proc/self/ns/pid"), names["answer"]]
+    made = os.stat("/etc/passwd").st_mtime_ns  # The kernel gives numbers of namespaces again.
+    return [f"{os.readlink('/proc/self/ns/pid')} {made}", names["answer"]]
 """
 """Returns where it ran, and what it was told to call ``answer``."""
 
@@ -33,7 +34,7 @@ class Row:
 
     @property
     def place(self) -> str:
-        """Which process namespace it had."""
+        """Which sandbox it had."""
         assert isinstance(self.result.output, list), (self.result, self.sink.text())
         return str(self.result.output[0])
 
