@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from executors.script.removal import FOLDER_FLAGS, empty_folder
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, call, prctl
-from executors.script.sandbox.landlock import keep_to_itself
+from executors.script.sandbox.landlock import enter_own_scope, make_own_scope
 from executors.script.sandbox.stage import PROGRESS_NAME, send_room
 from executors.script.sandbox.view import ROOM, ROOM_FOLDERS
 from executors.script.stage import KILL_PATIENCE_S, START_FAILED
@@ -73,6 +73,7 @@ class Rows:
             os.dup2(null, number)
         os.close(null)
         self.own = os.pidfd_open(os.getpid())
+        self.scope = make_own_scope()
         self.first = state()
         self.free_files = free_files()
 
@@ -134,8 +135,8 @@ class Rows:
             os.dup2(out, 1)
             os.dup2(err, 2)
             order = read_order(order_file)
+            enter_own_scope(self.scope)
             os.closerange(3, 1 << 20)
-            keep_to_itself()
             prctl(PR_SET_DUMPABLE, 1)
         except BaseException:  # noqa: BLE001 - no script without it, and no exit code of one
             os.kill(os.getpid(), signal.SIGKILL)

@@ -207,6 +207,43 @@ def test_tight_limits_are_those_of_a_run_by_itself(
         assert rows(code, limits=limits).ending == alone.ending
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look at its memory")
+def test_the_one_who_serves_never_holds_what_rows_are_given_or_leave(lone_rows: Rows) -> None:
+    words = {kind: f"{kind}-{os.urandom(8).hex()}" for kind in ("input", "secret", "name", "text")}
+    code = """
+        import os
+        inputs, name, text = (each[::-1] for each in inputs)
+        os.makedirs(f"{name}/{name}")
+        open(f"{name}/{name}/{name}.txt", "w").write(text)
+        open(f"/room/report/{name}.txt", "w").write(text)
+        print(inputs, os.environ["EXECFABRIC_SECRET_KEY"])
+        answer = text
+    """
+    given = [words[kind][::-1] for kind in ("input", "name", "text")]
+    for _ in range(2):
+        lone_rows(code, given, secrets={"key": words["secret"]})
+        lone_rows("pass")
+    (served,) = serving(lone_rows.executor)
+    memory = memory_of(served)
+
+    assert b"/room/report/input.json" in memory
+    held = [word for word in (*words.values(), *given) if word.encode() in memory]
+    assert held == []
+
+
+def memory_of(pid: int) -> bytes:
+    """Return all a process can read."""
+    data = b""
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            if rights.startswith("rw"):
+                start, end = (int(part, 16) for part in span.split("-"))
+                memory.seek(start)
+                data += memory.read(end - start)
+    return data
+
+
 def test_large_inputs(rows: Rows) -> None:
     large = "é" * 500_000
     code = "answer = [len(inputs), len(set(inputs))]"

@@ -92,3 +92,53 @@ def test_it_is_the_same_but_for_these(rows: Rows) -> None:
 )
 def test_no_two_rows_draw_the_same(rows: Rows, code: str) -> None:
     assert len({rows(code).answer for _ in range(4)}) == 4
+
+
+CALLS = """
+import os, signal, socket, subprocess, sys, threading
+
+def tried(call, *arguments):
+    try:
+        found = call(*arguments)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return repr(found)
+
+for name in ("a", "d", "output"):
+    os.makedirs(name)
+for name in ("x", "y", "z", "a/x", "a/y", "tmp"):
+    open(name, "w").close()
+child = subprocess.Popen(["sleep", "20"])
+mine = socket.socket(socket.AF_UNIX)
+mine.bind("\\0mine")
+mine.listen()
+answer = {
+    "rename": tried(os.rename, "x", "renamed"), "into": tried(os.rename, "y", "d/y"),
+    "out": tried(os.rename, "a/x", "/room/output/x"), "link": tried(os.link, "a/y", "d/linked"),
+    "folder": tried(os.rename, "d", "/room/shm/d"), "replace": tried(os.replace, "a/y", "z"),
+    "to tmp": tried(os.rename, "z", "/tmp/z"), "symlink": tried(os.symlink, "z", "s"),
+    "fifo": tried(os.mkfifo, "f"), "device": tried(os.mknod, "n", 0o20600, 0x103),
+    "truncate": tried(os.truncate, "renamed", 5), "program": tried(os.chmod, "renamed", 0o755),
+    "signal": tried(child.send_signal, signal.SIGTERM), "its end": tried(child.wait),
+    "limits of a child": tried(lambda: subprocess.run(["sh", "-c", "ulimit -n 20"]).returncode),
+    "group": tried(lambda: subprocess.run(["true"], process_group=0).returncode),
+    "connect": tried(socket.socket(socket.AF_UNIX).connect, "\\0mine"),
+    "connect elsewhere": tried(socket.socket(socket.AF_UNIX).connect, "\\0other"),
+    "tcp": tried(socket.create_connection, ("127.0.0.1", 1), 1), "sid": tried(os.setsid),
+    "listen": tried(lambda: socket.create_server(("127.0.0.1", 0)).close()),
+    "shell": tried(lambda: subprocess.check_output("pwd; ls /; umask", shell=True)[-60:]),
+    "python": tried(lambda: subprocess.check_output([sys.executable, "-c", "print(1)"])),
+    "signal 1": tried(os.kill, 1, 9), "up": tried(os.open, "/room/more", os.O_CREAT | os.O_RDWR),
+    "pool": tried(lambda: __import__("multiprocessing").get_context("fork").Pool(1).map(len, [""])),
+    "shared": tried(lambda: __import__("multiprocessing").shared_memory and 1),
+    "lock": tried(lambda: __import__("multiprocessing").Lock().acquire()),
+}
+"""
+
+
+def test_what_it_tries_works_as_in_a_run_by_itself(rows: Rows) -> None:
+    alone = rows(CALLS, series="").answer
+
+    for _ in range(2):
+        assert rows(CALLS).answer == alone
+    assert {alone[name] for name in ("into", "out", "link", "folder", "replace")} == {"None"}
