@@ -80,6 +80,9 @@ attributes = ctypes.create_string_buffer(56)
 call(315, 275, 0, ctypes.addressof(attributes), 56, 0)
 taken = socket.socket(socket.AF_UNIX)
 taken.bind("\\0mine")
+one, other = socket.socketpair()
+socket.send_fds(one, [b"x"], [taken.fileno()] * 100)
+one.close(), other.close()
 can_lock("/dev/null")
 can_lock("/job/script/main.py")
 with tempfile.NamedTemporaryFile() as file:
@@ -286,7 +289,7 @@ LEAVES = {
                              start_new_session=True, stdout=subprocess.DEVNULL)
         """,
     "files everywhere": """
-        for path in [*PLACES, "/tmp", "/dev/shm"]:
+        for path in PLACES:
             for name in ("left", ".hidden", "new\\nline", b"\\xff\\xfe".decode("utf-8", "surrogateescape"),
                          "x" * 255, "-rf", "mine"):
                 with open(f"{path}/{name}", "w") as file:
@@ -381,7 +384,16 @@ LEAVES = {
     "a file without a name": """
         file = os.open("/room/work", os.O_TMPFILE | os.O_RDWR)
         os.write(file, b"x" * 100)
-        os.link(f"/proc/self/fd/{file}", "/room/work/named", follow_symlinks=True)
+        named = f"/proc/self/fd/{file}".encode(), -100, b"/room/work/named"
+        assert LIBC.linkat(-100, *named, 0x400) == 0
+        """,
+    "files on their way in sockets": """
+        file = os.open("/room/work", os.O_TMPFILE | os.O_RDWR)
+        os.write(file, b"x" * (8 << 20))
+        for _ in range(40):
+            one, other = socket.socketpair()
+            socket.send_fds(one, [b"x"], [file, one.fileno(), other.fileno()])
+            socket.send_fds(other, [b"x"], [file, one.fileno(), other.fileno()])
         """,
     "abstract sockets": """
         def listen():
@@ -410,10 +422,9 @@ LEAVES = {
         """,
     "limits of its own": """
         for number in range(16):
-            if number != resource.RLIMIT_FSIZE:
-                soft, hard = resource.getrlimit(number)
-                if hard > 1_000_000 or hard == -1:
-                    resource.setrlimit(number, (900_000_000, 900_000_000))
+            soft, hard = resource.getrlimit(number)
+            less = 10**12 if hard == -1 else hard * 9 // 10
+            resource.setrlimit(number, (less, less))
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         """,
     "priorities of its own": """
