@@ -25,7 +25,7 @@ from cli.transport import open_http
 from execfabric.embedded.ports import free_port
 
 ROOT = Path(__file__).parents[1]
-START_TIMEOUT_S = 150
+START_TIMEOUT_S = 600
 LEASE_S = 12
 """Shorter than an operator would have it, and still longer than a busy machine stands still."""
 
@@ -84,7 +84,7 @@ class Live:
             input=given,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     def manage(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -96,7 +96,7 @@ class Live:
             input=given,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
 

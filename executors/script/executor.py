@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -36,14 +35,15 @@ from executors.script.identity import (
     check_user_ids,
     folder_of_locks,
 )
-from executors.script.interpreter import NoInterpreter, can_start, find_interpreter, is_reachable
-from executors.script.interpreters import Interpreter, find_interpreters
+from executors.script.interpreter import NoInterpreter
+from executors.script.interpreters import Interpreter
 from executors.script.level import Job, MachineProblem, Places
 from executors.script.levels import level_named
 from executors.script.memory_group import MemoryGroup, make_memory_group
 from executors.script.network.keeper import GateProcess, gate_for, proxy_variables
 from executors.script.outcome import could_not_start
 from executors.script.process import Ending, StageLost
+from executors.script.pythons import Pythons
 from executors.script.resource import ScriptResource, parse_resource
 from executors.script.run_folder import (
     Room,
@@ -55,6 +55,7 @@ from executors.script.run_folder import (
 )
 from executors.script.sandbox.probe import Layer
 from executors.script.start import ColdStart, Launch, Starter, as_numbers
+from executors.script.state_folder import StateFolder
 from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes, as_told
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
@@ -100,22 +101,23 @@ class ScriptExecutor(Executor):
         pythons: where to look for interpreters beside the usual places, see ``find_interpreters``.
         network_allowed: what runs may reach beyond public addresses. memory_groups: see
         ``memory_group.py``."""
-        self._state = state_folder or Path(tempfile.gettempdir()) / f"execfabric-{os.geteuid()}"
         self.level = level_named(level)
         # Any id of the range will do to try out what runs may reach.
         self._uid = first_uid if os.geteuid() == 0 else None
+        self._folder = StateFolder(
+            state_folder,
+            is_entered=self._uid is not None,
+            is_seen=not self.level.hides_machine,
+        )
+        self._state = self._folder.path
         self._last_uid = first_uid + uid_count - 1
         self._identities = Identities(folder_of_locks(self._state), first_uid, uid_count)
         self._swept_at = 0.0
         self._sweep_lock = threading.Lock()
-        self._has_state = False
-        self._bare_python: Path | None = None
-        self._pythons = tuple(pythons)
-        self._interpreters: list[Interpreter] | None = None
+        self._pythons = Pythons(self.level, self._uid, self._folder.python, pythons)
         self._forks = warm
         self.has_zygotes = zygotes and self.level.can_start_warm
-        self._compiled = self._state / "compiled"
-        self._zygotes = Zygotes(recycling, compiled=self._compiled)
+        self._zygotes = Zygotes(recycling, compiled=self._folder.compiled)
         self._series = SeriesSandboxes()
         self._network_allowed = network_allowed
         self._memory_groups = memory_groups
@@ -132,10 +134,10 @@ class ScriptExecutor(Executor):
     def check(self) -> None:
         """Raise MachineProblem when no script could run here; a worker calls it as it starts."""
         self.level.check()
-        self._make_state_folder()
+        self._folder.make()
         if self._uid is not None:
             check_user_ids(self._state, self._uid, self._last_uid)
-        self._interpreter(None)
+        self._pythons.bare()
 
     def layers(self) -> list[Layer]:
         """Return what the isolation is made of, and what of it this machine gives."""
@@ -143,16 +145,14 @@ class ScriptExecutor(Executor):
 
     def base_python(self) -> Path:
         """Return the interpreter that environments are built on. Raises ExecutorError."""
-        self._make_state_folder()
-        return self._interpreter(None)
+        self._folder.make()
+        return self._pythons.bare()
 
     def interpreters(self) -> list[Interpreter]:
         """Return the Pythons a script may ask for, the platform's own first. They are looked for
         once: another one is found after a restart. Raises ExecutorError."""
-        if self._interpreters is None:
-            uid = None if self.level.hides_machine else self._uid
-            self._interpreters = find_interpreters(self.base_python(), uid, self._pythons)
-        return self._interpreters
+        self._folder.make_if_gone()
+        return self._pythons.all()
 
     def validate(self, spec: dict[str, Any]) -> None:
         parse_resource(spec)
@@ -177,11 +177,11 @@ class ScriptExecutor(Executor):
         try:
             resource = parse_resource(request.resource)
             self.level.check()
-            runs = self._state / "runs"
-            if not (self._has_state and runs.is_dir()):  # Temporary folders get cleaned.
-                self._make_state_folder()
+            self._folder.make_if_gone()
             self._sweep()
-            python = self._interpreter(resource.python) if resource.runtime == "python" else None
+            python = (
+                self._pythons.for_run(resource.python) if resource.runtime == "python" else None
+            )
             if python is not None and self._serves_in_series(request, resource):
                 try:
                     return self._execute_row(resource, python, request, sink, workdir)
@@ -195,7 +195,7 @@ class ScriptExecutor(Executor):
                 bundle = hold_bundle(script) if show else nullcontext(None)
                 with (
                     bundle as in_use,
-                    make_run_folder(runs, who, self.level, needed=needed) as folder,
+                    make_run_folder(self._folder.runs, who, self.level, needed=needed) as folder,
                 ):
                     job = fill_run_folder(
                         folder,
@@ -364,14 +364,14 @@ class ScriptExecutor(Executor):
                     return follow(WarmStart(launch, told, self._zygotes, zygote))
             except (NoZygote, StageLost, NoInterpreter) as error:
                 logger.warning("Execution %s starts cold: %s.", request.execution_id, error)
-        command = self.level.stage_command(self._compiled)
+        command = self.level.stage_command(self._folder.compiled)
         return follow(ColdStart(launch, command))
 
     def _zygote_for(
         self, resource: ScriptResource, python: Path | None, request: ExecutionRequest
     ) -> Wanted:
         """Return the zygote to fork the run from, or one that starts its program afresh."""
-        own = self._interpreter(None)
+        own = self._pythons.bare()
         if python is not None and self._forks:
             is_bare = resource.python is None
             base = python if is_bare else base_of(python, own, self.interpreters)
@@ -382,64 +382,11 @@ class ScriptExecutor(Executor):
                 return Wanted(request.tenant, base, python, preloaded, request.network)
         return Wanted("", own, python, None, has_network=True)
 
-    def _interpreter(self, python: str | None) -> Path:
-        """Return the interpreter for a run. Raises NoInterpreter."""
-        if python is not None:
-            if not self._is_usable(Path(python)):
-                raise NoInterpreter(
-                    f"The user of a run cannot start {python}. Build environments where every "
-                    "user may enter, on an interpreter that every user may start."
-                )
-            return Path(python)
-        if self._bare_python is None or not self._bare_python.exists():
-            self._bare_python = self._find_bare_python()
-        return self._bare_python
-
-    def _is_usable(self, python: Path) -> bool:
-        # What an environment holds came with packages. Where runs are in a sandbox, it is started
-        # there and nowhere else.
-        if not self.level.is_sandbox:
-            return can_start(python, self._uid)
-        needs_reach = self._uid is not None and not self.level.hides_machine
-        return os.access(python, os.X_OK) and (not needs_reach or is_reachable(python))
-
-    def _find_bare_python(self) -> Path:
-        cache = self._state / "python"
-        try:
-            return find_interpreter(self._uid, cache=cache)
-        except NoInterpreter:
-            if not self.level.hides_machine:
-                raise
-            return find_interpreter(None, cache=cache)
-
-    def _make_state_folder(self) -> None:
-        """Make sure the folders are there and ours. Raises MachineProblem."""
-        mode = 0o711 if self._uid is not None else 0o700
-        try:
-            for folder, its_mode in (
-                (self._state, mode), (self._state / "runs", mode), (self._compiled, 0o700),
-            ):  # fmt: skip
-                folder.mkdir(mode=its_mode, parents=True, exist_ok=True)
-                # Below a temporary folder somebody else could have been first.
-                found = folder.lstat()
-                if folder.is_symlink() or found.st_uid != os.geteuid():
-                    raise MachineProblem(f"The folder {folder} belongs to another user.")
-                folder.chmod(its_mode)
-        except OSError as error:
-            raise MachineProblem(f"The folder {self._state} cannot be used: {error}.") from error
-        closed = [p for p in self._state.absolute().parents if not p.stat().st_mode & 0o001]
-        if self._uid is not None and closed and not self.level.hides_machine:
-            raise MachineProblem(
-                f"Runs cannot enter {self._state}, since {closed[0]} is closed to other users. "
-                "Choose another state folder."
-            )
-        self._has_state = True
-
     def _sweep(self) -> None:
         with self._sweep_lock:
             now = time.monotonic()
             if self._swept_at and now - self._swept_at <= SWEEP_EVERY_S:
                 return
             self._swept_at = now
-        remove_stale(self._state / "runs")
+        remove_stale(self._folder.runs)
         self._identities.release_dead()

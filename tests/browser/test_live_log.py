@@ -41,6 +41,7 @@ def test_the_first_line_is_there_while_it_runs_and_a_flood_leaves_the_page_alive
     assert page.get_by_text("Running", exact=True).first.is_visible()
     page.get_by_text("Succeeded", exact=True).first.wait_for(timeout=60_000)
 
+    page.locator("#live.is-over").wait_for(state="attached")
     page.locator("#log", has_text="left out here").wait_for()
     text = page.locator("#log").text_content()
     numbers = [int(number) for number in LINE.findall(text)]
@@ -48,7 +49,6 @@ def test_the_first_line_is_there_while_it_runs_and_a_flood_leaves_the_page_alive
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert len(text) < 300_000
     assert text.count("\n") <= 5_001
-    assert page.locator("#live.is-over").count() == 1
 
 
 def test_a_log_goes_on_where_it_was_after_the_server_was_out_of_reach(start):
@@ -59,6 +59,7 @@ def test_a_log_goes_on_where_it_was_after_the_server_was_out_of_reach(start):
     page.wait_for_timeout(2_500)
     page.context.set_offline(False)
     page.get_by_text("Succeeded", exact=True).first.wait_for(timeout=60_000)
+    page.locator("#live.is-over").wait_for(state="attached")
 
     text = page.locator("#log").text_content()
     steps = [int(step) for step in re.findall(r"Step (\d+)", text)]

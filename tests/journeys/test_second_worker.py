@@ -18,7 +18,7 @@ from tests.journeys.test_main_job import run_skill
 from tests.live import ROOT, Live
 
 LABEL = "far-away"
-START_S = 60
+START_S = 300
 NOWHERE = "http://127.0.0.1:9/simple"
 SCRIPT = """
 import et_xmlfile

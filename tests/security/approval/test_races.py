@@ -32,7 +32,7 @@ from tests.owner import owner_connection
 from .cast import put_in_force, skill_of
 
 WHY = "It writes to the wrong folder."
-LONG_S = 20
+LONG_S = 120
 WRITTEN = ("batches_%", "executions_%", "catalogue_%", "core_auditevent", "hot_update_%")
 
 
