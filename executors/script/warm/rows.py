@@ -5,11 +5,11 @@ it does not become the script: for each row it forks, and before the next one it
 left in its process namespace and empties the folders a script can write to. It has the user of the
 scripts, so a further layer of Landlock keeps these from signalling and tracing it. What they can
 still change of it, it looks at before each row; if anything is different, it ends. What a row is
-given is read by the row's own process only, and the names of what it leaves by one that only removes them, so that no memory holds
-them that the next one gets.
+given is read by the row's own process only, and what it leaves by one that ends when it is removed,
+so that no memory holds it that the next one gets.
 """
 
-# ruff: noqa: PTH108, PTH116, PTH208 - pathlib would cost each row its pages.
+# ruff: noqa: PTH108, PTH208 - pathlib would cost each row its pages.
 
 from __future__ import annotations
 

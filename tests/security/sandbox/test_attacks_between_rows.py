@@ -20,15 +20,13 @@ from executors.contract import MEBIBYTE, Outcome
 from executors.script.executor import ScriptExecutor
 from tests.executors.script.warm.rows import Rows
 from tests.security.sandbox.conftest import SOMEBODY, call_as
-from tests.security.sandbox.row_attacks import (
+from tests.security.sandbox.row_attacks import PROBE, REACHES, TOOLS
+from tests.security.sandbox.row_leavings import (
     CHANGES,
     LEAVES,
     OF_A_FOLDERS_OWNER,
-    PROBE,
-    REACHES,
     REMEMBERS,
     SEARCHES,
-    TOOLS,
 )
 
 LIMITS = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from executors.contract import ExecutionResult
 from executors.script.executor import ScriptExecutor
+from executors.script.tree import descendants
 from tests.executors.conftest import RecordingSink, request_for
 
 DOES_AS_TOLD = """
@@ -87,3 +88,15 @@ class Rows:
         workdir = Path(tempfile.mkdtemp(dir=self.workdirs))
         return Row(self.executor.execute(asked, sink, workdir=workdir), sink)
 
+
+def serving(executor: ScriptExecutor) -> list[int]:
+    """Return the processes that serve rows, between rows: no others are locked in then."""
+    below = [pid for zygote in executor.zygotes() for pid in descendants(zygote)]
+    return [pid for pid in below if "Seccomp:\t2" in _status(pid)]
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return ""

@@ -8,9 +8,6 @@ import pytest
 
 from tests.executors.script.warm.rows import Rows
 from tests.executors.script.warm.test_equivalence import STATE
-from tests.executors.script.warm.test_series import executor, rows
-
-__all__ = ["executor", "rows"]
 
 MORE = """
 import ctypes, fcntl, resource
