@@ -74,7 +74,12 @@ def can_write(path):
 
 def can_lock(path):
     with open(path) as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for _ in range(50):  # Others of this machine lock /dev/null, too, for moments.
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+        raise BlockingIOError(path)
 
 attributes = ctypes.create_string_buffer(56)
 call(315, 275, 0, ctypes.addressof(attributes), 56, 0)
