@@ -14,6 +14,7 @@ CALLS = {
     # name: numbers on x86_64 and aarch64
     "capset": (126, 91),
     "clone": (56, 220),
+    "ioprio_get": (252, 31),
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
@@ -21,6 +22,7 @@ CALLS = {
     "move_mount": (429, 429),
     "open_tree": (428, 428),
     "pivot_root": (155, 41),
+    "sched_getattr": (315, 275),
 }
 AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Machines the numbers above are known for, as seccomp names them."""
@@ -50,8 +52,8 @@ def column() -> int:
     return 0 if MACHINE == "x86_64" else 1
 
 
-def call(name: str, *arguments: int | bytes | None) -> int:
-    """Make a system call by name; returns what it returns."""
+def call(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    """Make a system call by name; returns what it returns. What it fills goes to an array."""
     number = CALLS[name][column()]
     words = [ctypes.c_void_p(a) if isinstance(a, int) else a for a in arguments]
     result = int(LIBC.syscall(ctypes.c_long(number), *words))

@@ -65,14 +65,19 @@ def restrict_files(rules: dict[str, int], *, tcp: bool) -> None:
         os.close(ruleset)
 
 
-def keep_to_itself() -> None:
+def make_own_scope() -> int:
+    """Return what ``enter_own_scope`` takes, an open descriptor. Needs a version of SCOPED."""
+    # Not to speak of renaming from one folder to another would be to forbid it.
+    ruleset = call("landlock_create_ruleset", struct.pack("=QQQ", REFER, 0, SCOPES), 24, 0)
+    _allow(ruleset, "/", REFER)
+    return ruleset
+
+
+def enter_own_scope(ruleset: int) -> None:
     """Deny the calling process, and what it forks, to signal, to trace and to reach by abstract
-    sockets whoever is not one of them, for good. Needs ``no_new_privs`` and a version of SCOPED."""
-    ruleset = call("landlock_create_ruleset", struct.pack("=QQQ", 0, 0, SCOPES), 24, 0)
-    try:
-        call("landlock_restrict_self", ruleset, 0)
-    finally:
-        os.close(ruleset)
+    sockets whoever is not one of them, for good. Others who enter by the same ruleset are not.
+    Needs ``no_new_privs``."""
+    call("landlock_restrict_self", ruleset, 0)
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

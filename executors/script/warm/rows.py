@@ -5,13 +5,15 @@ it does not become the script: for each row it forks, and before the next one it
 left in its process namespace and empties the folders a script can write to. It has the user of the
 scripts, so a further layer of Landlock keeps these from signalling and tracing it. What they can
 still change of it, it looks at before each row; if anything is different, it ends. What a row is
-given is read by the row's own process only, so that no memory holds it that the next one gets.
+given is read by the row's own process only, and what it leaves by one that ends when it is removed,
+so that no memory holds it that the next one gets.
 """
 
-# ruff: noqa: PTH101, PTH123, PTH208 - pathlib would cost each row its pages.
+# ruff: noqa: PTH108, PTH208 - pathlib would cost each row its pages.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import select
@@ -20,9 +22,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from executors.script.removal import FOLDER_FLAGS, empty_folder
-from executors.script.sandbox.kernel import PR_SET_DUMPABLE, prctl
-from executors.script.sandbox.landlock import keep_to_itself
-from executors.script.sandbox.stage import send_room
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, call, prctl
+from executors.script.sandbox.landlock import enter_own_scope, make_own_scope
+from executors.script.sandbox.stage import PROGRESS_NAME, send_room
 from executors.script.sandbox.view import ROOM, ROOM_FOLDERS
 from executors.script.stage import KILL_PATIENCE_S, START_FAILED
 from executors.script.warm.claim import claim
@@ -39,13 +41,21 @@ DESCRIPTORS = 5
 """Of a row: its order, then its channels as ``Channels.all`` has them."""
 INPUT = f"{ROOM}/report/input.json"
 """Where a row finds its inputs: nothing can be shown beside the script any more."""
+INPUT_FILES = 1
+OWN_PROCESSES = 1
+"""Ours has the user of the scripts, so it counts for their limit."""
+USUAL_FILES = (INPUT, f"{ROOM}/report/{PROGRESS_NAME}", f"{ROOM}/report/result.json")
+"""What nearly every row leaves."""
 IDLE_S = 5.0
 """Without a row for so long it ends, whatever the worker thinks."""
-LIMITS = (
-    resource.RLIMIT_CPU, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE,
-    resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_STACK, resource.RLIMIT_CORE,
-    resource.RLIMIT_MEMLOCK, resource.RLIMIT_SIGPENDING,
-)  # fmt: skip
+SIZE_BYTES = 32
+LIMITS = range(16)
+"""All there are."""
+SCHEDULING_BYTES = 56
+"""``struct sched_attr``: policy, priorities, time slice, clamps."""
+OF_PROCESS = 1
+"""``IOPRIO_WHO_PROCESS``."""
+PLACES = (ROOM, *(f"{ROOM}/{name}" for name in ROOM_FOLDERS))
 
 
 class Rows:
@@ -63,23 +73,26 @@ class Rows:
             os.dup2(null, number)
         os.close(null)
         self.own = os.pidfd_open(os.getpid())
+        self.scope = make_own_scope()
         self.first = state()
+        self.free_files = free_files()
 
     def serve(self) -> dict[str, Any]:
         """Return in the process of each row, with its order. Never returns in this one."""
         while True:
             try:
-                order_file, commands, report, out, err = self.receive()
+                size, order_file, commands, report, out, err = self.receive()
                 if state() != self.first:
                     os._exit(START_FAILED)
-                clear_room()
+                self.tidy()
+                write_input(order_file, size)
                 send_room(report, os.dup(self.own), self.run.owner())
                 if not claim(order_file):
                     os._exit(START_FAILED)
+                started = time.monotonic()
+                pid = os.fork()
             except BaseException:  # noqa: BLE001 - nothing of a script has run
                 os._exit(START_FAILED)
-            started = time.monotonic()
-            pid = os.fork()
             if pid == 0:
                 return self.become_row(order_file, out, err)
             close_all((order_file, out, err))
@@ -90,31 +103,43 @@ class Rows:
                 os._exit(START_FAILED)
 
     def receive(self) -> list[int]:
-        """Return the descriptors of the next row. Ends the process when there is none."""
+        """Return the size of the next row's order and its descriptors. Ends the process when there
+        is no row."""
         try:
-            _, descriptors, flags, _ = socket.recv_fds(
-                self.channel, 1, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            size, descriptors, flags, _ = socket.recv_fds(
+                self.channel, SIZE_BYTES, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
             )
         except TimeoutError:
             os._exit(0)
         if flags & socket.MSG_CTRUNC or len(descriptors) != DESCRIPTORS:
             os._exit(0)
-        return descriptors
+        return [int(size), *descriptors]
+
+    def tidy(self) -> None:
+        """Remove all that the row before has left. Raises OSError."""
+        for path in USUAL_FILES:
+            try:
+                os.unlink(path)
+            except OSError:
+                continue  # It is not there, or no file.
+        if free_files() != self.free_files:
+            clear_room_elsewhere()
 
     def become_row(self, order_file: int, out: int, err: int) -> dict[str, Any]:
         """Be the process of a row; return its order. Nobody else's channel stays open in it."""
         try:
             self.channel.detach()
             os.setsid()
+            # One that was open before would have the flags and locks that the last row gave it.
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.dup2(out, 1)
             os.dup2(err, 2)
             order = read_order(order_file)
+            enter_own_scope(self.scope)
             os.closerange(3, 1 << 20)
-            write_input(order["input"])
-            keep_to_itself()
             prctl(PR_SET_DUMPABLE, 1)
-        except BaseException:  # noqa: BLE001 - no script without it
-            os._exit(START_FAILED)
+        except BaseException:  # noqa: BLE001 - no script without it, and no exit code of one
+            os.kill(os.getpid(), signal.SIGKILL)
         return order
 
     def follow(self, pid: int, commands: int, started: float, timeout_s: float) -> dict[str, Any]:
@@ -169,31 +194,64 @@ def kill_others() -> int:
     return 1
 
 
+def free_files() -> int:
+    """Return how many more files there may be; the kernel counts each name as one."""
+    return os.statvfs(ROOM).f_ffree
+
+
+def clear_room_elsewhere() -> None:
+    """Do ``clear_room`` in a process of its own, whose memory then holds the names. Raises
+    OSError."""
+    pid = os.fork()
+    if pid == 0:
+        code = START_FAILED
+        try:
+            clear_room()
+            code = 0
+        finally:
+            os._exit(code)
+    if os.waitpid(pid, 0)[1]:
+        raise OSError(0, "what was left in the sandbox could not be removed")
+
+
 def clear_room() -> None:
     """Remove all that scripts have left. Raises OSError."""
     if set(os.listdir(ROOM)) != set(ROOM_FOLDERS):
         raise OSError(0, "the folders of the sandbox are not those it had")
     for name in ROOM_FOLDERS:
-        path = f"{ROOM}/{name}"
-        os.chmod(path, 0o700)
-        folder = os.open(path, FOLDER_FLAGS)
+        folder = os.open(f"{ROOM}/{name}", FOLDER_FLAGS)
         try:
             empty_folder(folder)
         finally:
             os.close(folder)
 
 
-def write_input(data: bytes) -> None:
-    with open(INPUT, "xb", buffering=0) as stream:
-        while data:
-            data = data[stream.write(data) :]
+def write_input(order_file: int, size: int) -> None:
+    """Write what follows an order of that size to the row's input file, past our own memory. Raises
+    OSError, for instance when it is larger than the row may write."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    target = os.open(INPUT, flags, 0o600)
+    end = os.fstat(order_file).st_size
+    while size < end:
+        size += os.sendfile(target, order_file, size, end - size)
+    os.close(target)
 
 
 def state() -> list[Any]:
-    """Return what one process can change of another of its user, and the next row would inherit."""
+    """Return what a script can change of us, or of its folders, and the next row would inherit."""
+    scheduling = ctypes.create_string_buffer(SCHEDULING_BYTES)
+    call("sched_getattr", 0, scheduling, SCHEDULING_BYTES, 0)
     return [
         *map(resource.getrlimit, LIMITS),
-        os.getpriority(os.PRIO_PROCESS, 0),
-        os.sched_getscheduler(0),
+        scheduling.raw,
         os.sched_getaffinity(0),
+        call("ioprio_get", OF_PROCESS, 0),
+        *map(state_of_folder, PLACES),
     ]
+
+
+def state_of_folder(path: str) -> list[Any]:
+    """Return which one it is and what is kept with it: its mode, its lists of rights and others."""
+    found = os.lstat(path)
+    names = os.listxattr(path, follow_symlinks=False)
+    return [found.st_ino, found.st_mode, found.st_uid, found.st_gid, *names]

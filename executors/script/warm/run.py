@@ -37,7 +37,7 @@ from executors.script.warm.messages import (
     receive,
 )
 from executors.script.warm.pages import copy_when_idle
-from executors.script.warm.rows import Rows
+from executors.script.warm.rows import INPUT_FILES, OWN_PROCESSES, Rows
 
 if TYPE_CHECKING:
     import signal
@@ -172,6 +172,8 @@ class WarmRun(SandboxStage):
             os.dup2(self.out_fd, 1)
             os.dup2(self.err_fd, 2)
             plan = self.order["sandbox"]
+            if self.order["rows"]:
+                plan["room_files"] += INPUT_FILES
             complete_view("", plan, trees, *self.owner())
             self.listen_for_gate(plan)
             if not self.order["rows"]:
@@ -210,7 +212,8 @@ class WarmRun(SandboxStage):
         lock_down(order["sandbox"]["rules"], order["uid"], order["gid"], is_bounded=self.is_bounded)
 
     def other_processes(self) -> int:
-        return GUARD_IN_NAMESPACE if self.order["uid"] is None else 0
+        others = OWN_PROCESSES if self.order["rows"] else 0
+        return others + (GUARD_IN_NAMESPACE if self.order["uid"] is None else 0)
 
     def look(self, now: float, *, told: bool) -> None:
         """End the run if it has to. told: whether the worker says so, or is gone."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import socket
 import threading
 import time
-from collections import defaultdict
+import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -22,16 +23,18 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from executors.contract import StopReason
+from executors.contract import StopReason, Usage
 from executors.script.process import Ending
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
-from executors.script.start import Channels, Launch, Starter
+from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import OrderedStart
 from executors.script.warm.process import NoZygote
 from executors.script.warm.rows import INPUT
 
 MOST_ROWS = 200
+MOST_WAITING = 16
+"""So many of one worker wait for rows. Each takes memory, and a place of its zygote's."""
 LASTS_S = 3600.0
 """A sandbox ends after so long, whatever it does, and takes no further row after half of it."""
 LONGEST_ROW_S = LASTS_S / 2
@@ -62,7 +65,7 @@ class SeriesSandbox:
         self.served = 0
         self.is_good = True
         """Whether it can serve another row; not so once one did not end by itself."""
-        self.opened_at = self.used_at = time.monotonic()
+        self.opened_at = self.used_at = self.row_began_at = time.monotonic()
         self._python = python
         self._resources = resources
         commands, self._commands = os.pipe()
@@ -77,6 +80,7 @@ class SeriesSandbox:
 
     def row(self, env: dict[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
         """Return what starts a row in it. env: of the script."""
+        self.row_began_at = time.monotonic()
         launch = replace(self.launch, env={**env, "EXECFABRIC_INPUT": INPUT}, sandbox=None, held=())
         data = json.dumps(inputs, ensure_ascii=False).encode()
         return RowStart(launch, self._python, self, data)
@@ -85,30 +89,40 @@ class SeriesSandbox:
         """Take note of how a row ended; return it with what the zygote knows of it."""
         if ending.stop_reason is not StopReason.EXITED or ending.left:
             self.is_good = False
-        if ending.stop_reason is StopReason.KILLED and self._end_reason() == "memory_limit":
-            return replace(ending, stop_reason=StopReason.MEMORY_LIMIT)
-        return ending
+        is_cut_off = ending.stop_reason is StopReason.KILLED and ending.exit_code is None
+        reason, *numbers = self._last_words() if is_cut_off else [""]
+        if reason != "memory_limit":
+            return ending
+        # The process that would have told how long the row took ended with it.
+        wall_s = time.monotonic() - self.row_began_at
+        usage = Usage(wall_s=wall_s, peak_memory_bytes=int(numbers[-1]))
+        return Ending(StopReason.MEMORY_LIMIT, -signal.SIGKILL, usage=usage)
 
     def may_serve(self) -> bool:
         age_s = time.monotonic() - self.opened_at
         return self.is_good and self.served < MOST_ROWS and age_s < LASTS_S - LONGEST_ROW_S
 
-    def _end_reason(self) -> str:
-        """Return why the zygote has ended it, in the words of a report; empty when it has not."""
+    def _last_words(self) -> list[str]:
+        """Return why the zygote has ended it, and numbers, as a report has them; [""] when it has
+        not."""
         data = b""
         with suppress(OSError), socket.socket(fileno=os.dup(self._report)) as channel:
             channel.settimeout(LAST_WORDS_S)
             while piece := channel.recv(REPORT_BYTES):
                 data += piece
-        return data.decode("utf-8", "replace").strip().partition(" ")[0]
+        return data.decode("utf-8", "replace").strip().split(" ")
 
     def close(self) -> None:
         """Let its zygote end it."""
+        self.forget()
+        self._resources.close()
+
+    def forget(self) -> None:
+        """Close our ends only."""
         self.is_good = False
         for descriptor in (self._commands, self._report):
             os.close(descriptor)
         self.rows.close()
-        self._resources.close()
 
 
 class SeriesSandboxes:
@@ -116,14 +130,17 @@ class SeriesSandboxes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: defaultdict[Hashable, list[SeriesSandbox]] = defaultdict(list)
+        self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
         self._sweeper: threading.Timer | None = None
+        self._of_parent: list[SeriesSandbox] = []
+        """Kept, since what they hold must not be given back by us."""
+        _pools.add(self)
 
     @contextmanager
     def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
         """Yield a sandbox for one row of series. Raises what make does."""
         with self._lock:
-            waiting = self._waiting[series]
+            waiting = self._waiting.get(series)
             sandbox = waiting.pop() if waiting else None
         sandbox = sandbox or make()
         try:
@@ -140,14 +157,27 @@ class SeriesSandboxes:
         """End all that wait."""
         self._end_those_unused_since(time.monotonic() + 1)
 
+    def forget(self) -> None:
+        """In a process forked from the worker: let go of sandboxes, which are the worker's."""
+        for waiting in self._waiting.values():
+            for sandbox in waiting:
+                sandbox.forget()
+            self._of_parent += waiting
+        self._lock = threading.Lock()
+        self._waiting, self._sweeper = {}, None
+
     def _give_back(self, series: Hashable, sandbox: SeriesSandbox) -> None:
         if not sandbox.may_serve():
             sandbox.close()
             return
         with self._lock:
-            self._waiting[series].append(sandbox)
+            self._waiting.setdefault(series, []).append(sandbox)
             if self._sweeper is None:
                 self._start_sweeper()
+            every = [each for waiting in self._waiting.values() for each in waiting]
+            oldest = min(every, key=lambda each: each.used_at)
+        if len(every) > MOST_WAITING:
+            self._end_those_unused_since(oldest.used_at)
 
     def _start_sweeper(self) -> None:
         self._sweeper = threading.Timer(IDLE_S / 2, self._sweep)
@@ -190,8 +220,10 @@ class RowStart(OrderedStart):
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            order = self.write_order(input=self._inputs)
-            socket.send_fds(self._sandbox.rows, [b"r"], [order, *theirs.all()])
+            order = self.write_order()
+            size = os.fstat(order).st_size
+            write_all(order, self._inputs)
+            socket.send_fds(self._sandbox.rows, [b"%d" % size], [order, *theirs.all()])
         except OSError:
             self._sandbox.is_good = False
             raise
@@ -206,3 +238,14 @@ class RowStart(OrderedStart):
         if not reported:
             self._sandbox.is_good = False
         super().end(room, report, reported=reported)
+
+
+_pools: weakref.WeakSet[SeriesSandboxes] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for pool in list(_pools):
+        pool.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -10,6 +10,7 @@ import pytest
 from executors.script.executor import ScriptExecutor
 from executors.script.warm.pool import Recycling
 from tests.executors.conftest import MakeFolder, Runner, executor_at
+from tests.executors.script.warm.rows import Rows
 
 MakeExecutor = Callable[..., ScriptExecutor]
 
@@ -44,3 +45,26 @@ def make_executor(executor: ScriptExecutor, open_folder: Path) -> Iterator[MakeE
     yield make
     for executor in made:
         executor.close()
+
+
+@pytest.fixture(scope="session")
+def row_executor(open_folder: Path) -> Iterator[ScriptExecutor]:
+    executor = executor_at("ns", open_folder, warm=True, memory_groups=False)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def rows(row_executor: ScriptExecutor, tmp_path: Path) -> Rows:
+    """Runs rows where those of other tests run, too: the version is each test's own."""
+    return Rows(row_executor, tmp_path)
+
+
+@pytest.fixture
+def lone_rows(open_folder: Path, tmp_path: Path) -> Iterator[Rows]:
+    """Runs rows where nothing else does."""
+    executor = executor_at("ns", open_folder, warm=True, memory_groups=False)
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    yield Rows(executor, folder)
+    executor.close()
