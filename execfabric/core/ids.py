@@ -8,6 +8,8 @@ import time
 import uuid
 from datetime import datetime
 
+AHEAD = 60_000 << 74
+"""So far the clock may go back; one that was wrong by more is believed once it is put right."""
 _lock = threading.Lock()
 _last = 0
 
@@ -15,13 +17,13 @@ _last = 0
 def uuid7() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 others, mostly random.
 
-    It is higher than all this process made before, those of the same millisecond among them.
+    It is higher than all this process made in the last minute, those of the same millisecond too.
     """
     global _last
     random = int.from_bytes(os.urandom(10))
     value = time.time_ns() // 1_000_000 << 74 | random >> 7  # The first of the 74 is room to count.
     with _lock:
-        if value <= _last:
+        if 0 <= _last - value < AHEAD:
             value = _last + 1 + (random >> 32)
         _last = value
     milliseconds, first, rest = value >> 74, value >> 62 & 0xFFF, value & (1 << 62) - 1

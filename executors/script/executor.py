@@ -318,6 +318,8 @@ class ScriptExecutor(Executor):
                 env = build_environment_variables(places, request, request.inputs, python)
                 run = FollowedRun(request, sink, room)
                 ending = run.to_its_end(sandbox.row(env, request.inputs))
+                if sandbox.identity is not None and ending.left:
+                    self._identities.keep(sandbox.identity)
                 return run.result(sandbox.heard_of(ending), workdir, sandbox.launch.uid)
         finally:
             room.close()
@@ -344,7 +346,7 @@ class ScriptExecutor(Executor):
             zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
             start = WarmStart(launch, told, self._zygotes, zygote, rows_for_s=LASTS_S)
             resources.callback(start.forget)
-            return SeriesSandbox(launch, told, start, resources.pop_all())
+            return SeriesSandbox(launch, told, start, resources.pop_all(), identity)
 
     def _start(
         self,

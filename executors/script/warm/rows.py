@@ -89,9 +89,13 @@ class Rows:
                 send_room(report, os.dup(self.own), self.run.owner())
                 if not claim(order_file):
                     os._exit(START_FAILED)
-                started = time.monotonic()
+            except BaseException:  # noqa: BLE001 - the worker takes the order back
+                os._exit(START_FAILED)
+            started = time.monotonic()
+            try:
                 pid = os.fork()
-            except BaseException:  # noqa: BLE001 - nothing of a script has run
+            except OSError as error:
+                answer_worker(report, {"problem": f"There is no process for it: {error.strerror}."})
                 os._exit(START_FAILED)
             if pid == 0:
                 return self.become_row(order_file, out, err)

@@ -24,11 +24,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from executors.contract import StopReason, Usage
+from executors.script.identity import Identity
 from executors.script.process import Ending
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
 from executors.script.start import Channels, Launch, Starter, write_all
-from executors.script.warm.pool import OrderedStart
+from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
 from executors.script.warm.rows import INPUT
 
@@ -40,6 +41,7 @@ LASTS_S = 3600.0
 LONGEST_ROW_S = LASTS_S / 2
 IDLE_S = 2.0
 """So long without a row it is kept."""
+MOST_FAILED = 100
 REPORT_BYTES = 4096
 LAST_WORDS_S = 0.5
 
@@ -57,26 +59,43 @@ class SeriesSandbox:
     """One sandbox, from its order to its end. Rows are sent into it before it is known to stand."""
 
     def __init__(
-        self, launch: Launch, python: dict[str, Any] | None, starter: Starter, resources: ExitStack
+        self,
+        launch: Launch,
+        python: dict[str, Any] | None,
+        starter: Starter,
+        resources: ExitStack,
+        identity: Identity | None,
     ) -> None:
         """starter: gives a zygote the order; what it takes over for standard output is what rows
-        come through. resources: closed at its end. Raises OSError."""
+        come through. resources: closed at its end. Raises NoZygote."""
         self.launch = launch
+        self.identity = identity
         self.served = 0
         self.is_good = True
         """Whether it can serve another row; not so once one did not end by itself."""
         self.opened_at = self.used_at = self.row_began_at = time.monotonic()
         self._python = python
         self._resources = resources
-        commands, self._commands = os.pipe()
-        self._report, report = (end.detach() for end in socket.socketpair())
-        self.rows, rows = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._own = ExitStack()
+        """What is ours of its channels."""
         try:
-            starter.start(Channels(commands, report, rows.detach(), null), self._commands)
+            self._open(starter)
         except OSError as error:
             self.close()
             raise NoZygote(str(error)) from error
+
+    def _open(self, starter: Starter) -> None:
+        with ExitStack() as theirs:
+            commands, self._commands = os.pipe()
+            theirs.callback(os.close, commands)
+            self._own.callback(os.close, self._commands)
+            self._reports, report = map(self._own.enter_context, socket.socketpair())
+            self.rows, rows = map(
+                self._own.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            )
+            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            theirs.pop_all()  # From here on they are closed by whoever starts it.
+            starter.start(Channels(commands, report.detach(), rows.detach(), null), self._commands)
 
     def row(self, env: dict[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
         """Return what starts a row in it. env: of the script."""
@@ -106,9 +125,9 @@ class SeriesSandbox:
         """Return why the zygote has ended it, and numbers, as a report has them; [""] when it has
         not."""
         data = b""
-        with suppress(OSError), socket.socket(fileno=os.dup(self._report)) as channel:
-            channel.settimeout(LAST_WORDS_S)
-            while piece := channel.recv(REPORT_BYTES):
+        with suppress(OSError):
+            self._reports.settimeout(LAST_WORDS_S)
+            while piece := self._reports.recv(REPORT_BYTES):
                 data += piece
         return data.decode("utf-8", "replace").strip().split(" ")
 
@@ -120,9 +139,7 @@ class SeriesSandbox:
     def forget(self) -> None:
         """Close our ends only."""
         self.is_good = False
-        for descriptor in (self._commands, self._report):
-            os.close(descriptor)
-        self.rows.close()
+        self._own.close()
 
 
 class SeriesSandboxes:
@@ -131,6 +148,8 @@ class SeriesSandboxes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
+        self._failed_at: dict[Hashable, float] = {}
+        """When no sandbox of a series came to serve even one row."""
         self._sweeper: threading.Timer | None = None
         self._of_parent: list[SeriesSandbox] = []
         """Kept, since what they hold must not be given back by us."""
@@ -140,18 +159,32 @@ class SeriesSandboxes:
     def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
         """Yield a sandbox for one row of series. Raises what make does."""
         with self._lock:
+            if time.monotonic() - self._failed_at.get(series, -RETRY_AFTER_S) < RETRY_AFTER_S:
+                raise NoZygote("rows of this series could not be served a short time ago")
             waiting = self._waiting.get(series)
             sandbox = waiting.pop() if waiting else None
-        sandbox = sandbox or make()
+        try:
+            sandbox = sandbox or make()
+        except NoZygote:
+            self._note_failure(series)
+            raise
         try:
             yield sandbox
         except BaseException:
             sandbox.is_good = False
+            if not sandbox.served:
+                self._note_failure(series)
             raise
         finally:
             sandbox.served += 1
             sandbox.used_at = time.monotonic()
             self._give_back(series, sandbox)
+
+    def _note_failure(self, series: Hashable) -> None:
+        with self._lock:
+            if len(self._failed_at) >= MOST_FAILED:
+                self._failed_at.clear()
+            self._failed_at[series] = time.monotonic()
 
     def close(self) -> None:
         """End all that wait."""
@@ -185,11 +218,13 @@ class SeriesSandboxes:
         self._sweeper.start()
 
     def _sweep(self) -> None:
-        self._end_those_unused_since(time.monotonic() - IDLE_S)
-        with self._lock:
-            self._sweeper = None
-            if self._waiting:
-                self._start_sweeper()
+        try:
+            self._end_those_unused_since(time.monotonic() - IDLE_S)
+        finally:
+            with self._lock:
+                self._sweeper = None
+                if self._waiting:
+                    self._start_sweeper()
 
     def _end_those_unused_since(self, moment: float) -> None:
         with self._lock:
@@ -199,8 +234,9 @@ class SeriesSandboxes:
                 waiting[:] = [each for each in waiting if each.used_at > moment]
                 if not waiting:
                     del self._waiting[series]
-        for sandbox in ending:
-            sandbox.close()
+        with ExitStack() as closing:  # Each, whatever becomes of the others.
+            for sandbox in ending:
+                closing.callback(sandbox.close)
 
 
 class RowStart(OrderedStart):
