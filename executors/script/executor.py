@@ -60,9 +60,11 @@ from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes, as_told
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 from executors.script.warm.process import NoZygote
+from executors.script.warm.rows import INPUT
 from executors.script.warm.series import (
     LASTS_S,
     LONGEST_ROW_S,
+    PLACE,
     SeriesSandbox,
     SeriesSandboxes,
     has_series_sandboxes,
@@ -339,14 +341,17 @@ class ScriptExecutor(Executor):
             uid = identity.uid if identity else None
             job = Job({}, [(script, "script")], {})
             plan = self.level.plan(job, self._state, python, request.limits, uid)
+            # What differs from row to row is in the row's own order.
+            any_row = request.model_copy(update={"execution_id": "", "secrets": {}})
+            env = build_environment_variables(places, any_row, {}, python) | {PLACE: INPUT}
             launch = self._launch(
-                plan, places, identity, (in_use,), resource, python, request, marker=None, env={}
+                plan, places, identity, (in_use,), resource, python, request, marker=None, env=env
             )
             told = as_told(python, has_environment=resource.python is not None)
             zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
             start = WarmStart(launch, told, self._zygotes, zygote, rows_for_s=LASTS_S)
             resources.callback(start.forget)
-            return SeriesSandbox(launch, told, start, resources.pop_all(), identity)
+            return SeriesSandbox(launch, start, resources.pop_all(), identity)
 
     def _start(
         self,

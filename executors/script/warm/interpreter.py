@@ -115,11 +115,14 @@ class WarmInterpreter:
 
     def start_afresh(self, order: dict[str, Any]) -> None:
         """Put in place what an interpreter gets as it starts. Nothing of a script is run by it."""
-        for name, value in order["env"].items():  # update() asks first what it is given.
-            os.environ[name] = value
+        self.set_variables(order["env"])
         sys.executable = order["python"]["executable"]
         sys.orig_argv = list(order["argv"])
         sys.argv = list(order["argv"][order["argv"].index(HARNESS) :])
+
+    def set_variables(self, env: dict[str, str]) -> None:
+        for name, value in env.items():  # update() asks first what it is given.
+            os.environ[name] = value
 
     def rehearse_run(self) -> None:
         """In a process that ends then: do about what becomes of a run without its script."""

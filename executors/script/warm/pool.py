@@ -244,16 +244,14 @@ class OrderedStart(Starter):
 
     can_be_lost = True
 
-    def __init__(self, launch: Launch, python: dict[str, Any] | None) -> None:
-        """python: see ``as_told``."""
+    def __init__(self, launch: Launch) -> None:
         super().__init__(launch)
-        self._python = python
         self._order = -1
 
-    def write_order(self, **more: Any) -> int:
-        """Return the order as an open file, which only the script's process is to read."""
+    def write_order(self, order: bytes) -> int:
+        """Return order as an open file, which only the script's process is to read."""
         self._order = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        write_all(self._order, self._launch.order(python=self._python, **more))
+        write_all(self._order, order)
         return self._order
 
     def take_back(self) -> bool:
@@ -277,8 +275,10 @@ class WarmStart(OrderedStart):
         self, launch: Launch, python: dict[str, Any] | None, pool: Zygotes, zygote: Zygote, *,
         rows_for_s: float | None = None,
     ) -> None:  # fmt: skip
-        """rows_for_s: how long it serves rows, each with the time limit; None for a single run."""
-        super().__init__(launch, python)
+        """python: see ``as_told``. rows_for_s: how long it serves rows, each with the time limit;
+        None for a single run."""
+        super().__init__(launch)
+        self._python = python
         self._pool = pool
         self._zygote = zygote
         self._rows_for_s = rows_for_s
@@ -289,7 +289,10 @@ class WarmStart(OrderedStart):
             plan = launch.sandbox or {}
             own = {name: part for name, part in plan.items() if name not in FRAME}
             shared = {name: own[name] for name in SHARED if name in own}
-            order = self.write_order(sandbox=own, rows=self._rows_for_s is not None)
+            is_for_rows = self._rows_for_s is not None
+            order = self.write_order(
+                launch.order(python=self._python, sandbox=own, rows=is_for_rows)
+            )
             # What the zygote itself may know is in the message.
             limits = {**launch.limits, "timeout_s": self._rows_for_s or launch.limits["timeout_s"]}
             head = {"limits": limits, "uid": launch.uid, "gid": launch.gid, "sandbox": shared}

@@ -77,8 +77,11 @@ class Rows:
         self.first = state()
         self.free_files = free_files()
 
-    def serve(self) -> dict[str, Any]:
-        """Return in the process of each row, with its order. Never returns in this one."""
+    def serve(self) -> dict[str, str]:
+        """Return in the process of each row, with its order: the variables it has beside ours.
+
+        Never returns in this one.
+        """
         while True:
             try:
                 size, order_file, commands, report, out, err = self.receive()
@@ -129,7 +132,7 @@ class Rows:
         if free_files() != self.free_files:
             clear_room_elsewhere()
 
-    def become_row(self, order_file: int, out: int, err: int) -> dict[str, Any]:
+    def become_row(self, order_file: int, out: int, err: int) -> dict[str, str]:
         """Be the process of a row; return its order. Nobody else's channel stays open in it."""
         try:
             self.channel.detach()

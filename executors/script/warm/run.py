@@ -189,7 +189,7 @@ class WarmRun(SandboxStage):
         problem_fd = self.give_up_all(self.problem_writer)
         os.close(problem_fd)
         if self.order["rows"]:
-            interpreter.start_afresh(Rows(self).serve())
+            interpreter.set_variables(Rows(self).serve())
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         return interpreter.become_script(self.order)

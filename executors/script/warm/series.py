@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import marshal
 import os
 import signal
 import socket
@@ -18,8 +19,6 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -28,11 +27,13 @@ from executors.script.identity import Identity
 from executors.script.process import Ending
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
+from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
-from executors.script.warm.rows import INPUT
 
+PLACE = "EXECFABRIC_INPUT"
+"""The variable that says where the inputs are; one place for all rows."""
 MOST_ROWS = 200
 MOST_WAITING = 16
 """So many of one worker wait for rows. Each takes memory, and a place of its zygote's."""
@@ -61,7 +62,6 @@ class SeriesSandbox:
     def __init__(
         self,
         launch: Launch,
-        python: dict[str, Any] | None,
         starter: Starter,
         resources: ExitStack,
         identity: Identity | None,
@@ -74,7 +74,6 @@ class SeriesSandbox:
         self.is_good = True
         """Whether it can serve another row; not so once one did not end by itself."""
         self.opened_at = self.used_at = self.row_began_at = time.monotonic()
-        self._python = python
         self._resources = resources
         self._own = ExitStack()
         """What is ours of its channels."""
@@ -97,12 +96,12 @@ class SeriesSandbox:
             theirs.pop_all()  # From here on they are closed by whoever starts it.
             starter.start(Channels(commands, report.detach(), rows.detach(), null), self._commands)
 
-    def row(self, env: dict[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
-        """Return what starts a row in it. env: of the script."""
+    def row(self, env: Mapping[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
+        """Return what starts a row in it. env: of the script, for a run of its own."""
         self.row_began_at = time.monotonic()
-        launch = replace(self.launch, env={**env, "EXECFABRIC_INPUT": INPUT}, sandbox=None, held=())
-        data = json.dumps(inputs, ensure_ascii=False).encode()
-        return RowStart(launch, self._python, self, data)
+        known = self.launch.env
+        own = {name: env[name] for name in env if env[name] != known.get(name) and name != PLACE}
+        return RowStart(self, own, json.dumps(inputs, ensure_ascii=False).encode())
 
     def heard_of(self, ending: Ending) -> Ending:
         """Take note of how a row ended; return it with what the zygote knows of it."""
@@ -242,21 +241,16 @@ class SeriesSandboxes:
 class RowStart(OrderedStart):
     """Lets a sandbox of the row's series run it."""
 
-    def __init__(
-        self,
-        launch: Launch,
-        python: dict[str, Any] | None,
-        sandbox: SeriesSandbox,
-        inputs: bytes,
-    ) -> None:
-        """python: see ``as_told``. inputs: what its input file is to hold."""
-        super().__init__(launch, python)
+    def __init__(self, sandbox: SeriesSandbox, env: dict[str, str], inputs: bytes) -> None:
+        """env: what the row has beside the sandbox. inputs: what its input file is to hold."""
+        super().__init__(sandbox.launch)
         self._sandbox = sandbox
+        self._env = env
         self._inputs = inputs
 
     def start(self, theirs: Channels, commands: int) -> None:
         try:
-            order = self.write_order()
+            order = self.write_order(marshal.dumps(self._env, MARSHAL_VERSION))
             size = os.fstat(order).st_size
             write_all(order, self._inputs)
             socket.send_fds(self._sandbox.rows, [b"%d" % size], [order, *theirs.all()])
