@@ -9,7 +9,6 @@ lease of each is kept until it is. What does not fit, and what is refused, is re
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connections
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
@@ -32,6 +30,7 @@ from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
 
 from . import hooks
+from .gathering import Gathering
 from .models import Execution, LogChunk
 from .news import UnstoredNews
 from .recording import record_result
@@ -159,72 +158,37 @@ _LOG = f"""
 """  # noqa: S608 - names of our own columns
 
 
-class Recorder:
-    """Records ends in a thread of its own, several at once, while it is started."""
+class Recorder(Gathering[str, End]):
+    """Records ends in a thread of its own, those of a schema together, while it is started."""
+
+    failed = "executions.end_not_recorded"
+    """As with a slot that could not: they end as lost."""
 
     def __init__(self) -> None:
-        self._ended: defaultdict[str, list[End]] = defaultdict(list)
-        self._waiting = 0
-        self._is_over = False
-        self._lock = threading.Lock()
-        self._has_some = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="recorder", daemon=True)
+        super().__init__("recorder", gathered_s=GATHERED_S)
 
     def start(self) -> None:
         global _recorder
-        self._thread.start()
+        super().start()
         _recorder = self
 
     def stop(self, timeout_s: float) -> None:
         """Record what is left; from then on each end is recorded by whoever brought it about."""
         global _recorder
         _recorder = None
-        self._stopping.set()
-        self._has_some.set()
-        self._thread.join(timeout_s)
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        super().stop(timeout_s)
 
     def add(self, end: End) -> bool:
         """Keep end to be recorded; return whether it will be."""
-        with self._lock:
-            if self._is_over or self._waiting >= MOST_WAITING:
-                return False
-            self._ended[current_schema()].append(end)
-            self._waiting += 1
-        self._has_some.set()
-        return True
+        return self.waiting < MOST_WAITING and self.take(current_schema(), [end])
 
-    def _serve(self) -> None:
+    def do(self, kind: str, items: Sequence[End]) -> None:
         try:
-            while not self._stopping.is_set():
-                self._has_some.wait()
-                self._stopping.wait(GATHERED_S)
-                self._has_some.clear()
-                self._record_all()
-            self._record_all(is_last=True)  # What came while the others were recorded.
+            with schema_context(kind):
+                _record(items)
         finally:
-            connections.close_all()
-
-    def _record_all(self, *, is_last: bool = False) -> None:
-        with self._lock:
-            ended, self._ended = self._ended, defaultdict(list)
-            self._is_over = is_last
-        for schema, ends in ended.items():
-            try:
-                drop_dead_connections()
-                with schema_context(schema):
-                    _record(ends)
-            except Exception:  # As with a slot that could not: they end as lost.
-                logger.exception("executions.end_not_recorded", ended=len(ends))
-                connections.close_all()
-            finally:
-                with self._lock:
-                    self._waiting -= len(ends)
-                for end in ends:
-                    end.let_go()
+            for end in items:
+                end.let_go()
 
 
 def _record(ends: Sequence[End]) -> None:

@@ -6,23 +6,18 @@ nothing here.
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import structlog
-from django.db import connections, transaction
+from django.db import transaction
 from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Door, current_schema
-from execfabric.core.connections import drop_dead_connections
 
+from .gathering import Gathering
 from .models import Execution
-
-logger = structlog.get_logger(__name__)
 
 TOGETHER_S = 0.05
 """What ends within this time is told at once: to count a row costs as much as to finish it."""
@@ -78,65 +73,34 @@ def tell_finished(door: str, executions: Sequence[UUID]) -> None:
     transaction.on_commit(tell, robust=True)
 
 
-class Together:
+class Together(Gathering[tuple[str, Owner], UUID]):
     """Tells owners in a thread of its own, of several ends at once, while it is started."""
 
+    failed = "executions.end_not_told"
+    """The scan makes up for it."""
+
     def __init__(self) -> None:
-        self._ended: defaultdict[tuple[str, Owner], list[UUID]] = defaultdict(list)
-        self._is_over = False
-        self._lock = threading.Lock()
-        self._has_some = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="ends", daemon=True)
+        super().__init__("ends", gathered_s=TOGETHER_S)
 
     def start(self) -> None:
         global _together
-        self._thread.start()
+        super().start()
         _together = self
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = LAST_TELLING_S) -> None:
         """Tell what is left; from then on each end is told by whoever ended it."""
         global _together
         _together = None
-        self._stopping.set()
-        self._has_some.set()
-        self._thread.join(LAST_TELLING_S)
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        super().stop(timeout_s)
 
     def add(self, schema: str, owner: Owner, executions: Sequence[UUID]) -> bool:
         """Keep executions to be told; return whether they will be, which nothing is at the end."""
-        with self._lock:
-            if self._is_over:
-                return False
-            self._ended[schema, owner].extend(executions)
-        self._has_some.set()
-        return True
+        return self.take((schema, owner), executions)
 
-    def _serve(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self._has_some.wait()
-                self._stopping.wait(TOGETHER_S)
-                self._has_some.clear()
-                self._tell_all()
-            self._tell_all(is_last=True)  # What came while the others were told.
-        finally:
-            connections.close_all()
-
-    def _tell_all(self, *, is_last: bool = False) -> None:
-        with self._lock:
-            ended, self._ended = self._ended, defaultdict(list)
-            self._is_over = is_last
-        for (schema, owner), executions in ended.items():
-            try:
-                drop_dead_connections()  # Nothing may have been told for hours.
-                with schema_context(schema):
-                    owner.finished(executions)
-            except Exception:  # The scan makes up for it.
-                logger.exception("executions.end_not_told", ended=len(executions))
-                connections.close_all()
+    def do(self, kind: tuple[str, Owner], items: Sequence[UUID]) -> None:
+        schema, owner = kind
+        with schema_context(schema):
+            owner.finished(items)
 
 
 _together: Together | None = None
