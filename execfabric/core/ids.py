@@ -8,7 +8,7 @@ import time
 import uuid
 from datetime import datetime
 
-AHEAD = 60_000 << 74
+AHEAD = 300_000 << 74
 """So far the clock may go back; one that was wrong by more is believed once it is put right."""
 _lock = threading.Lock()
 _last = 0
@@ -17,7 +17,7 @@ _last = 0
 def uuid7() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562): 48 bits of milliseconds, then 74 others, mostly random.
 
-    It is higher than all this process made in the last minute, those of the same millisecond too.
+    It is higher than all this process made before, those of the same millisecond among them.
     """
     global _last
     random = int.from_bytes(os.urandom(10))

@@ -27,6 +27,16 @@ def test_a_clock_that_is_set_back_changes_no_order(monkeypatch):
     assert uuid7() > first
 
 
+def test_a_clock_that_was_an_hour_ahead_is_believed_when_it_is_right_again(monkeypatch):
+    monkeypatch.setattr(ids, "_last", ids._last)
+    now, hour = time.time_ns(), 3600 * 10**9
+    monkeypatch.setattr("execfabric.core.ids.time.time_ns", lambda: now + hour)
+    uuid7()
+    monkeypatch.setattr("execfabric.core.ids.time.time_ns", lambda: now)
+
+    assert uuid7() < lowest_uuid7(datetime.now(UTC) + timedelta(minutes=1))
+
+
 def test_they_tell_when_they_were_made():
     before = datetime.now(UTC)
     made = uuid7()

@@ -12,6 +12,7 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Actor
 from execfabric.core.models import AuditEvent
+from executors.script.follow import FollowedRun
 from skills.executions import (
     lifecycle,
     moves,
@@ -155,12 +156,10 @@ class TestWhatIsRecorded:
     def test_a_platform_that_breaks_in_the_middle_does_not_say_it_never_started(
         self, ask, monkeypatch
     ):
-        executor = running.EXECUTORS.get("script")
-
         def break_down(*_args, **_kwargs):
             raise RuntimeError("out of luck")
 
-        monkeypatch.setattr(executor, "_gather", break_down)
+        monkeypatch.setattr(FollowedRun, "result", break_down)
 
         execution = run(ask())
 

@@ -49,7 +49,7 @@ def test_schemas_at_different_points_are_all_upgraded(acme, globex):
     put_behind(acme)
     put_behind(globex)
     execute("ALTER TABLE {}.batches_batch DROP COLUMN asked_digest", globex)
-    execute("DELETE FROM {}.django_migrations WHERE app = 'batches' AND name LIKE '0003%%'", globex)
+    execute("DELETE FROM {}.django_migrations WHERE app = 'batches' AND name >= '0003'", globex)
 
     assert migrate() == []
 
