@@ -29,7 +29,7 @@ from execfabric.core.request_context import request_id_scope
 from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
 
-from . import hooks
+from . import hooks, outcomes
 from .gathering import Gathering
 from .models import Execution, LogChunk
 from .news import UnstoredNews
@@ -92,25 +92,13 @@ def finish_executions(*, actor: Actor, ends: Sequence[End]) -> set[UUID]:
 
 
 def _values_of(end: End) -> dict[str, Any]:
-    result = end.result
-    fraction, message = end.news.progress or (None, None)
     return {
         "id": end.execution.pk,
         "lease_token": end.execution.lease_token,
-        "status": result.outcome.value,
-        "stop_reason": result.stop_reason.value,
-        "exit_code": result.exit_code,
-        "output": result.output,
-        "summary": result.summary,
-        "error": result.error,
-        "skipped_artifacts": result.skipped_artifacts,
-        "log_bytes_dropped": result.log_bytes_dropped,
-        "wall_s": result.usage.wall_s,
-        "cpu_s": result.usage.cpu_s,
-        "peak_memory_bytes": result.usage.peak_memory_bytes,
+        "status": end.result.outcome.value,
+        **outcomes.fields_of(end.result),
         "finished_at": end.at,
-        "progress_fraction": fraction,
-        "progress_message": message and message[:200],
+        **end.news.progress_fields(),
     }
 
 

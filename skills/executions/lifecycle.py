@@ -27,7 +27,7 @@ from skills.catalogue.models import Skill, Withdrawal
 from skills.catalogue.selectors import known_version
 from tenants.registry.models import OPEN_STATUSES
 
-from . import hooks, limits, retries
+from . import hooks, limits, outcomes, retries
 from .approvals.lifecycle import clear_to_start
 from .approvals.rules import POLICY_IN_FORCE
 from .approvals.standing import NotCleared
@@ -302,27 +302,13 @@ def _end(
     execution: Execution, outcome: Status, result: ExecutionResult, news: UnstoredNews
 ) -> dict[str, Any]:
     """Write how a held run ended; return what has changed. Raises StaleLease."""
-    usage = result.usage
-    progress: dict[str, Any] = {}
-    if news.progress:
-        fraction, message = news.progress
-        progress = {"progress_fraction": fraction, "progress_message": message[:200]}
     changes = {
         "status": outcome,
-        "stop_reason": result.stop_reason.value,
-        "exit_code": result.exit_code,
-        "output": result.output,
-        "summary": result.summary,
-        "error": result.error,
-        "skipped_artifacts": result.skipped_artifacts,
-        "log_bytes_dropped": result.log_bytes_dropped,
-        "wall_s": usage.wall_s,
-        "cpu_s": usage.cpu_s,
-        "peak_memory_bytes": usage.peak_memory_bytes,
+        **outcomes.fields_of(result),
         "lease_token": None,
         "lease_expires_at": None,
         "finished_at": timezone.now(),
-        **progress,
+        **news.progress_fields(),
     }
     held = {"id": execution.pk, "lease_token": execution.lease_token, "status": Status.RUNNING}
     update, values = statements.update_of(Execution, changes, where=held)

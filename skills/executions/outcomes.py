@@ -1,11 +1,30 @@
-"""Results the platform itself gives: of runs that no executor could bring to their end."""
+"""What of a result is stored, and results the platform itself gives: of runs that no executor could
+bring to their end."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from executors.contract import ExecutionResult, Outcome, StopReason
 
 FILES_NOT_STORED = "It ran, but its files could not be stored."
 RESULT_NOT_STORED = "It ran, but its result could not be stored."
+
+
+def fields_of(result: ExecutionResult) -> dict[str, Any]:
+    """Return the fields of an execution that hold its result."""
+    return {
+        "stop_reason": result.stop_reason.value,
+        "exit_code": result.exit_code,
+        "output": result.output,
+        "summary": result.summary,
+        "error": result.error,
+        "skipped_artifacts": result.skipped_artifacts,
+        "log_bytes_dropped": result.log_bytes_dropped,
+        "wall_s": result.usage.wall_s,
+        "cpu_s": result.usage.cpu_s,
+        "peak_memory_bytes": result.usage.peak_memory_bytes,
+    }
 
 
 def could_not_start(why: str) -> ExecutionResult:

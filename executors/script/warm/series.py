@@ -85,16 +85,16 @@ class SeriesSandbox:
 
     def _open(self, starter: Starter) -> None:
         with ExitStack() as theirs:
-            commands, self._commands = os.pipe()
+            commands, ours = os.pipe()
             theirs.callback(os.close, commands)
-            self._own.callback(os.close, self._commands)
+            self._own.callback(os.close, ours)
             self._reports, report = map(self._own.enter_context, socket.socketpair())
             self.rows, rows = map(
                 self._own.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             )
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             theirs.pop_all()  # From here on they are closed by whoever starts it.
-            starter.start(Channels(commands, report.detach(), rows.detach(), null), self._commands)
+            starter.start(Channels(commands, report.detach(), rows.detach(), null), ours)
 
     def row(self, env: Mapping[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
         """Return what starts a row in it. env: of the script, for a run of its own."""
