@@ -16,7 +16,7 @@ import functools
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -117,8 +117,18 @@ def _say_not_reached(error: redis.RedisError, execution_ids: Sequence[str]) -> N
     logger.warning("queue.not_reached", error=str(error), waiting=len(execution_ids))
 
 
-def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
-    """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
+def has_more() -> bool:
+    """Return whether a worker of this process that takes a turn now is likely to get one."""
+    return _has_more.is_set()
+
+
+def take(
+    queues: Sequence[str], *, timeout_s: float, before_wait: Callable[[], None] = lambda: None
+) -> Turn | None:
+    """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError.
+
+    before_wait is called where it is not known that there is one.
+    """
     first = next(_looks) % len(queues)
     # Of several rings that are not empty the first one named is served.
     in_turn = (*queues[first:], *queues[:first])
@@ -126,6 +136,7 @@ def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
         found, turn = _take_one_of(in_turn)
         if found:
             return turn
+    before_wait()
     rings = [_ring(queue) for queue in in_turn]
     waited_for = client().bzpopmin(rings, timeout_s)
     if not waited_for:
