@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -20,3 +22,41 @@ def _client(_pid: int) -> redis.Redis:
         settings.REDIS_URL, decode_responses=True, socket_timeout=5, socket_connect_timeout=5
     )
     return redis.Redis(connection_pool=pool)
+
+
+def ask(*command: Any) -> Any:
+    """Send one command and return its answer, as it comes, by a connection that this thread keeps.
+
+    For the commands of each run: to lend a connection takes the client as long as to use it. Where
+    it broke the command is sent once more, so it may have been done twice. Raises redis.RedisError.
+    """
+    connection = _own_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except redis.ConnectionError:  # It is closed by now, and opened again by the next command.
+        connection.send_command(*command)
+        return connection.read_response()
+
+
+class _Kept:
+    """A connection of one thread, given back to the pool when the thread ends."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pool = client().connection_pool
+        self.connection = self._pool.get_connection()
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self._pool.release(self.connection)
+
+
+_of_thread = threading.local()
+
+
+def _own_connection() -> Any:
+    kept: _Kept | None = getattr(_of_thread, "kept", None)
+    if kept is None or kept.pid != os.getpid():  # A fork gets its own.
+        kept = _of_thread.kept = _Kept(os.getpid())
+    return kept.connection

@@ -45,9 +45,9 @@ def insert_of(
     """
     names = tuple(sorted((taken or {}).items()))
     values = [
-        _as_stored(field, _about_to_be_saved(row, field))
-        for field in type(row)._meta.concrete_fields
-        if not field.generated and not (taken and field.column in taken)
+        _as_stored(field, _about_to_be_saved(row, field, is_plain), is_plain)
+        for field, is_plain in _columns(type(row))
+        if not (taken and field.column in taken)
     ]
     return _insert(type(row), source, names), values
 
@@ -58,9 +58,16 @@ def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str
     act is a part of a WITH; fits joins the rows, called given, with it.
     """
     model = type(rows[0])
-    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    columns = [
+        (field, is_plain, isinstance(field, models.JSONField))
+        for field, is_plain in _columns(model)
+    ]
     values = [
-        {field.column: _in_json(field, _about_to_be_saved(row, field)) for field in fields}
+        {
+            field.column: value if is_json else _as_stored(field, value, is_plain)
+            for field, is_plain, is_json in columns
+            for value in (_about_to_be_saved(row, field, is_plain),)
+        }
         for row in rows
     ]
     return _insert_each(model, fits), json.dumps(values, default=str)
@@ -95,10 +102,14 @@ def update_of(
     model: type[models.Model], changes: Mapping[str, Any], *, where: Mapping[str, Any]
 ) -> tuple[str, list[Any]]:
     """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
+    changed, fits = tuple(changes), tuple(where)
     values = [
-        _as_stored(_field(model, name), value) for name, value in (*changes.items(), *where.items())
+        _as_stored(field, value, is_plain)
+        for (field, is_plain), value in zip(
+            _columns_named(model, changed + fits), (*changes.values(), *where.values()), strict=True
+        )
     ]
-    return _update(model, tuple(changes), tuple(where)), values
+    return _update(model, changed, fits), values
 
 
 @functools.lru_cache(maxsize=100)
@@ -112,21 +123,33 @@ def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 
-def _about_to_be_saved(row: models.Model, field: models.Field[Any, Any]) -> Any:
-    if isinstance(field, _PLAIN_FIELDS):  # They do nothing but this.
+@functools.lru_cache(maxsize=100)
+def _columns(model: type[models.Model]) -> list[tuple[Any, bool]]:
+    """Return each field that has a column of its own, and whether it is a plain one."""
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    return [(field, isinstance(field, _PLAIN_FIELDS)) for field in fields]
+
+
+@functools.lru_cache(maxsize=100)
+def _columns_named(model: type[models.Model], names: tuple[str, ...]) -> list[tuple[Any, bool]]:
+    fields = [_field(model, name) for name in names]
+    return [(field, isinstance(field, _PLAIN_FIELDS)) for field in fields]
+
+
+def _about_to_be_saved(row: models.Model, field: models.Field[Any, Any], is_plain: bool) -> Any:
+    if is_plain:  # They do nothing but this.
         return row.__dict__[field.attname]
     return field.pre_save(row, add=True)
 
 
-def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
+def _as_stored(field: models.Field[Any, Any], value: Any, is_plain: bool) -> Any:
     """Return what psycopg is to send; most often that is value, and Django takes long to say so."""
-    if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
+    if is_plain:
+        if type(value) in _PLAIN_VALUES:
+            return value
+    elif type(value) is datetime and value.tzinfo and isinstance(field, models.DateTimeField):
         return value
     return field.get_db_prep_save(value, connection=connection)
-
-
-def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
-    return value if isinstance(field, models.JSONField) else _as_stored(field, value)
 
 
 _PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})

@@ -16,7 +16,7 @@ from django.db import transaction
 from redis.client import PubSub
 
 from .actor import current_schema
-from .redis import client
+from .redis import ask, client
 
 logger = structlog.get_logger(__name__)
 Seen = TypeVar("Seen")
@@ -92,7 +92,7 @@ def _publish_on_commit(*news: tuple[str, str]) -> None:
             return
         try:
             if len(news) == 1:
-                client().publish(*news[0])
+                ask("PUBLISH", *news[0])
             else:
                 with client().pipeline(transaction=False) as commands:
                     for channel, word in news:

@@ -146,14 +146,13 @@ def test_what_is_known_to_wait_is_taken_by_one_message(send, acme, label, monkey
     send(acme, "1", "2")
     assert taken(label, 3) == ["1", "2", None]  # From now on the broker knows the scripts.
     send(acme, "3", "4")
-    real, asked = queue.client(), []
-    execute = real.execute_command
+    ask, asked = queue.ask, []
 
-    def execute_noted(*words, **options):
+    def ask_noted(*words):
         asked.append(words[0])
-        return execute(*words, **options)
+        return ask(*words)
 
-    monkeypatch.setattr(real, "execute_command", execute_noted)
+    monkeypatch.setattr(queue, "ask", ask_noted)
 
     assert taken(label, 2) == ["3", "4"]
 

@@ -1,0 +1,40 @@
+"""The connection to Redis that a thread keeps for the commands of each run."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+import redis
+
+from execfabric.core.redis import _own_connection, ask, client
+
+
+def test_a_thread_asks_by_the_same_connection_each_time():
+    assert ask("CLIENT", "ID") == ask("CLIENT", "ID")
+
+
+def test_a_connection_that_broke_meanwhile_is_opened_again():
+    before = ask("CLIENT", "ID")
+    _own_connection()._sock.shutdown(socket.SHUT_RDWR)
+
+    assert ask("CLIENT", "ID") != before
+
+
+def test_what_redis_refuses_is_raised_and_the_next_answer_is_its_own():
+    with pytest.raises(redis.ResponseError):
+        ask("NO-SUCH-COMMAND")
+
+    assert ask("ECHO", "next") == "next"
+
+
+def test_a_thread_that_ends_gives_its_connection_back():
+    asked = []
+    thread = threading.Thread(target=lambda: asked.append(ask("CLIENT", "ID")))
+    thread.start()
+    thread.join()
+
+    assert str(asked[0]) in {each["id"] for each in client().client_list()}  # It is not closed.
+    assert ask("CLIENT", "ID") != asked[0]
+    assert client().client_id() == asked[0]  # The pool lends it.
