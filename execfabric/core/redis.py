@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -37,6 +38,25 @@ def ask(*command: Any) -> Any:
     except redis.ConnectionError:  # It is closed by now, and opened again by the next command.
         connection.send_command(*command)
         return connection.read_response()
+
+
+def tell(commands: Sequence[Sequence[str]]) -> None:
+    """Send several commands in one message, as ``ask`` does; what they return is of no interest."""
+    connection = _own_connection()
+    try:
+        _tell(connection, commands)
+    except redis.ConnectionError:
+        _tell(connection, commands)
+
+
+def _tell(connection: Any, commands: Sequence[Sequence[str]]) -> None:
+    connection.send_packed_command(connection.pack_commands(commands))
+    try:
+        for _ in commands:
+            connection.read_response()
+    except redis.ResponseError:
+        connection.disconnect()  # Answers to the others are still to come.
+        raise
 
 
 class _Kept:

@@ -16,7 +16,7 @@ from django.db import transaction
 from redis.client import PubSub
 
 from .actor import current_schema
-from .redis import ask, client
+from .redis import client, tell
 
 logger = structlog.get_logger(__name__)
 Seen = TypeVar("Seen")
@@ -91,13 +91,7 @@ def _publish_on_commit(*news: tuple[str, str]) -> None:
         if time.monotonic() < _silent_until:
             return
         try:
-            if len(news) == 1:
-                ask("PUBLISH", *news[0])
-            else:
-                with client().pipeline(transaction=False) as commands:
-                    for channel, word in news:
-                        commands.publish(channel, word)
-                    commands.execute()
+            tell([("PUBLISH", channel, word) for channel, word in news])
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
             channels = [channel for channel, _ in news]
