@@ -139,14 +139,16 @@ class Heartbeat:
         with self._lock:
             return list(self._pulses)
 
+    def _due(self, every_s: float) -> list[Pulse]:
+        began_before = time.monotonic() - min(YOUNG_S, every_s / 2)
+        return [pulse for pulse in self._kept() if pulse.began_at <= began_before]
+
     def _visit(self, every_s: float, visit: Callable[[Pulse], None]) -> None:
         """Visit each kept run every every_s seconds, once it is not young any more."""
         try:
             while not self._over.wait(every_s):
-                began_before = time.monotonic() - min(YOUNG_S, every_s / 2)
-                for pulse in self._kept():
-                    if pulse.began_at <= began_before:
-                        visit(pulse)
+                for pulse in self._due(every_s):
+                    visit(pulse)
         finally:
             connections.close_all()
 

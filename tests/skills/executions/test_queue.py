@@ -159,6 +159,22 @@ def test_what_is_known_to_wait_is_taken_by_one_message(send, acme, label, monkey
     assert asked == ["BZPOPMIN", "EVALSHA", "EVALSHA"]
 
 
+def test_who_takes_says_so_before_it_waits(send, acme, label):
+    waits = []
+
+    def take():
+        return queue.take([label], timeout_s=0.01, before_wait=lambda: waits.append(True))
+
+    send(acme, "1", "2", "3")
+    turns = [take().execution_id for _ in range(3)]
+
+    assert turns == ["1", "2", "3"]
+    assert len(waits) == 1, "only the first did not know that there was one"
+    assert not queue.has_more()
+    assert take() is None
+    assert len(waits) == 2
+
+
 class BrokerThatRestarts:
     """Stands in for the client: refuses the first calls, then hands over to the real one."""
 
