@@ -40,7 +40,7 @@ else:
 DESCRIPTORS = 5
 """Of a row: its order, then its channels as ``Channels.all`` has them."""
 INPUT = f"{ROOM}/report/input.json"
-"""Where a row finds its inputs: nothing can be shown beside the script any more."""
+"""Where the inputs of a row lie: nothing can be shown beside the script any more."""
 INPUT_FILES = 1
 OWN_PROCESSES = 1
 """Ours has the user of the scripts, so it counts for their limit."""
@@ -237,7 +237,7 @@ def write_input(order_file: int, size: int) -> None:
     """Write what follows an order of that size to the row's input file, past our own memory. Raises
     OSError, for instance when it is larger than the row may write."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    target = os.open(INPUT, flags, 0o600)
+    target = os.open(INPUT, flags, 0o400)
     end = os.fstat(order_file).st_size
     while size < end:
         size += os.sendfile(target, order_file, size, end - size)

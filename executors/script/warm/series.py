@@ -22,9 +22,10 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from pydantic import JsonValue
 
-from executors.contract import StopReason, Usage
+from executors.contract import ExecutionRequest, StopReason, Usage
 from executors.script.identity import Identity
 from executors.script.process import Ending
+from executors.script.resource import ScriptResource
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
 from executors.script.sandbox.probe import MARSHAL_VERSION
@@ -32,8 +33,6 @@ from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
 
-PLACE = "EXECFABRIC_INPUT"
-"""The variable that says where the inputs are; one place for all rows."""
 MOST_ROWS = 200
 MOST_WAITING = 16
 """So many of one worker wait for rows. Each takes memory, and a place of its zygote's."""
@@ -42,7 +41,7 @@ LASTS_S = 3600.0
 LONGEST_ROW_S = LASTS_S / 2
 IDLE_S = 2.0
 """So long without a row it is kept."""
-MOST_FAILED = 100
+MOST_NOTED = 100
 REPORT_BYTES = 4096
 LAST_WORDS_S = 0.5
 
@@ -54,6 +53,14 @@ def has_series_sandboxes() -> bool:
         return landlock.version() >= landlock.SCOPED
     except OSError:
         return False
+
+
+def series_of(request: ExecutionRequest, resource: ScriptResource) -> Hashable:
+    """Return what a run has in common with those it may share a sandbox with; None: with none."""
+    needs_its_own = request.network or request.input_files
+    if not request.series or needs_its_own or request.limits.timeout_s > LONGEST_ROW_S:
+        return None
+    return request.tenant, request.series, resource.model_dump_json(), request.limits
 
 
 class SeriesSandbox:
@@ -100,7 +107,7 @@ class SeriesSandbox:
         """Return what starts a row in it. env: of the script, for a run of its own."""
         self.row_began_at = time.monotonic()
         known = self.launch.env
-        own = {name: env[name] for name in env if env[name] != known.get(name) and name != PLACE}
+        own = {name: env[name] for name in env if env[name] != known.get(name)}
         return RowStart(self, own, json.dumps(inputs, ensure_ascii=False).encode())
 
     def heard_of(self, ending: Ending) -> Ending:
@@ -144,15 +151,32 @@ class SeriesSandbox:
 class SeriesSandboxes:
     """Those that wait for another row of their series. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = True) -> None:
+        """is_open: whether there are to be any."""
+        self._is_open = is_open
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
         self._failed_at: dict[Hashable, float] = {}
         """When no sandbox of a series came to serve even one row."""
+        self._asked_at: dict[Hashable, float] = {}
+        """When a row of a series was last asked for; the longest ago comes first."""
         self._sweeper: threading.Timer | None = None
         self._of_parent: list[SeriesSandbox] = []
         """Kept, since what they hold must not be given back by us."""
         _pools.add(self)
+
+    def is_worth(self, series: Hashable, others_follow: bool) -> bool:
+        """Return whether a run should have a sandbox of series: one of its own serves a single run
+        sooner. series: None for no series."""
+        if series is None or not self._is_open or not has_series_sandboxes():
+            return False
+        now = time.monotonic()
+        with self._lock:
+            before = self._asked_at.pop(series, -IDLE_S)
+            self._asked_at[series] = now
+            if len(self._asked_at) > MOST_NOTED:
+                del self._asked_at[next(iter(self._asked_at))]
+        return others_follow or now - before < IDLE_S
 
     @contextmanager
     def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
@@ -181,7 +205,7 @@ class SeriesSandboxes:
 
     def _note_failure(self, series: Hashable) -> None:
         with self._lock:
-            if len(self._failed_at) >= MOST_FAILED:
+            if len(self._failed_at) >= MOST_NOTED:
                 self._failed_at.clear()
             self._failed_at[series] = time.monotonic()
 
