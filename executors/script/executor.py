@@ -304,7 +304,8 @@ class ScriptExecutor(Executor):
         room = Room()
         try:
             with self._series.use(
-                series, lambda: self._make_series_sandbox(resource, python, request, places)
+                series,
+                lambda how: self._make_series_sandbox(resource, python, request, places, how),
             ) as sandbox:
                 env = build_environment_variables(places, request, request.inputs, python)
                 run = FollowedRun(request, sink, room)
@@ -316,7 +317,12 @@ class ScriptExecutor(Executor):
             room.close()
 
     def _make_series_sandbox(
-        self, resource: ScriptResource, python: Path, request: ExecutionRequest, places: Places
+        self,
+        resource: ScriptResource,
+        python: Path,
+        request: ExecutionRequest,
+        places: Places,
+        how: str,
     ) -> SeriesSandbox:
         with ExitStack() as resources:
             identity = None
@@ -338,7 +344,7 @@ class ScriptExecutor(Executor):
             )
             told = as_told(python, has_environment=resource.python is not None)
             zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
-            start = WarmStart(launch, told, self._zygotes, zygote, rows_for_s=LASTS_S)
+            start = WarmStart(launch, told, self._zygotes, zygote, rows=how, rows_for_s=LASTS_S)
             resources.callback(start.forget)
             return SeriesSandbox(launch, start, resources.pop_all(), identity)
 

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
+from executors.script.warm.packages import done_once, import_known
 
 if TYPE_CHECKING:
     import signal
@@ -72,19 +73,38 @@ class WarmInterpreter:
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
         self.loaded = set(sys.modules)
+        self.has_entered = False
+        """Whether the environment of the script is there already."""
 
-    def compile_entry(self, order: dict[str, Any]) -> None:
-        """Compile the entry for all rows of a sandbox, unless each is to show what comes of it."""
+    def prepare_rows(self, order: dict[str, Any]) -> None:
+        """Do what is the same for all rows of a sandbox. Raises whatever environment and packages
+        raise, and NotTheSame where it might not be the same."""
         folder, entry = order["argv"][-2:]
+        names = self.compile_entry(folder, entry)
+        if not order["python"]["has_environment"]:
+            return
+        with done_once(flush_standard_streams):
+            enter_environment()
+            import_known(names, folder)
+        self.has_entered = True
+        self.loaded = set(sys.modules)
+        sys.modules[LAST] = sys.modules.pop(LAST)
+
+    def compile_entry(self, folder: str, entry: str) -> tuple[str, ...]:
+        """Compile the entry for all rows, unless each is to show what comes of it. Returns names
+        that are used in it, those of imports among them."""
         script = self.harness.__dict__["Script"](folder, entry)
         try:
             if os.stat(script.path).st_size > MOST_COMPILED_BYTES:
-                return
+                return ()
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                self.harness.__dict__["compiled"][script.path] = script.compile()
+                compiled = script.compile()
         except Exception:
-            return
+            return ()
+        self.harness.__dict__["compiled"][script.path] = compiled
+        names: tuple[str, ...] = compiled[-1].co_names
+        return names
 
     def become_script(
         self, order: dict[str, Any]
@@ -98,7 +118,7 @@ class WarmInterpreter:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_IGN)
             hand_over()
-            if order["python"]["has_environment"]:
+            if order["python"]["has_environment"] and not self.has_entered:
                 enter_environment()
         except BaseException as error:
             self.end(error)

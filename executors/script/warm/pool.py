@@ -273,14 +273,15 @@ class WarmStart(OrderedStart):
 
     def __init__(
         self, launch: Launch, python: dict[str, Any] | None, pool: Zygotes, zygote: Zygote, *,
-        rows_for_s: float | None = None,
+        rows: str = "", rows_for_s: float | None = None,
     ) -> None:  # fmt: skip
-        """python: see ``as_told``. rows_for_s: how long it serves rows, each with the time limit;
-        None for a single run."""
+        """python: see ``as_told``. rows: how it serves rows, see ``rows.py``, and for how long,
+        each with the time limit; not for a single run."""
         super().__init__(launch)
         self._python = python
         self._pool = pool
         self._zygote = zygote
+        self._rows = rows
         self._rows_for_s = rows_for_s
 
     def start(self, theirs: Channels, commands: int) -> None:
@@ -289,17 +290,15 @@ class WarmStart(OrderedStart):
             plan = launch.sandbox or {}
             own = {name: part for name, part in plan.items() if name not in FRAME}
             shared = {name: own[name] for name in SHARED if name in own}
-            is_for_rows = self._rows_for_s is not None
-            order = self.write_order(
-                launch.order(python=self._python, sandbox=own, rows=is_for_rows)
-            )
+            order = launch.order(python=self._python, sandbox=own, rows=self._rows)
+            order_file = self.write_order(order)
             # What the zygote itself may know is in the message.
             limits = {**launch.limits, "timeout_s": self._rows_for_s or launch.limits["timeout_s"]}
             head = {"limits": limits, "uid": launch.uid, "gid": launch.gid, "sandbox": shared}
             socket.send_fds(
                 self._zygote.control,
                 [marshal.dumps(head, MARSHAL_VERSION)],
-                [order, *theirs.all(), *launch.held],
+                [order_file, *theirs.all(), *launch.held],
             )
         finally:
             theirs.close()

@@ -33,6 +33,7 @@ from executors.script.warm.messages import answer_worker, close_all, read_order
 if TYPE_CHECKING:
     import signal
 
+    from executors.script.warm.interpreter import WarmInterpreter
     from executors.script.warm.run import WarmRun
 else:
     import _signal as signal
@@ -42,6 +43,8 @@ DESCRIPTORS = 5
 INPUT = f"{ROOM}/report/input.json"
 """Where the inputs of a row lie: nothing can be shown beside the script any more."""
 INPUT_FILES = 1
+PLAIN, PREPARED = "plain", "prepared"
+"""Whether what is the same for all rows is done for each, or once."""
 OWN_PROCESSES = 1
 """Ours has the user of the scripts, so it counts for their limit."""
 USUAL_FILES = (INPUT, f"{ROOM}/report/{PROGRESS_NAME}", f"{ROOM}/report/result.json")
@@ -76,6 +79,13 @@ class Rows:
         self.scope = make_own_scope()
         self.first = state()
         self.free_files = free_files()
+
+    def prepare(self, interpreter: WarmInterpreter) -> None:
+        """Do once what is the same for all rows."""
+        try:
+            interpreter.prepare_rows(self.run.order)
+        except BaseException:  # noqa: BLE001 - the worker makes one that is not prepared
+            os._exit(START_FAILED)
 
     def serve(self) -> dict[str, str]:
         """Return in the process of each row, with its order: the variables it has beside ours.

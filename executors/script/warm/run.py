@@ -39,7 +39,7 @@ from executors.script.warm.messages import (
     receive,
 )
 from executors.script.warm.pages import copy_when_idle
-from executors.script.warm.rows import INPUT, INPUT_FILES, OWN_PROCESSES, Rows
+from executors.script.warm.rows import INPUT, INPUT_FILES, OWN_PROCESSES, PREPARED, Rows
 
 if TYPE_CHECKING:
     import signal
@@ -194,11 +194,12 @@ class WarmRun(SandboxStage):
             self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
         os.close(problem_fd)
-        if self.order["rows"]:
-            interpreter.compile_entry(self.order)
+        rows = Rows(self) if self.order["rows"] else None
+        if rows is not None and self.order["rows"] == PREPARED:
+            rows.prepare(interpreter)
         gc.freeze()  # What is here by now is not looked at when the script's modules go.
-        if self.order["rows"]:
-            interpreter.set_variables(Rows(self).serve())
+        if rows is not None:
+            interpreter.set_variables(rows.serve())
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         return interpreter.become_script(self.order)

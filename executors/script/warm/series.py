@@ -19,6 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -32,6 +33,7 @@ from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
+from executors.script.warm.rows import PLAIN, PREPARED
 
 MOST_ROWS = 200
 MOST_WAITING = 16
@@ -158,6 +160,8 @@ class SeriesSandboxes:
         self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
         self._failed_at: dict[Hashable, float] = {}
         """When no sandbox of a series came to serve even one row."""
+        self._plain: dict[Hashable, None] = {}
+        """Of which series a prepared sandbox did not; the longest ago comes first."""
         self._asked_at: dict[Hashable, float] = {}
         """When a row of a series was last asked for; the longest ago comes first."""
         self._sweeper: threading.Timer | None = None
@@ -172,22 +176,24 @@ class SeriesSandboxes:
             return False
         now = time.monotonic()
         with self._lock:
-            before = self._asked_at.pop(series, -IDLE_S)
-            self._asked_at[series] = now
-            if len(self._asked_at) > MOST_NOTED:
-                del self._asked_at[next(iter(self._asked_at))]
+            before = self._asked_at.get(series, -IDLE_S)
+            note(self._asked_at, series, now)
         return others_follow or now - before < IDLE_S
 
     @contextmanager
-    def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
-        """Yield a sandbox for one row of series. Raises what make does."""
+    def use(
+        self, series: Hashable, make: Callable[[str], SeriesSandbox]
+    ) -> Iterator[SeriesSandbox]:
+        """Yield a sandbox for one row of series. make: gets PREPARED or PLAIN, see ``rows.py``.
+        Raises what make does."""
         with self._lock:
             if time.monotonic() - self._failed_at.get(series, -RETRY_AFTER_S) < RETRY_AFTER_S:
                 raise NoZygote("rows of this series could not be served a short time ago")
             waiting = self._waiting.get(series)
             sandbox = waiting.pop() if waiting else None
+            how = PLAIN if series in self._plain else PREPARED
         try:
-            sandbox = sandbox or make()
+            sandbox = sandbox or make(how)
         except NoZygote:
             self._note_failure(series)
             raise
@@ -196,18 +202,19 @@ class SeriesSandboxes:
         except BaseException:
             sandbox.is_good = False
             if not sandbox.served:
-                self._note_failure(series)
+                self._note_failure(series, how)
             raise
         finally:
             sandbox.served += 1
             sandbox.used_at = time.monotonic()
             self._give_back(series, sandbox)
 
-    def _note_failure(self, series: Hashable) -> None:
+    def _note_failure(self, series: Hashable, how: str = PLAIN) -> None:
         with self._lock:
-            if len(self._failed_at) >= MOST_NOTED:
-                self._failed_at.clear()
-            self._failed_at[series] = time.monotonic()
+            if how == PREPARED:
+                note(self._plain, series, None)
+                return
+            note(self._failed_at, series, time.monotonic())
 
     def close(self) -> None:
         """End all that wait."""
@@ -260,6 +267,14 @@ class SeriesSandboxes:
         with ExitStack() as closing:  # Each, whatever becomes of the others.
             for sandbox in ending:
                 closing.callback(sandbox.close)
+
+
+def note(notes: dict[Hashable, Any], series: Hashable, value: object) -> None:
+    """Keep value of series, and of others those that were kept last."""
+    notes.pop(series, None)
+    notes[series] = value
+    if len(notes) > MOST_NOTED:
+        del notes[next(iter(notes))]
 
 
 class RowStart(OrderedStart):
