@@ -343,7 +343,9 @@ class ScriptExecutor(Executor):
                 plan, places, identity, (in_use,), resource, python, request, marker=None, env=env
             )
             told = as_told(python, has_environment=resource.python is not None)
-            zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
+            zygote = resources.enter_context(
+                self._zygotes.use(wanted, launch.frame(), self._series.end_oldest)
+            )
             start = WarmStart(launch, told, self._zygotes, zygote, rows=how, rows_for_s=LASTS_S)
             resources.callback(start.forget)
             return SeriesSandbox(launch, start, resources.pop_all(), identity)
@@ -362,7 +364,8 @@ class ScriptExecutor(Executor):
                 wanted = self._zygote_for(resource, python, request)
                 forked = python if wanted.preloaded is not None else None
                 told = as_told(forked, has_environment=resource.python is not None)
-                with self._zygotes.use(wanted, launch.frame()) as zygote:
+                use = self._zygotes.use(wanted, launch.frame(), self._series.end_oldest)
+                with use as zygote:
                     return follow(WarmStart(launch, told, self._zygotes, zygote))
             except (NoZygote, StageLost, NoInterpreter) as error:
                 logger.warning("Execution %s starts cold: %s.", request.execution_id, error)

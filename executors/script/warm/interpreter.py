@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
-from executors.script.warm.packages import done_once, import_known
+from executors.script.warm.packages import done_once, import_known, look_for_code
 
 if TYPE_CHECKING:
     import signal
@@ -85,6 +85,7 @@ class WarmInterpreter:
             return
         with done_once(flush_standard_streams):
             enter_environment()
+            look_for_code(sys.path)
             import_known(names, folder)
         self.has_entered = True
         self.loaded = set(sys.modules)

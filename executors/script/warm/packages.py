@@ -7,7 +7,7 @@ this can be seen is looked at, too.
 """
 
 # Paths are of the run, and pathlib would cost each row its pages:
-# ruff: noqa: PTH208
+# ruff: noqa: PTH123, PTH208
 
 from __future__ import annotations
 
@@ -66,6 +66,16 @@ def done_once(flush: Callable[[], object]) -> Iterator[None]:
             os.close(descriptor)
     if _outside() != before:
         raise NotTheSame("it opened, wrote or started something")
+
+
+def look_for_code(folders: Iterable[str]) -> None:
+    """Raise NotTheSame where entering an environment ran code that is in a ``.pth`` file."""
+    for folder in folders:
+        for name in os.listdir(folder) if folder.endswith("-packages") else ():
+            if name.endswith(".pth"):
+                with open(f"{folder}/{name}", "rb") as stream:
+                    if any(line.startswith((b"import ", b"import\t")) for line in stream):
+                        raise NotTheSame(f"{name} has code")
 
 
 def import_known(names: Iterable[str], folder: str) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,10 @@ SHARED = ("given", "memory_group")
 process does not see."""
 
 logger = logging.getLogger(__name__)
+
+
+class AllBusy(NoZygote):
+    """There would be one, were not all there may be in use."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,21 @@ class Zygotes:
         _pools.add(self)
 
     @contextmanager
-    def use(self, wanted: Wanted, frame: dict[str, Any]) -> Iterator[Zygote]:
+    def use(
+        self, wanted: Wanted, frame: dict[str, Any], free: Callable[[], bool] = lambda: False
+    ) -> Iterator[Zygote]:
         """Yield a zygote. Raises NoZygote.
 
-        frame: what its runs' views have in common, see ``view.build_frame``.
+        frame: what its runs' views have in common, see ``view.build_frame``. free: ends something
+        that keeps a zygote and does nothing, and returns whether there was any.
         """
-        zygote = self._get(wanted, frame)
+        while True:
+            try:
+                zygote = self._get(wanted, frame)
+                break
+            except AllBusy:
+                if not free():
+                    raise
         try:
             yield zygote
         finally:
@@ -206,7 +219,7 @@ class Zygotes:
             if not zygote.active:
                 self._retire(wanted)
                 return
-        raise NoZygote("all there may be have runs of others")
+        raise AllBusy("all there may be have runs of others")
 
     def _retire(self, wanted: Wanted) -> None:
         zygote = self._zygotes.pop(wanted)

@@ -220,6 +220,17 @@ class SeriesSandboxes:
         """End all that wait."""
         self._end_those_unused_since(time.monotonic() + 1)
 
+    def end_oldest(self) -> bool:
+        """End the one that has waited for the longest time. Returns whether there was any."""
+        with self._lock:
+            every = [waiting for waiting in self._waiting.values() if waiting]
+            if not every:
+                return False
+            # Each list begins with the one that has waited for longest.
+            sandbox = min(every, key=lambda waiting: waiting[0].used_at).pop(0)
+        sandbox.close()
+        return True
+
     def forget(self) -> None:
         """In a process forked from the worker: let go of sandboxes, which are the worker's."""
         for waiting in self._waiting.values():
@@ -237,10 +248,9 @@ class SeriesSandboxes:
             self._waiting.setdefault(series, []).append(sandbox)
             if self._sweeper is None:
                 self._start_sweeper()
-            every = [each for waiting in self._waiting.values() for each in waiting]
-            oldest = min(every, key=lambda each: each.used_at)
-        if len(every) > MOST_WAITING:
-            self._end_those_unused_since(oldest.used_at)
+            count = sum(map(len, self._waiting.values()))
+        if count > MOST_WAITING:
+            self.end_oldest()
 
     def _start_sweeper(self) -> None:
         self._sweeper = threading.Timer(IDLE_S / 2, self._sweep)

@@ -288,7 +288,8 @@ def test_rows_have_an_environment(rows: Rows, open_folder: Path) -> None:
     (packages / "number.py").write_text("MINE = 42\n")
     (packages / "own.pth").write_text("import os, sys; sys.from_pth = os.getpid()\n")
     code = "import number, os, sys\nanswer = [number.MINE, sys.from_pth == os.getpid()]"
-    done = [rows(code, python=environment / "bin" / "python") for _ in range(2)]
+    done = [rows(code, python=environment / "bin" / "python") for _ in range(3)]
 
-    assert [row.answer for row in done] == [[42, True]] * 2
-    assert done[0].place == done[1].place
+    assert [row.answer for row in done] == [[42, True]] * 3
+    # No sandbox can have run the code of own.pth for all: the first row found that out.
+    assert done[1].place == done[2].place

@@ -18,6 +18,7 @@ from executors.contract import Outcome, StopReason, Stream
 from executors.script.bundle_use import remove_bundle
 from executors.script.tree import descendants
 from executors.script.warm import series
+from executors.script.warm.pool import Recycling
 from tests.executors.conftest import RecordingSink, executor_at
 from tests.executors.script.test_limits import wait_until
 from tests.executors.script.warm.rows import Rows, serving
@@ -146,6 +147,24 @@ def can_lock(path: Path) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def test_those_that_wait_make_place_for_others(
+    open_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "executors")
+    executor = executor_at(
+        "ns", open_folder, warm=True, memory_groups=False, recycling=Recycling(most_zygotes=2)
+    )
+    rows = Rows(executor, tmp_path)
+    try:
+        places = [rows("pass", tenant=f"t{number}").place for number in range(4)]
+        rows("pass", tenant="t4", series="")
+
+        assert len(set(places)) == 4
+        assert caplog.messages == []  # Else it says what started by itself, or cold.
+    finally:
+        executor.close()
 
 
 def test_only_so_many_wait(lone_rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
