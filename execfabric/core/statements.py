@@ -58,16 +58,9 @@ def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str
     act is a part of a WITH; fits joins the rows, called given, with it.
     """
     model = type(rows[0])
-    columns = [
-        (field, is_plain, isinstance(field, models.JSONField))
-        for field, is_plain in _columns(model)
-    ]
+    columns = _columns(model)
     values = [
-        {
-            field.column: value if is_json else _as_stored(field, value, is_plain)
-            for field, is_plain, is_json in columns
-            for value in (_about_to_be_saved(row, field, is_plain),)
-        }
+        {field.column: _in_json(row, field, is_plain) for field, is_plain in columns}
         for row in rows
     ]
     return _insert_each(model, fits), json.dumps(values, default=str)
@@ -150,6 +143,11 @@ def _as_stored(field: models.Field[Any, Any], value: Any, is_plain: bool) -> Any
     elif type(value) is datetime and value.tzinfo and isinstance(field, models.DateTimeField):
         return value
     return field.get_db_prep_save(value, connection=connection)
+
+
+def _in_json(row: models.Model, field: models.Field[Any, Any], is_plain: bool) -> Any:
+    value = _about_to_be_saved(row, field, is_plain)
+    return value if isinstance(field, models.JSONField) else _as_stored(field, value, is_plain)
 
 
 _PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})
