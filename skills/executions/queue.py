@@ -25,7 +25,7 @@ import structlog
 from django.db import transaction
 
 from execfabric.core.actor import current_schema
-from execfabric.core.redis import client
+from execfabric.core.redis import ask, client
 
 logger = structlog.get_logger(__name__)
 
@@ -94,10 +94,10 @@ def send(execution_ids: Sequence[str], *, queue: str, tries_again: bool = True) 
     def push() -> None:
         for pause_s in (*pauses_s, None):
             try:
-                with client().pipeline(transaction=False) as commands:
-                    commands.rpush(_list(queue, schema), *execution_ids)
-                    commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
-                    commands.execute()
+                ask(
+                    ("RPUSH", _list(queue, schema), *execution_ids),
+                    ("ZADD", _ring(queue), "NX", time.time() - HEAD_START_S, schema),
+                )
             except redis.ConnectionError as error:
                 if pause_s is None:
                     _say_not_reached(error, execution_ids)
