@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -106,7 +107,7 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
 
     Whatever value is, the result can be stored: what was refused for its form is recorded too.
     """
-    if any(word in name.lower() for word in SECRET_WORDS):
+    if _names_a_secret(name):
         return "(hidden)"
     match value:
         case float() if not math.isfinite(value):
@@ -136,6 +137,11 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
             return [describe(name, item, depth=depth + 1) for item in list(value)[:50]]
         case _:
             return f"({type(value).__name__})"
+
+
+@functools.lru_cache(maxsize=1000)
+def _names_a_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
 
 
 def storable(text: str) -> str:

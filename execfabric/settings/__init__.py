@@ -115,15 +115,14 @@ MIDDLEWARE = [
     "tenants.registry.middleware.StaticFilesMiddleware",
     "tenants.registry.middleware.TenantMiddleware",
     "execfabric.web.middleware.NoNulMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "execfabric.web.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "execfabric.web.middleware.AuthenticationMiddleware",
     "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
     "tenants.accounts.middleware.SecondFactorMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "execfabric.web.middleware.MessageMiddleware",
 ]
 
 TEMPLATES = [
@@ -315,6 +314,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "execfabric.web.api.errors.handle_exception",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "execfabric.web.api.negotiation.PlainNegotiation",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

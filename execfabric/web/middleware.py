@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.contrib.auth import middleware as authentication
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
 
 from execfabric.core.request_context import request_id_scope
 
-from .views import bad_request
+from .views import bad_request, bears_token
 
 logger = structlog.get_logger(__name__)
 
@@ -23,7 +26,8 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
-        proposed, agent = (request.headers.get(name, "") for name in ("X-Request-ID", "User-Agent"))
+        said = request.META.get
+        proposed, agent = said("HTTP_X_REQUEST_ID", ""), said("HTTP_USER_AGENT", "")
         with request_id_scope(proposed, agent=agent) as request_id:
             request.request_id = request_id  # type: ignore[attr-defined]
             response = self.get_response(request)
@@ -50,6 +54,30 @@ class NoNulMiddleware:
         if "%00" in query or "\0" in query or "\0" in request.path:
             return bad_request(request)
         return self.get_response(request)
+
+
+class _PagesOnly:
+    """Leaves alone what comes to the API with a token: nothing there looks at a session."""
+
+    get_response: GetResponse
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if bears_token(request):
+            return self.get_response(request)
+        answered: HttpResponse = super().__call__(request)  # type: ignore[misc]
+        return answered
+
+
+class SessionMiddleware(_PagesOnly, sessions.SessionMiddleware):
+    pass
+
+
+class AuthenticationMiddleware(_PagesOnly, authentication.AuthenticationMiddleware):
+    pass
+
+
+class MessageMiddleware(_PagesOnly, messages.MessageMiddleware):
+    pass
 
 
 def _route(request: HttpRequest) -> str:

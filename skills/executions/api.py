@@ -102,7 +102,7 @@ class ExecutionListView(ApiView):
                 skill=skill,
                 inputs=wanted["inputs"],
                 version_number=wanted.get("version"),
-                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY", ""),
                 reason=wanted["reason"],
                 execution_id=awaited.id,
             )

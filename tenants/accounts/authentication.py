@@ -90,7 +90,7 @@ _TOKENS = f"""
 
 def api_door(request: HttpRequest | ApiRequest) -> Door:
     """Return through which program the API was called, by what the program says of itself."""
-    says = request.headers.get("User-Agent", "")
+    says = request.META.get("HTTP_USER_AGENT", "")
     return Door.CLI if says.startswith("execfabric-cli/") else Door.API
 
 
