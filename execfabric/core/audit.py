@@ -15,6 +15,7 @@ from django.db import models
 from .actor import Actor, current_schema
 from .models import AuditEvent, Outcome
 from .request_context import current_agent, current_request_id
+from .statements import new_row
 
 LONGEST_TEXT = 200
 DEEPEST = 20
@@ -80,7 +81,8 @@ def event_of(
     }
     if code.startswith(WITH_AGENT) and (agent := current_agent()):
         details["agent"] = storable(agent[:LONGEST_TEXT])
-    return AuditEvent(
+    return new_row(
+        AuditEvent,
         code=code,
         outcome=outcome,
         schema=current_schema(),

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.db import connections
+
+
+def keep_by_thread() -> None:
+    """Let each thread find its connection without asking whether it runs an event loop.
+
+    Django keeps them by thread, and within a thread by the event loop it may run. Nothing here runs
+    one, and that question, which an exception answers, is asked some thirty times for each run.
+    """
+    if isinstance(connections._connections, threading.local):
+        return
+    before, kept = connections._connections, threading.local()
+    for alias in connections:
+        if hasattr(before, alias):
+            setattr(kept, alias, getattr(before, alias))
+    connections._connections = kept
 
 
 def drop_dead_connections() -> None:

@@ -11,11 +11,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.db import connection, models
 
+Row = TypeVar("Row", bound=models.Model)
 
 def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     """Run statement in the current schema and return its rows, in order; none where it has none.
@@ -33,6 +34,38 @@ def database_now() -> datetime:
     """Return the database's clock: the one that all web processes, workers and scans share."""
     now: datetime = send("SELECT clock_timestamp()", [])[0][0]
     return now
+
+
+def new_row(model: type[Row], **given: Any) -> Row:
+    """Return a row as ``model(**given)`` does, in a third of the time. It is not stored yet.
+
+    A related row is given as such, or by its id.
+    """
+    # Django raises and catches an exception for each column that is not given, asks its routers
+    # about each row that is, and there is but one database.
+    values, related = [], []
+    for name, attname, field in _columns(model):
+        if name in given:
+            row = given.pop(name)
+            related.append((field, row))
+            values.append(row.pk)
+        else:
+            values.append(given.pop(attname) if attname in given else field.get_default())
+    if given:
+        raise TypeError(f"{model.__name__} has no {', '.join(given)}.")
+    made = model(*values)
+    for field, row in related:
+        field.set_cached_value(made, row)
+    return made
+
+
+@functools.lru_cache(maxsize=100)
+def _columns(model: type[models.Model]) -> list[tuple[str, str, Any]]:
+    """Return the columns of a model: what a related row is called, or nothing; the attribute."""
+    return [
+        (field.name if field.is_relation else "", field.attname, field)
+        for field in model._meta.concrete_fields
+    ]
 
 
 def insert_of(

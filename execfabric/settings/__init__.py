@@ -105,6 +105,7 @@ AUTH_USER_MODEL = "accounts.Account"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 ROOT_URLCONF = "execfabric.urls_tenant"
+PUBLIC_SCHEMA_NAME = "public"
 PUBLIC_SCHEMA_URLCONF = "execfabric.urls_public"
 WSGI_APPLICATION = "execfabric.wsgi.application"
 

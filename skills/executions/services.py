@@ -77,7 +77,8 @@ def request_execution(
     if len(idempotency_key) > LONGEST_KEY:
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
     checked = checked_inputs(actor, version, inputs)
-    execution = Execution(
+    execution = statements.new_row(
+        Execution,
         id=execution_id or uuid7(),
         skill=skill,
         version=version,

@@ -10,7 +10,7 @@ from django.utils.crypto import constant_time_compare
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
-from knox.settings import CONSTANTS
+from knox.settings import CONSTANTS, knox_settings
 from rest_framework.exceptions import AuthenticationFailed
 
 from execfabric.core import statements
@@ -23,14 +23,17 @@ from .models import Account, ApiToken
 from .sessions.services import SEEN_EVERY, touch_token
 
 
+SCHEME = str(knox_settings.AUTH_HEADER_PREFIX)
+
+
 class BearerAuthentication(TokenAuthentication):
     """``Authorization: Bearer <token>``. A token is looked up in the tenant of the host only."""
 
     def authenticate(self, request: ApiRequest) -> tuple[Account, ApiToken] | None:
-        found: Any = super().authenticate(request)
-        if found is None:
+        said = _token_of(request)
+        if said is None:
             return None
-        account, token = found
+        account, token = self.authenticate_credentials(said)
         door = api_door(request)
         actor = actor_for_account(
             account,
@@ -59,7 +62,8 @@ class BearerAuthentication(TokenAuthentication):
                 continue
             account = Account.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, values)
             now = timezone.now()
-            known = ApiToken(
+            known = statements.new_row(
+                ApiToken,
                 digest=stored,
                 expiry=expires_at,
                 last_used_at=used_at,
@@ -76,6 +80,16 @@ class BearerAuthentication(TokenAuthentication):
                 touch_token(known, seen_at=now)
             return account, known
         raise AuthenticationFailed
+
+
+def _token_of(request: ApiRequest) -> bytes | None:
+    """Return the bearer token, None where there is none. Raises AuthenticationFailed."""
+    words = request.META.get("HTTP_AUTHORIZATION", "").split()
+    if not words or words[0].lower() != SCHEME.lower():
+        return None
+    if len(words) != 2:
+        raise AuthenticationFailed
+    return str(words[1]).encode("latin-1", "replace")
 
 
 _ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]

@@ -96,7 +96,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         converted, which takes as long to find out as the rest of a short statement.
         """
         self.close_if_health_check_failed()
-        self.ensure_connection()
+        if self.connection is None:
+            self.ensure_connection()
         cursor = self._kept.get(statement)
         if cursor is None or cursor.closed:
             if len(self._kept) >= MOST_KEPT:
