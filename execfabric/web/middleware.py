@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
-import structlog
 from django.contrib.auth import middleware as authentication
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
 
+from execfabric.core.log_lines import say
 from execfabric.core.request_context import request_id_scope
 
 from .views import bad_request, bears_token
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -32,7 +33,8 @@ class RequestIdMiddleware:
             request.request_id = request_id  # type: ignore[attr-defined]
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
-            logger.info(
+            say(
+                logger,
                 "request",
                 method=request.method,
                 host=request.META.get("HTTP_HOST", "")[:100],

@@ -96,6 +96,7 @@ class ExecutionListView(ApiView):
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
         skill = _skill_of(request, wanted["skill"])
+        answer = ExecutionOut(context={"request": request})
         with waiting.awaited(request.actor, _wait_s(request)) as awaited:
             execution = services.request_execution(
                 actor=request.actor,
@@ -108,7 +109,7 @@ class ExecutionListView(ApiView):
             )
             execution.requested_by = request.user  # Known; asking again would cost a query.
             execution = awaited.settled(execution)
-        return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
+        return Response(answer.to_representation(execution), status=201)
 
 
 class ExecutionDetailView(ApiView):

@@ -134,7 +134,11 @@ class ExecutionOut(serializers.Serializer):
         return _written(files_kept_until(execution))
 
     def get_url(self, execution: Execution) -> str:
-        path = f"{_list_path(get_urlconf())}{execution.pk}/"
+        return f"{self._list_url}{execution.pk}/"
+
+    @functools.cached_property
+    def _list_url(self) -> str:
+        path = _list_path(get_urlconf())
         request = self.context.get("request")
         return f"{request.scheme}://{request.get_host()}{path}" if request else path
 

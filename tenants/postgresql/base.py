@@ -18,7 +18,7 @@ from django.db.backends.postgresql.psycopg_any import register_tzloader
 from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
-from psycopg import pq
+from psycopg import adapters, pq
 
 from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor, PreparedCursor
 from .roles import role_of
@@ -27,6 +27,7 @@ MOST_KEPT = 100
 """Cursors of a session; psycopg keeps as many statements prepared."""
 NEVER_BY_ITSELF = 1 << 30
 """How often psycopg lets a statement come before it prepares it unasked."""
+TIMESTAMPTZ = adapters.types["timestamptz"].oid
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 """Names that PostgreSQL reports back without quotes."""
 
@@ -108,6 +109,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _create_prepared_cursor(self) -> PreparedCursor:
         cursor = PreparedCursor(self.connection)
+        # Django's own, by a pattern in Python, is for sessions whose time zone is not the wanted one.
+        cursor.adapters.register_loader("timestamptz", adapters.get_loader(TIMESTAMPTZ, pq.Format.TEXT))
         cursor.before_each = self.enter_schema
         return cursor
 
