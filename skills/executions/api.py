@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,17 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
+from execfabric.core.actor import Actor
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
 from execfabric.web.requests import ApiRequest
 from skills.catalogue.models import Skill
-from skills.catalogue.selectors import skill_to_run
+from skills.catalogue.selectors import (
+    forget_skill,
+    remember_skill,
+    skill_remembered,
+    skill_to_run,
+)
 
 from . import services, waiting
 from .models import Execution
@@ -42,6 +49,12 @@ def _skill_of(request: ApiRequest, name: str) -> Skill:
     if skill is None:
         raise Http404
     return skill
+
+
+def _remember(actor: Actor, skill: Skill, execution: Execution) -> None:
+    # A sample among its files is copied before the request is stored, which must not be done twice.
+    if not (skill.is_from_memory or execution.version.file_inputs):
+        remember_skill(actor, skill)
 
 
 class ExecutionListView(ApiView):
@@ -95,18 +108,27 @@ class ExecutionListView(ApiView):
         body = ExecutionIn(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
-        skill = _skill_of(request, wanted["skill"])
+        # Whoever ran it before needs no look-up: what stores the request checks that all is as it was.
+        remembered = skill_remembered(request.actor, wanted["skill"])
+        skill = remembered or _skill_of(request, wanted["skill"])
         answer = ExecutionOut(context={"request": request})
         with waiting.awaited(request.actor, _wait_s(request)) as awaited:
-            execution = services.request_execution(
+            ask = functools.partial(
+                services.request_execution,
                 actor=request.actor,
-                skill=skill,
                 inputs=wanted["inputs"],
                 version_number=wanted.get("version"),
                 idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY", ""),
                 reason=wanted["reason"],
                 execution_id=awaited.id,
             )
+            try:
+                execution = ask(skill=skill)
+            except services.Outdated:
+                forget_skill(request.actor, skill.name)
+                execution = ask(skill=_skill_of(request, wanted["skill"]))
+            else:
+                _remember(request.actor, skill, execution)
             execution.requested_by = request.user  # Known; asking again would cost a query.
             execution = awaited.settled(execution)
         return Response(answer.to_representation(execution), status=201)

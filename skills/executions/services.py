@@ -16,7 +16,7 @@ from execfabric.core import statements, wake
 from execfabric.core.actions import action, write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
+from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted, Postponed
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -24,7 +24,7 @@ from execfabric.core.roles import EVERYONE, RUNNERS
 from execfabric.core.states import require_move
 from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import Right, Skill, SkillVersion
-from skills.catalogue.selectors import has_right, reason_withdrawn
+from skills.catalogue.selectors import HOLDS_STILL, has_right, holds_still, reason_withdrawn
 
 from . import policy
 from .approvals.authority import authorities_of
@@ -45,6 +45,13 @@ LONGEST_KEY = 100
 LONGEST_REASON = 2000
 APPROVED = "approved"
 """Announced of an execution that has one more approval, and needs others still."""
+
+
+class Outdated(Postponed):
+    """Something of a remembered skill, or else, is not as it was: look it up and ask again."""
+
+    def __init__(self) -> None:
+        super().__init__("The skill has changed. Try again.")
 
 
 @action(
@@ -70,8 +77,37 @@ def request_execution(
     version_number is what the caller expects to run; only the version in use ever runs. The same
     idempotency key of the same actor returns the first execution again. reason is for those who
     must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs),
-    Conflict (another version is in use, or the key was used for other inputs), NotPermitted.
+    Conflict (another version is in use, or the key was used for other inputs), NotPermitted; and
+    Outdated, instead of any of them, where skill is remembered.
     """
+    try:
+        return _request(
+            actor=actor,
+            skill=skill,
+            inputs=inputs,
+            version_number=version_number,
+            idempotency_key=idempotency_key,
+            reason=reason,
+            requested_at=requested_at,
+            execution_id=execution_id,
+        )
+    except DomainError as error:
+        if skill.is_from_memory and not isinstance(error, Outdated):
+            raise Outdated from error
+        raise
+
+
+def _request(
+    *,
+    actor: Actor,
+    skill: Skill,
+    inputs: Mapping[str, Any],
+    version_number: int | None,
+    idempotency_key: str,
+    reason: str,
+    requested_at: datetime | None,
+    execution_id: UUID | None,
+) -> Execution:
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
     if len(idempotency_key) > LONGEST_KEY:
@@ -93,7 +129,7 @@ def request_execution(
     )
     files = input_file_ids(version, checked)
     with transaction.atomic() if files else nullcontext():
-        if not _insert(execution):
+        if not _insert(execution, actor):
             return _earlier(execution)
         note_use(execution, files)
     if execution.status == Status.QUEUED:
@@ -317,12 +353,16 @@ def _check_fresh(execution: Execution, rules: policy.Rules) -> None:
         raise Conflict("This request is too old to go on. Ask for the run again.")
 
 
-def _insert(execution: Execution) -> bool:
+def _insert(execution: Execution, actor: Actor) -> bool:
     """Store a new execution as the rules in force say; False where its key was used before.
 
     One statement, which stores nothing if the rules are others than this process read last; then
-    they are read again. Raises NotPermitted where they let it not run at all.
+    they are read again. Raises NotPermitted where they let it not run at all; and Outdated where
+    the skill is remembered and anything is not as it was.
     """
+    skill = execution.skill
+    allowed = _UNDER_THE_RULES_AS_BEFORE if skill.is_from_memory else _UNDER_THE_RULES
+    as_before = holds_still(actor, skill) if skill.is_from_memory else []
     for rules in (rules_last_read(), None, None):
         rules = rules or rules_in_force()
         decision = policy.decide(execution.version, rules)
@@ -336,16 +376,22 @@ def _insert(execution: Execution) -> bool:
         execution.policy_version = rules.version
         execution.status = decision.first_status
         execution.sent_at = execution.created_at if execution.status == Status.QUEUED else None
-        insert, values = statements.insert_of(execution, source=_UNDER_THE_RULES)
-        if write_recorded(f"{insert} {_ONCE}", [*values, rules.version], about=execution):
+        insert, values = statements.insert_of(execution, source=allowed)
+        values += [rules.version, *as_before]
+        if write_recorded(f"{insert} {_ONCE}", values, about=execution):
             execution._state.adding = False
             return True
+        if skill.is_from_memory:
+            raise Outdated
         if execution.idempotency_key and _same_key(execution).exists():
             return False
     raise Conflict("The rules of this workspace are being changed. Try again.")
 
 
 _UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
+_UNDER_THE_RULES_AS_BEFORE = (
+    f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s AND {HOLDS_STILL}) AS allowed"  # noqa: S608
+)
 _ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
 
 
