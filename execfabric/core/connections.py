@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from django.db import connections
 
@@ -13,13 +14,14 @@ def keep_by_thread() -> None:
     Django keeps them by thread, and within a thread by the event loop it may run. Nothing here runs
     one, and that question, which an exception answers, is asked some thirty times for each run.
     """
-    if isinstance(connections._connections, threading.local):
+    handler: Any = connections
+    before, kept = handler._connections, threading.local()
+    if isinstance(before, threading.local):
         return
-    before, kept = connections._connections, threading.local()
     for alias in connections:
         if hasattr(before, alias):
             setattr(kept, alias, getattr(before, alias))
-    connections._connections = kept
+    handler._connections = kept
 
 
 def drop_dead_connections() -> None:

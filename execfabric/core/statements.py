@@ -18,6 +18,7 @@ from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
 
+
 def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     """Run statement in the current schema and return its rows, in order; none where it has none.
 
@@ -189,8 +190,8 @@ def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
     return value if isinstance(field, models.JSONField) else _as_stored(field, value)
 
 
-_PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})
-_MOMENTS = frozenset({datetime, type(None)})
+_PLAIN_VALUES: frozenset[type] = frozenset({str, int, float, bool, UUID, type(None)})
+_MOMENTS: frozenset[type] = frozenset({datetime, type(None)})
 _PLAIN_FIELDS = (
     models.CharField,
     models.TextField,

@@ -68,11 +68,11 @@ class SecurityHeadersMiddleware:
         self.get_response = get_response
         headers = {CSP_HEADER: policy_text(), **_FIXED_HEADERS}
         # As a response keeps them, which checks each one's text whenever it is set.
-        self.headers = ResponseHeaders(headers)._store  # type: ignore[attr-defined]
+        self.headers = ResponseHeaders(headers)._store
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        kept = response.headers._store  # type: ignore[attr-defined]
+        kept = response.headers._store
         for name, header in self.headers.items():
             kept.setdefault(name, header)
         return response

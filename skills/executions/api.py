@@ -31,6 +31,7 @@ from .serializers import (
     RejectIn,
 )
 from .states import Status
+from .storing import Outdated
 
 WAIT = OpenApiParameter(
     "wait",
@@ -108,7 +109,7 @@ class ExecutionListView(ApiView):
         body = ExecutionIn(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
-        # Whoever ran it before needs no look-up: what stores the request checks that all is as it was.
+        # Who ran it before needs no look-up: what stores the request checks that all is as it was.
         remembered = skill_remembered(request.actor, wanted["skill"])
         skill = remembered or _skill_of(request, wanted["skill"])
         answer = ExecutionOut(context={"request": request})
@@ -124,11 +125,11 @@ class ExecutionListView(ApiView):
             )
             try:
                 execution = ask(skill=skill)
-            except services.Outdated:
+            except Outdated:
                 forget_skill(request.actor, skill.name)
-                execution = ask(skill=_skill_of(request, wanted["skill"]))
-            else:
-                _remember(request.actor, skill, execution)
+                skill = _skill_of(request, wanted["skill"])
+                execution = ask(skill=skill)
+            _remember(request.actor, skill, execution)
             execution.requested_by = request.user  # Known; asking again would cost a query.
             execution = awaited.settled(execution)
         return Response(answer.to_representation(execution), status=201)

@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from execfabric.core import statements, wake
-from execfabric.core.actions import action, write_recorded
+from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted, Postponed
+from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -24,13 +23,13 @@ from execfabric.core.roles import EVERYONE, RUNNERS
 from execfabric.core.states import require_move
 from skills.catalogue.errors import VersionWithdrawn
 from skills.catalogue.models import Right, Skill, SkillVersion
-from skills.catalogue.selectors import HOLDS_STILL, has_right, holds_still, reason_withdrawn
+from skills.catalogue.selectors import has_right, reason_withdrawn
 
 from . import policy
 from .approvals.authority import authorities_of
 from .approvals.lifecycle import issue_grant, record_consent
 from .approvals.models import ConsentKind
-from .approvals.rules import POLICY_IN_FORCE, rules_in_force, rules_last_read
+from .approvals.rules import rules_in_force
 from .approvals.standing import demand_met
 from .approvals.voiding import ANOTHER_VERSION
 from .files import note_use
@@ -40,18 +39,12 @@ from .lifecycle import CANCEL
 from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import EXECUTION_TRANSITIONS, FINAL, WAITING, Status
+from .storing import Outdated, earlier_request, store_request
 
 LONGEST_KEY = 100
 LONGEST_REASON = 2000
 APPROVED = "approved"
 """Announced of an execution that has one more approval, and needs others still."""
-
-
-class Outdated(Postponed):
-    """Something of a remembered skill, or else, is not as it was: look it up and ask again."""
-
-    def __init__(self) -> None:
-        super().__init__("The skill has changed. Try again.")
 
 
 @action(
@@ -129,8 +122,8 @@ def _request(
     )
     files = input_file_ids(version, checked)
     with transaction.atomic() if files else nullcontext():
-        if not _insert(execution, actor):
-            return _earlier(execution)
+        if not store_request(execution, actor):
+            return earlier_request(execution)
         note_use(execution, files)
     if execution.status == Status.QUEUED:
         enqueue_execution(execution)
@@ -351,63 +344,3 @@ def _check_fresh(execution: Execution, rules: policy.Rules) -> None:
     """Raise Conflict when a waiting request is too old, though no scan has ended it yet."""
     if execution.created_at < timezone.now() - rules.expires_after:
         raise Conflict("This request is too old to go on. Ask for the run again.")
-
-
-def _insert(execution: Execution, actor: Actor) -> bool:
-    """Store a new execution as the rules in force say; False where its key was used before.
-
-    One statement, which stores nothing if the rules are others than this process read last; then
-    they are read again. Raises NotPermitted where they let it not run at all; and Outdated where
-    the skill is remembered and anything is not as it was.
-    """
-    skill = execution.skill
-    allowed = _UNDER_THE_RULES_AS_BEFORE if skill.is_from_memory else _UNDER_THE_RULES
-    as_before = holds_still(actor, skill) if skill.is_from_memory else []
-    for rules in (rules_last_read(), None, None):
-        rules = rules or rules_in_force()
-        decision = policy.decide(execution.version, rules)
-        if decision.blocked:
-            rules = rules_in_force()  # What was read last may be right no more.
-            decision = policy.decide(execution.version, rules)
-        if decision.blocked and execution.idempotency_key and _same_key(execution).exists():
-            return False
-        decision.require_allowed()
-        execution.mode = decision.mode
-        execution.policy_version = rules.version
-        execution.status = decision.first_status
-        execution.sent_at = execution.created_at if execution.status == Status.QUEUED else None
-        insert, values = statements.insert_of(execution, source=allowed)
-        values += [rules.version, *as_before]
-        if write_recorded(f"{insert} {_ONCE}", values, about=execution):
-            execution._state.adding = False
-            return True
-        if skill.is_from_memory:
-            raise Outdated
-        if execution.idempotency_key and _same_key(execution).exists():
-            return False
-    raise Conflict("The rules of this workspace are being changed. Try again.")
-
-
-_UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
-_UNDER_THE_RULES_AS_BEFORE = (
-    f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s AND {HOLDS_STILL}) AS allowed"  # noqa: S608
-)
-_ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
-
-
-def _same_key(execution: Execution) -> QuerySet[Execution]:
-    return Execution.objects.filter(
-        requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
-    )
-
-
-def _earlier(execution: Execution) -> Execution:
-    """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
-    earlier = _same_key(execution).get()
-    same = (earlier.skill_id, earlier.inputs_digest) == (
-        execution.skill_id,
-        execution.inputs_digest,
-    )
-    if not same:
-        raise Conflict("This idempotency key was used for another request. Choose a new one.")
-    return earlier

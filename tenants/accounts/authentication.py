@@ -22,7 +22,6 @@ from .actors import actor_for_account, client_address, counts_as_proof
 from .models import Account, ApiToken
 from .sessions.services import SEEN_EVERY, touch_token
 
-
 SCHEME = str(knox_settings.AUTH_HEADER_PREFIX)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import select
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.psycopg_any import register_tzloader
@@ -19,6 +19,7 @@ from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
 from psycopg import adapters, pq
+from psycopg.abc import Loader
 
 from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor, PreparedCursor
 from .roles import role_of
@@ -27,7 +28,10 @@ MOST_KEPT = 100
 """Cursors of a session; psycopg keeps as many statements prepared."""
 NEVER_BY_ITSELF = 1 << 30
 """How often psycopg lets a statement come before it prepares it unasked."""
-TIMESTAMPTZ = adapters.types["timestamptz"].oid
+FAST_MOMENTS = cast(
+    "type[Loader]", adapters.get_loader(adapters.types["timestamptz"].oid, pq.Format.TEXT)
+)
+"""What psycopg brings along, in C, for moments that a statement returns."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 """Names that PostgreSQL reports back without quotes."""
 
@@ -109,8 +113,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _create_prepared_cursor(self) -> PreparedCursor:
         cursor = PreparedCursor(self.connection)
-        # Django's own, by a pattern in Python, is for sessions whose time zone is not the wanted one.
-        cursor.adapters.register_loader("timestamptz", adapters.get_loader(TIMESTAMPTZ, pq.Format.TEXT))
+        # Django's own goes by a pattern in Python, to put its time zone in place of the session's,
+        # which is the same one.
+        cursor.adapters.register_loader("timestamptz", FAST_MOMENTS)
         cursor.before_each = self.enter_schema
         return cursor
 
