@@ -84,6 +84,7 @@ def insert_of(
         value = known[name] if plain else field.pre_save(row, add=True)
         # What psycopg can send as it is; Django takes ten calls to say so, for each of the columns.
         as_it_is = type(value) in plain and (type(value) is not datetime or value.tzinfo)
+        as_it_is = as_it_is or (plain is _TEXTS and isinstance(value, str))  # A member of an enum.
         values.append(value if as_it_is else _as_stored(field, value))
     return _insert(type(row), source, names), values
 
@@ -106,6 +107,8 @@ def _given(
 
 
 def _plain_values(field: models.Field[Any, Any]) -> frozenset[type]:
+    if isinstance(field, (models.CharField, models.TextField)):
+        return _TEXTS
     if isinstance(field, _PLAIN_FIELDS):
         return _PLAIN_VALUES
     if isinstance(field, models.DateTimeField) and not (field.auto_now or field.auto_now_add):
@@ -191,6 +194,7 @@ def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
 
 
 _PLAIN_VALUES: frozenset[type] = frozenset({str, int, float, bool, UUID, type(None)})
+_TEXTS: frozenset[type] = frozenset({str, type(None)})
 _MOMENTS: frozenset[type] = frozenset({datetime, type(None)})
 _PLAIN_FIELDS = (
     models.CharField,

@@ -29,6 +29,7 @@ from .serializers import (
     ExecutionOut,
     LogOut,
     RejectIn,
+    plainly_valid,
 )
 from .states import Status
 from .storing import Outdated
@@ -106,9 +107,7 @@ class ExecutionListView(ApiView):
 
         With ``wait`` the answer is the execution as soon as it is over or needs a person.
         """
-        body = ExecutionIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = plainly_valid(request.data) or self.body(ExecutionIn)
         # Who ran it before needs no look-up: what stores the request checks that all is as it was.
         remembered = skill_remembered(request.actor, wanted["skill"])
         skill = remembered or _skill_of(request, wanted["skill"])
