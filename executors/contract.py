@@ -96,6 +96,8 @@ class ExecutionRequest(BaseModel):
     series: str = ""
     """Runs of one tenant that name the same series are asked for by one person, of one version.
     An executor may let them have one place to run in, one after another."""
+    others_follow: bool = False
+    """Whether more runs of the series are sure to follow this one."""
 
 
 class OutputFile(BaseModel):

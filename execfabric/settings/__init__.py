@@ -37,6 +37,7 @@ PYTHONS = ENVIRONMENT.pythons
 ENVIRONMENTS_KEEP_DAYS = ENVIRONMENT.environments_keep_days
 MEMORY_GROUPS = ENVIRONMENT.memory_groups
 WARM_STARTS = ENVIRONMENT.warm_starts
+SHARED_SANDBOXES = ENVIRONMENT.shared_sandboxes
 REDIS_URL = ENVIRONMENT.redis_url
 WAITERS = 16  # Of the 32 threads of a web process; the others must be free for everybody.
 WAITERS_OF_ONE_ACCOUNT = 8

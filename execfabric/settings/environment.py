@@ -251,6 +251,12 @@ class Environment(BaseSettings):
         description="Whether runs fork from an interpreter kept ready for their tenant. False: "
         "each starts one of its own, in the same sandbox, and takes longer.",
     )
+    shared_sandboxes: bool = Field(
+        default=True,
+        description="Whether rows of a batch, and runs of one person and version that need no "
+        "confirmation and come within two seconds, share a sandbox, one after another. False: each "
+        "run has a sandbox of its own, and takes longer.",
+    )
     email_url: str = Field(
         default="",
         description="smtp://user:password@host:587 for outgoing mail. Empty: to the log.",

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -60,14 +60,11 @@ from executors.script.warm.fitness import base_of, shadows_library
 from executors.script.warm.pool import Recycling, Wanted, WarmStart, Zygotes, as_told
 from executors.script.warm.preloaded import FOR_PACKAGES, PLAIN
 from executors.script.warm.process import NoZygote
-from executors.script.warm.rows import INPUT
 from executors.script.warm.series import (
     LASTS_S,
-    LONGEST_ROW_S,
-    PLACE,
     SeriesSandbox,
     SeriesSandboxes,
-    has_series_sandboxes,
+    series_of,
 )
 
 SWEEP_EVERY_S = 600
@@ -92,13 +89,15 @@ class ScriptExecutor(Executor):
         uid_count: int = UID_COUNT,
         warm: bool = True,
         zygotes: bool = True,
+        shared: bool = True,
         recycling: Recycling | None = None,
         pythons: Sequence[str | Path] = (),
         network_allowed: tuple[str, ...] = (),
         memory_groups: bool = True,
     ) -> None:
         """warm: whether an interpreter may be forked for a run; else each starts afresh. zygotes:
-        whether there are any where the level allows it; else each run has a stage.
+        whether there are any where the level allows it; else each run has a stage. shared: whether
+        runs of a series may have one sandbox, one after another.
 
         pythons: where to look for interpreters beside the usual places, see ``find_interpreters``.
         network_allowed: what runs may reach beyond public addresses. memory_groups: see
@@ -120,7 +119,8 @@ class ScriptExecutor(Executor):
         self._forks = warm
         self.has_zygotes = zygotes and self.level.can_start_warm
         self._zygotes = Zygotes(recycling, compiled=self._folder.compiled)
-        self._series = SeriesSandboxes()
+        may_share = shared and warm and self.has_zygotes and not memory_groups
+        self._series = SeriesSandboxes(is_open=may_share)
         self._network_allowed = network_allowed
         self._memory_groups = memory_groups
 
@@ -184,9 +184,10 @@ class ScriptExecutor(Executor):
             python = (
                 self._pythons.for_run(resource.python) if resource.runtime == "python" else None
             )
-            if python is not None and self._serves_in_series(request, resource):
+            series = series_of(request, resource)
+            if python is not None and self._series.is_worth(series, request.others_follow):
                 try:
-                    return self._execute_row(resource, python, request, sink, workdir)
+                    return self._execute_row(series, resource, python, request, sink, workdir)
                 except (NoZygote, StageLost, NoInterpreter) as error:
                     logger.info("Execution %s starts by itself: %s.", request.execution_id, error)
             identity = self._identities.take() if self._uid is not None else nullcontext(None)
@@ -288,20 +289,9 @@ class ScriptExecutor(Executor):
             held=tuple(lock for lock in locks if lock is not None),
         )
 
-    def _serves_in_series(self, request: ExecutionRequest, resource: ScriptResource) -> bool:
-        """Return whether a run may have a sandbox that served another of its series."""
-        return (
-            bool(request.series)
-            and self.has_zygotes
-            and self._forks
-            and has_series_sandboxes()
-            and resource.runtime == "python"
-            and not (request.network or request.input_files or self._memory_groups)
-            and request.limits.timeout_s <= LONGEST_ROW_S
-        )
-
     def _execute_row(
         self,
+        series: Hashable,
         resource: ScriptResource,
         python: Path,
         request: ExecutionRequest,
@@ -312,10 +302,10 @@ class ScriptExecutor(Executor):
         has to start by itself."""
         places = self.level.places(self._state)
         room = Room()
-        series = request.tenant, request.series, resource.model_dump_json(), request.limits
         try:
             with self._series.use(
-                series, lambda: self._make_series_sandbox(resource, python, request, places)
+                series,
+                lambda how: self._make_series_sandbox(resource, python, request, places, how),
             ) as sandbox:
                 env = build_environment_variables(places, request, request.inputs, python)
                 run = FollowedRun(request, sink, room)
@@ -327,7 +317,12 @@ class ScriptExecutor(Executor):
             room.close()
 
     def _make_series_sandbox(
-        self, resource: ScriptResource, python: Path, request: ExecutionRequest, places: Places
+        self,
+        resource: ScriptResource,
+        python: Path,
+        request: ExecutionRequest,
+        places: Places,
+        how: str,
     ) -> SeriesSandbox:
         with ExitStack() as resources:
             identity = None
@@ -343,13 +338,15 @@ class ScriptExecutor(Executor):
             plan = self.level.plan(job, self._state, python, request.limits, uid)
             # What differs from row to row is in the row's own order.
             any_row = request.model_copy(update={"execution_id": "", "secrets": {}})
-            env = build_environment_variables(places, any_row, {}, python) | {PLACE: INPUT}
+            env = build_environment_variables(places, any_row, {}, python)
             launch = self._launch(
                 plan, places, identity, (in_use,), resource, python, request, marker=None, env=env
             )
             told = as_told(python, has_environment=resource.python is not None)
-            zygote = resources.enter_context(self._zygotes.use(wanted, launch.frame()))
-            start = WarmStart(launch, told, self._zygotes, zygote, rows_for_s=LASTS_S)
+            zygote = resources.enter_context(
+                self._zygotes.use(wanted, launch.frame(), self._series.end_oldest)
+            )
+            start = WarmStart(launch, told, self._zygotes, zygote, rows=how, rows_for_s=LASTS_S)
             resources.callback(start.forget)
             return SeriesSandbox(launch, start, resources.pop_all(), identity)
 
@@ -367,7 +364,8 @@ class ScriptExecutor(Executor):
                 wanted = self._zygote_for(resource, python, request)
                 forked = python if wanted.preloaded is not None else None
                 told = as_told(forked, has_environment=resource.python is not None)
-                with self._zygotes.use(wanted, launch.frame()) as zygote:
+                use = self._zygotes.use(wanted, launch.frame(), self._series.end_oldest)
+                with use as zygote:
                     return follow(WarmStart(launch, told, self._zygotes, zygote))
             except (NoZygote, StageLost, NoInterpreter) as error:
                 logger.warning("Execution %s starts cold: %s.", request.execution_id, error)

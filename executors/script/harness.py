@@ -35,6 +35,10 @@ BAD_RESULT_NAME = "bad-result"
 """Beside the result file; its text says why the result of ``main`` is not one."""
 
 
+compiled: dict[str, tuple[bool, bool, types.CodeType]] = {}
+"""What ``Script.compile`` gave before the run, by path."""
+
+
 class WrongInput(Exception):
     """An input does not fit the hint of its argument."""
 
@@ -49,18 +53,22 @@ class Script:
 
     def run(self) -> None:
         """Call ``main`` if the entry defines one at its top level, else run the file."""
-        with open(self.path, "rb") as stream:
-            source = stream.read()
-        has_main, returns_exit_code = look_for_main(source)
+        has_main, returns_exit_code, code = compiled.get(self.path) or self.compile()
         name = self.entry[:-3] if self.entry.endswith(".py") else self.entry
         module = types.ModuleType(name if has_main else "__main__")
         module.__file__ = self.path
         sys.modules[module.__name__] = module
         sys.argv = [self.path]
-        exec(compile(source, self.path, "exec", dont_inherit=True), module.__dict__)
+        exec(code, module.__dict__)
         function = module.__dict__.get("main")
         if has_main and callable(function):
             self.call(function, returns_exit_code)
+
+    def compile(self) -> tuple[bool, bool, types.CodeType]:
+        """Return what ``look_for_main`` finds in the entry, and its code."""
+        with open(self.path, "rb") as stream:
+            source = stream.read()
+        return (*look_for_main(source), compile(source, self.path, "exec", dont_inherit=True))
 
     def call(self, function: Callable[..., Any], returns_exit_code: bool) -> None:
         with open(os.environ["EXECFABRIC_INPUT"], "rb") as stream:

@@ -26,6 +26,7 @@ class CatalogueConfig(AppConfig):
             level=settings.SANDBOX,
             network_allowed=tuple(sorted(settings.NETWORK_ALLOW)),
             warm=settings.WARM_STARTS,
+            shared=settings.SHARED_SANDBOXES,
             memory_groups=settings.MEMORY_GROUPS,
             pythons=settings.PYTHONS,
         )

@@ -36,6 +36,7 @@ from .heartbeat import Heartbeat
 from .inputs import files_of
 from .live_log import LiveSink
 from .models import Execution, StoredFile
+from .policy import Mode
 from .recording import record_result
 from .run_folders import make_run_folder
 
@@ -149,12 +150,16 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
         network_hosts=version.network_hosts,
         secrets=resolved.secrets,
         series=_series_of(execution),
+        others_follow=execution.door == Door.BATCH,
     )
 
 
 def _series_of(execution: Execution) -> str:
-    """Return what rows of batches have in common: one person asked for all, of one version."""
-    if execution.door != Door.BATCH:
+    """Return what runs of one person and version have in common, where the same decision let them
+    start: rows have that of their batch, others that nobody need confirm them."""
+    if execution.requested_by_id is None:
+        return ""
+    if execution.door != Door.BATCH and execution.mode != Mode.AUTO:
         return ""
     return f"{execution.requested_by_id} {execution.version_id}"
 

@@ -98,7 +98,7 @@ def plan_view(root: Path, interpreter: list[Path], *, hidden: tuple[Path, ...]) 
     system, links = system_folders()
     elsewhere = [link for link in links if not is_below(os.path.realpath(link), system)]
     rules = dict.fromkeys([*system, *elsewhere, *map(str, interpreter), JOB], landlock.RUN)
-    rules |= dict.fromkeys(["/etc", "/proc"], landlock.READ)
+    rules |= dict.fromkeys(["/etc", "/proc", OWN], landlock.READ)
     rules |= dict.fromkeys([ROOM, "/tmp"], landlock.USE | landlock.EXECUTE)  # noqa: S108
     rules |= dict.fromkeys([f"/dev/{name}" for name in DEVICES], landlock.DEVICE)
     parts = [[os.path.realpath(path), str(path)] for path in interpreter]

@@ -46,7 +46,10 @@ LINKS = {
 }
 OWN = "/run"
 """Where the files lie that only one run has; each is shown at its place, read-only."""
-OWN_TEXTS = (f"{JOB}/input.json", "/etc/group", "/etc/passwd")
+INPUT = f"{JOB}/input.json"
+OWN_INPUT = f"{OWN}/input.json"
+"""What ``INPUT`` leads to: a file, or a link to where a script's inputs come to lie later."""
+OWN_TEXTS = ("/etc/group", "/etc/passwd")
 SKELETON_OPTIONS = "size=256m,nr_inodes=1k,mode=755"
 """A run cannot write to it; its inputs lie in one like it."""
 FIXED = READ_ONLY | NO_SUID | NO_DEVICES
@@ -94,17 +97,21 @@ def build_frame(frame: dict[str, Any]) -> None:
 def complete_view(root: str, plan: dict[str, Any], trees: list[int], uid: int, gid: int) -> None:
     """Add to a frame what is the run's own. root: "" within it. uid, gid: whom the room belongs to.
 
-    plan: ``texts`` path -> bytes, for some of ``OWN_TEXTS``; ``given`` [anything, target] pairs for
-    trees, see ``copy_tree``; ``room_bytes`` and ``room_files`` bounds of what the run may write.
+    plan: ``texts`` path -> bytes, for ``INPUT`` and some of ``OWN_TEXTS``; ``inputs_at``, where
+    there are none yet, is where they will be; ``given`` [anything, target] pairs for trees, see
+    ``copy_tree``; ``room_bytes`` and ``room_files`` bounds of what the run may write.
     """
     _make_room(root, plan, uid, gid)
     own = root + OWN
     mount("own", own, "tmpfs", NO_SUID | NO_DEVICES, SKELETON_OPTIONS)
-    for number, data in enumerate(plan["texts"].values()):
-        _write(f"{own}/{number}", data)
+    for number, (path, data) in enumerate(plan["texts"].items()):
+        _write(root + OWN_INPUT if path == INPUT else f"{own}/{number}", data)
+    if "inputs_at" in plan:
+        os.symlink(plan["inputs_at"], root + OWN_INPUT)
     set_flags(own, FIXED)
     for number, path in enumerate(plan["texts"]):
-        mount(f"{own}/{number}", root + path, None, BIND)
+        if path != INPUT:
+            mount(f"{own}/{number}", root + path, None, BIND)
     for (_, target), tree in zip(plan["given"], trees, strict=True):
         os.makedirs(root + target, 0o755, exist_ok=True)
         put_tree(tree, root + target)
@@ -151,7 +158,7 @@ def mount_processes(root: str) -> None:
 def _make_skeleton(root: str, frame: dict[str, Any]) -> None:
     for path in ("/proc", "/dev", "/tmp", ROOM, *frame["folders"]):
         os.makedirs(root + path, 0o755, exist_ok=True)
-    for path, target in {**LINKS, **frame["links"]}.items():
+    for path, target in {**LINKS, INPUT: OWN_INPUT, **frame["links"]}.items():
         os.symlink(target, root + path)
     for name in DEVICES:
         _write(f"{root}/dev/{name}", b"")

@@ -7,7 +7,7 @@ command line and environment at its start is put in place here, and what it does
 # What is done for each run is done with few objects: each one that is used has its page copied.
 
 # The script's own errors are shown by the harness; here nothing may escape:
-# ruff: noqa: BLE001, PTH123, SIM115
+# ruff: noqa: BLE001, PTH116, PTH123, SIM115
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ import site
 import sys
 import threading
 import types
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
+from executors.script.warm.packages import done_once, import_known, look_for_code
 
 if TYPE_CHECKING:
     import signal
@@ -43,6 +45,8 @@ SAMPLE = (
     '    return {"n": n, "name": sys.executable}\n\n\n'
     'if __name__ == "__main__":\n    print(main(1))\n'
 )
+MOST_COMPILED_BYTES = 100_000
+"""No time limit is kept while an entry is compiled for several rows; this takes about 0.2 s."""
 FLUSH_FAILED = 120
 """What Python itself exits with when the rest of the output cannot be written."""
 
@@ -69,6 +73,39 @@ class WarmInterpreter:
         self.harness.__name__ = "__main__"
         self.own = {name for name in sys.modules if name.partition(".")[0] == OWN_PACKAGE}
         self.loaded = set(sys.modules)
+        self.has_entered = False
+        """Whether the environment of the script is there already."""
+
+    def prepare_rows(self, order: dict[str, Any]) -> None:
+        """Do what is the same for all rows of a sandbox. Raises whatever environment and packages
+        raise, and NotTheSame where it might not be the same."""
+        folder, entry = order["argv"][-2:]
+        names = self.compile_entry(folder, entry)
+        if not order["python"]["has_environment"]:
+            return
+        with done_once(flush_standard_streams):
+            enter_environment()
+            look_for_code(sys.path)
+            import_known(names, folder)
+        self.has_entered = True
+        self.loaded = set(sys.modules)
+        sys.modules[LAST] = sys.modules.pop(LAST)
+
+    def compile_entry(self, folder: str, entry: str) -> tuple[str, ...]:
+        """Compile the entry for all rows, unless each is to show what comes of it. Returns names
+        that are used in it, those of imports among them."""
+        script = self.harness.__dict__["Script"](folder, entry)
+        try:
+            if os.stat(script.path).st_size > MOST_COMPILED_BYTES:
+                return ()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                compiled = script.compile()
+        except Exception:
+            return ()
+        self.harness.__dict__["compiled"][script.path] = compiled
+        names: tuple[str, ...] = compiled[-1].co_names
+        return names
 
     def become_script(
         self, order: dict[str, Any]
@@ -82,7 +119,7 @@ class WarmInterpreter:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_IGN)
             hand_over()
-            if order["python"]["has_environment"]:
+            if order["python"]["has_environment"] and not self.has_entered:
                 enter_environment()
         except BaseException as error:
             self.end(error)

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,10 @@ SHARED = ("given", "memory_group")
 process does not see."""
 
 logger = logging.getLogger(__name__)
+
+
+class AllBusy(NoZygote):
+    """There would be one, were not all there may be in use."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,21 @@ class Zygotes:
         _pools.add(self)
 
     @contextmanager
-    def use(self, wanted: Wanted, frame: dict[str, Any]) -> Iterator[Zygote]:
+    def use(
+        self, wanted: Wanted, frame: dict[str, Any], free: Callable[[], bool] = lambda: False
+    ) -> Iterator[Zygote]:
         """Yield a zygote. Raises NoZygote.
 
-        frame: what its runs' views have in common, see ``view.build_frame``.
+        frame: what its runs' views have in common, see ``view.build_frame``. free: ends something
+        that keeps a zygote and does nothing, and returns whether there was any.
         """
-        zygote = self._get(wanted, frame)
+        while True:
+            try:
+                zygote = self._get(wanted, frame)
+                break
+            except AllBusy:
+                if not free():
+                    raise
         try:
             yield zygote
         finally:
@@ -206,7 +219,7 @@ class Zygotes:
             if not zygote.active:
                 self._retire(wanted)
                 return
-        raise NoZygote("all there may be have runs of others")
+        raise AllBusy("all there may be have runs of others")
 
     def _retire(self, wanted: Wanted) -> None:
         zygote = self._zygotes.pop(wanted)
@@ -273,14 +286,15 @@ class WarmStart(OrderedStart):
 
     def __init__(
         self, launch: Launch, python: dict[str, Any] | None, pool: Zygotes, zygote: Zygote, *,
-        rows_for_s: float | None = None,
+        rows: str = "", rows_for_s: float | None = None,
     ) -> None:  # fmt: skip
-        """python: see ``as_told``. rows_for_s: how long it serves rows, each with the time limit;
-        None for a single run."""
+        """python: see ``as_told``. rows: how it serves rows, see ``rows.py``, and for how long,
+        each with the time limit; not for a single run."""
         super().__init__(launch)
         self._python = python
         self._pool = pool
         self._zygote = zygote
+        self._rows = rows
         self._rows_for_s = rows_for_s
 
     def start(self, theirs: Channels, commands: int) -> None:
@@ -289,17 +303,15 @@ class WarmStart(OrderedStart):
             plan = launch.sandbox or {}
             own = {name: part for name, part in plan.items() if name not in FRAME}
             shared = {name: own[name] for name in SHARED if name in own}
-            is_for_rows = self._rows_for_s is not None
-            order = self.write_order(
-                launch.order(python=self._python, sandbox=own, rows=is_for_rows)
-            )
+            order = launch.order(python=self._python, sandbox=own, rows=self._rows)
+            order_file = self.write_order(order)
             # What the zygote itself may know is in the message.
             limits = {**launch.limits, "timeout_s": self._rows_for_s or launch.limits["timeout_s"]}
             head = {"limits": limits, "uid": launch.uid, "gid": launch.gid, "sandbox": shared}
             socket.send_fds(
                 self._zygote.control,
                 [marshal.dumps(head, MARSHAL_VERSION)],
-                [order, *theirs.all(), *launch.held],
+                [order_file, *theirs.all(), *launch.held],
             )
         finally:
             theirs.close()

@@ -22,24 +22,27 @@ from executors.script.start import is_over, last_words
 
 BOOT = """
 import os, sys
-code, compiled = os.read(int(sys.argv[1]), 8192).decode().split("\\0")
+control = int(sys.argv[1])
+code, compiled = os.read(control, 8192).decode().split("\\0")
 sys.path.append(code)
 sys.pycache_prefix, sys.dont_write_bytecode = compiled or None, not compiled
 from executors.script.warm.fork_hooks import hold_back
 hold_back()
 import atexit, ctypes, gc, io, json, marshal, resource, select, signal, site, socket, struct
 import threading, typing, weakref
-from executors.script.warm.zygote import ScriptProcess, main
-try:
-    main(int(sys.argv[1]))
-except ScriptProcess as process:
-    script, end = process.become_script()
-else:
-    sys.exit()
+from executors.script.warm.run import ScriptProcess
+from executors.script.warm.zygote import main
 for name in [name for name in globals() if name[:2] != "__"]:
-    if name not in ("script", "end", "name"):
+    if name not in ("ScriptProcess", "control", "main"):
         del globals()[name]
 del name
+try:
+    main(control)
+except ScriptProcess as process:
+    del ScriptProcess, control, main
+    script, end = process.become_script()
+else:
+    raise SystemExit
 try:
     script()
 except BaseException as error:

@@ -33,6 +33,7 @@ from executors.script.warm.messages import answer_worker, close_all, read_order
 if TYPE_CHECKING:
     import signal
 
+    from executors.script.warm.interpreter import WarmInterpreter
     from executors.script.warm.run import WarmRun
 else:
     import _signal as signal
@@ -40,8 +41,10 @@ else:
 DESCRIPTORS = 5
 """Of a row: its order, then its channels as ``Channels.all`` has them."""
 INPUT = f"{ROOM}/report/input.json"
-"""Where a row finds its inputs: nothing can be shown beside the script any more."""
+"""Where the inputs of a row lie: nothing can be shown beside the script any more."""
 INPUT_FILES = 1
+PLAIN, PREPARED = "plain", "prepared"
+"""Whether what is the same for all rows is done for each, or once."""
 OWN_PROCESSES = 1
 """Ours has the user of the scripts, so it counts for their limit."""
 USUAL_FILES = (INPUT, f"{ROOM}/report/{PROGRESS_NAME}", f"{ROOM}/report/result.json")
@@ -76,6 +79,13 @@ class Rows:
         self.scope = make_own_scope()
         self.first = state()
         self.free_files = free_files()
+
+    def prepare(self, interpreter: WarmInterpreter) -> None:
+        """Do once what is the same for all rows."""
+        try:
+            interpreter.prepare_rows(self.run.order)
+        except BaseException:  # noqa: BLE001 - the worker makes one that is not prepared
+            os._exit(START_FAILED)
 
     def serve(self) -> dict[str, str]:
         """Return in the process of each row, with its order: the variables it has beside ours.
@@ -237,7 +247,7 @@ def write_input(order_file: int, size: int) -> None:
     """Write what follows an order of that size to the row's input file, past our own memory. Raises
     OSError, for instance when it is larger than the row may write."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    target = os.open(INPUT, flags, 0o600)
+    target = os.open(INPUT, flags, 0o400)
     end = os.fstat(order_file).st_size
     while size < end:
         size += os.sendfile(target, order_file, size, end - size)

@@ -10,6 +10,7 @@ its own view, gives up all rights, and becomes the script. Each such pair serves
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -29,6 +30,7 @@ from executors.script.stage import (
 )
 from executors.script.tree import descendants
 from executors.script.warm.claim import claim
+from executors.script.warm.interpreter import keep_for_good
 from executors.script.warm.messages import (
     answer_worker,
     close_all,
@@ -37,7 +39,7 @@ from executors.script.warm.messages import (
     receive,
 )
 from executors.script.warm.pages import copy_when_idle
-from executors.script.warm.rows import INPUT_FILES, OWN_PROCESSES, Rows
+from executors.script.warm.rows import INPUT, INPUT_FILES, OWN_PROCESSES, PREPARED, Rows
 
 if TYPE_CHECKING:
     import signal
@@ -64,6 +66,9 @@ class ScriptProcess(BaseException):
     def become_script(self) -> tuple[Callable[[], None], Callable[[BaseException | None], None]]:
         """Wait for the order; return the script, and what to call when it has ended, with what it
         raised."""
+        # Freed nowhere, with all frames below: each thing freed has its page copied, and what the
+        # zygote closed then would be files of the script.
+        keep_for_good(self)
         return self.run.be_script(self.door)
 
 
@@ -174,6 +179,7 @@ class WarmRun(SandboxStage):
             plan = self.order["sandbox"]
             if self.order["rows"]:
                 plan["room_files"] += INPUT_FILES
+                plan["inputs_at"] = INPUT
             complete_view("", plan, trees, *self.owner())
             self.listen_for_gate(plan)
             if not self.order["rows"]:
@@ -188,8 +194,12 @@ class WarmRun(SandboxStage):
             self.become_script(self.problem_writer)
         problem_fd = self.give_up_all(self.problem_writer)
         os.close(problem_fd)
-        if self.order["rows"]:
-            interpreter.set_variables(Rows(self).serve())
+        rows = Rows(self) if self.order["rows"] else None
+        if rows is not None and self.order["rows"] == PREPARED:
+            rows.prepare(interpreter)
+        gc.freeze()  # What is here by now is not looked at when the script's modules go.
+        if rows is not None:
+            interpreter.set_variables(rows.serve())
         # The change of user has taken this away; a program that was started anew has it.
         prctl(PR_SET_DUMPABLE, 1)
         return interpreter.become_script(self.order)

@@ -19,21 +19,22 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 from pydantic import JsonValue
 
-from executors.contract import StopReason, Usage
+from executors.contract import ExecutionRequest, StopReason, Usage
 from executors.script.identity import Identity
 from executors.script.process import Ending
+from executors.script.resource import ScriptResource
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
 from executors.script.sandbox.probe import MARSHAL_VERSION
 from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
+from executors.script.warm.rows import PLAIN, PREPARED
 
-PLACE = "EXECFABRIC_INPUT"
-"""The variable that says where the inputs are; one place for all rows."""
 MOST_ROWS = 200
 MOST_WAITING = 16
 """So many of one worker wait for rows. Each takes memory, and a place of its zygote's."""
@@ -42,7 +43,7 @@ LASTS_S = 3600.0
 LONGEST_ROW_S = LASTS_S / 2
 IDLE_S = 2.0
 """So long without a row it is kept."""
-MOST_FAILED = 100
+MOST_NOTED = 100
 REPORT_BYTES = 4096
 LAST_WORDS_S = 0.5
 
@@ -54,6 +55,14 @@ def has_series_sandboxes() -> bool:
         return landlock.version() >= landlock.SCOPED
     except OSError:
         return False
+
+
+def series_of(request: ExecutionRequest, resource: ScriptResource) -> Hashable:
+    """Return what a run has in common with those it may share a sandbox with; None: with none."""
+    needs_its_own = request.network or request.input_files
+    if not request.series or needs_its_own or request.limits.timeout_s > LONGEST_ROW_S:
+        return None
+    return request.tenant, request.series, resource.model_dump_json(), request.limits
 
 
 class SeriesSandbox:
@@ -100,7 +109,7 @@ class SeriesSandbox:
         """Return what starts a row in it. env: of the script, for a run of its own."""
         self.row_began_at = time.monotonic()
         known = self.launch.env
-        own = {name: env[name] for name in env if env[name] != known.get(name) and name != PLACE}
+        own = {name: env[name] for name in env if env[name] != known.get(name)}
         return RowStart(self, own, json.dumps(inputs, ensure_ascii=False).encode())
 
     def heard_of(self, ending: Ending) -> Ending:
@@ -144,26 +153,47 @@ class SeriesSandbox:
 class SeriesSandboxes:
     """Those that wait for another row of their series. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_open: bool = True) -> None:
+        """is_open: whether there are to be any."""
+        self._is_open = is_open
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
         self._failed_at: dict[Hashable, float] = {}
         """When no sandbox of a series came to serve even one row."""
+        self._plain: dict[Hashable, None] = {}
+        """Of which series a prepared sandbox did not; the longest ago comes first."""
+        self._asked_at: dict[Hashable, float] = {}
+        """When a row of a series was last asked for; the longest ago comes first."""
         self._sweeper: threading.Timer | None = None
         self._of_parent: list[SeriesSandbox] = []
         """Kept, since what they hold must not be given back by us."""
         _pools.add(self)
 
+    def is_worth(self, series: Hashable, others_follow: bool) -> bool:
+        """Return whether a run should have a sandbox of series: one of its own serves a single run
+        sooner. series: None for no series."""
+        if series is None or not self._is_open or not has_series_sandboxes():
+            return False
+        now = time.monotonic()
+        with self._lock:
+            before = self._asked_at.get(series, -IDLE_S)
+            note(self._asked_at, series, now)
+        return others_follow or now - before < IDLE_S
+
     @contextmanager
-    def use(self, series: Hashable, make: Callable[[], SeriesSandbox]) -> Iterator[SeriesSandbox]:
-        """Yield a sandbox for one row of series. Raises what make does."""
+    def use(
+        self, series: Hashable, make: Callable[[str], SeriesSandbox]
+    ) -> Iterator[SeriesSandbox]:
+        """Yield a sandbox for one row of series. make: gets PREPARED or PLAIN, see ``rows.py``.
+        Raises what make does."""
         with self._lock:
             if time.monotonic() - self._failed_at.get(series, -RETRY_AFTER_S) < RETRY_AFTER_S:
                 raise NoZygote("rows of this series could not be served a short time ago")
             waiting = self._waiting.get(series)
             sandbox = waiting.pop() if waiting else None
+            how = PLAIN if series in self._plain else PREPARED
         try:
-            sandbox = sandbox or make()
+            sandbox = sandbox or make(how)
         except NoZygote:
             self._note_failure(series)
             raise
@@ -172,22 +202,34 @@ class SeriesSandboxes:
         except BaseException:
             sandbox.is_good = False
             if not sandbox.served:
-                self._note_failure(series)
+                self._note_failure(series, how)
             raise
         finally:
             sandbox.served += 1
             sandbox.used_at = time.monotonic()
             self._give_back(series, sandbox)
 
-    def _note_failure(self, series: Hashable) -> None:
+    def _note_failure(self, series: Hashable, how: str = PLAIN) -> None:
         with self._lock:
-            if len(self._failed_at) >= MOST_FAILED:
-                self._failed_at.clear()
-            self._failed_at[series] = time.monotonic()
+            if how == PREPARED:
+                note(self._plain, series, None)
+                return
+            note(self._failed_at, series, time.monotonic())
 
     def close(self) -> None:
         """End all that wait."""
         self._end_those_unused_since(time.monotonic() + 1)
+
+    def end_oldest(self) -> bool:
+        """End the one that has waited for the longest time. Returns whether there was any."""
+        with self._lock:
+            every = [waiting for waiting in self._waiting.values() if waiting]
+            if not every:
+                return False
+            # Each list begins with the one that has waited for longest.
+            sandbox = min(every, key=lambda waiting: waiting[0].used_at).pop(0)
+        sandbox.close()
+        return True
 
     def forget(self) -> None:
         """In a process forked from the worker: let go of sandboxes, which are the worker's."""
@@ -206,10 +248,9 @@ class SeriesSandboxes:
             self._waiting.setdefault(series, []).append(sandbox)
             if self._sweeper is None:
                 self._start_sweeper()
-            every = [each for waiting in self._waiting.values() for each in waiting]
-            oldest = min(every, key=lambda each: each.used_at)
-        if len(every) > MOST_WAITING:
-            self._end_those_unused_since(oldest.used_at)
+            count = sum(map(len, self._waiting.values()))
+        if count > MOST_WAITING:
+            self.end_oldest()
 
     def _start_sweeper(self) -> None:
         self._sweeper = threading.Timer(IDLE_S / 2, self._sweep)
@@ -236,6 +277,14 @@ class SeriesSandboxes:
         with ExitStack() as closing:  # Each, whatever becomes of the others.
             for sandbox in ending:
                 closing.callback(sandbox.close)
+
+
+def note(notes: dict[Hashable, Any], series: Hashable, value: object) -> None:
+    """Keep value of series, and of others those that were kept last."""
+    notes.pop(series, None)
+    notes[series] = value
+    if len(notes) > MOST_NOTED:
+        del notes[next(iter(notes))]
 
 
 class RowStart(OrderedStart):

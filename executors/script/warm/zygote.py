@@ -22,10 +22,10 @@ from typing import Any
 from executors.script.sandbox.kernel import LIBC, PR_SET_DUMPABLE, prctl
 from executors.script.sandbox.privileges import empty_bounding_set
 from executors.script.sandbox.seccomp import build_filter, program_of
-from executors.script.warm.interpreter import WarmInterpreter, keep_for_good
+from executors.script.warm.interpreter import WarmInterpreter
 from executors.script.warm.messages import close_all, refuse
 from executors.script.warm.pages import Ranges, pages_written_by
-from executors.script.warm.run import ScriptProcess, WarmRun
+from executors.script.warm.run import WarmRun
 from executors.script.warm.world import HelperGone, World, become_first
 
 READY = b"ready"
@@ -254,10 +254,4 @@ def main(control_fd: int) -> None:
     gc.collect()
     gc.freeze()
     LIBC.malloc_trim(0)
-    zygote = Zygote(control, world, interpreter, settings)
-    try:
-        zygote.serve()
-    except ScriptProcess:
-        # It is freed nowhere: what it closed then would be files of the script.
-        keep_for_good(zygote)
-        raise
+    Zygote(control, world, interpreter, settings).serve()

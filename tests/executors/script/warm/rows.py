@@ -81,8 +81,9 @@ class Rows:
         **request: Any,
     ) -> Row:
         """series: empty for a run by itself."""
-        given = {"code": textwrap.dedent(code), "inputs": inputs}
-        asked = request_for(folder or self.script, series=series, inputs=given, **request)
+        told = {"code": textwrap.dedent(code), "inputs": inputs}
+        request = {"series": series, "others_follow": True, "inputs": told, **request}
+        asked = request_for(folder or self.script, **request)
         asked = asked.model_copy(update={"tenant": tenant})
         sink = sink or RecordingSink()
         workdir = Path(tempfile.mkdtemp(dir=self.workdirs))

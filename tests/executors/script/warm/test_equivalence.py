@@ -194,7 +194,7 @@ def test_a_script_finds_no_frame_of_ours_above_the_harness(
     assert isinstance(output, list), run.sink.text()
     ((names, parts_of_interpreter),) = output
     assert names == ["end", "script"]
-    assert sorted(parts_of_interpreter) == ["harness", "loaded"]
+    assert sorted(parts_of_interpreter) == ["harness", "has_entered", "loaded"]
 
 
 def test_nothing_a_run_changes_is_seen_by_the_next(run: Runner, make_folder: MakeFolder) -> None:

@@ -18,7 +18,8 @@ from executors.contract import Outcome, StopReason, Stream
 from executors.script.bundle_use import remove_bundle
 from executors.script.tree import descendants
 from executors.script.warm import series
-from tests.executors.conftest import RecordingSink
+from executors.script.warm.pool import Recycling
+from tests.executors.conftest import RecordingSink, executor_at
 from tests.executors.script.test_limits import wait_until
 from tests.executors.script.warm.rows import Rows, serving
 from tests.executors.script.warm.test_pool import is_gone
@@ -39,6 +40,30 @@ def test_others_do_not_share(rows: Rows, tmp_path: Path) -> None:
 
     assert len(set(places)) == len(places)
     assert rows("pass").place == places[0]
+
+
+def test_runs_that_may_be_the_last_share_from_the_second_on(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "IDLE_S", 60.0)
+    first, second, third = (rows("pass", others_follow=False).place for _ in range(3))
+
+    assert first != second == third
+
+
+def test_runs_that_come_seldom_have_their_own(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "IDLE_S", 0.0)
+
+    assert len({rows("pass", others_follow=False).place for _ in range(3)}) == 3
+
+
+def test_none_are_shared_where_the_operator_says_so(open_folder: Path, tmp_path: Path) -> None:
+    executor = executor_at("ns", open_folder, warm=True, memory_groups=False, shared=False)
+    try:
+        rows = Rows(executor, tmp_path)
+        assert len({rows("pass").place for _ in range(3)}) == 3
+    finally:
+        executor.close()
 
 
 def test_a_row_with_the_network_or_files_starts_by_itself(rows: Rows, tmp_path: Path) -> None:
@@ -122,6 +147,24 @@ def can_lock(path: Path) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def test_those_that_wait_make_place_for_others(
+    open_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "executors")
+    executor = executor_at(
+        "ns", open_folder, warm=True, memory_groups=False, recycling=Recycling(most_zygotes=2)
+    )
+    rows = Rows(executor, tmp_path)
+    try:
+        places = [rows("pass", tenant=f"t{number}").place for number in range(4)]
+        rows("pass", tenant="t4", series="")
+
+        assert len(set(places)) == 4
+        assert caplog.messages == []  # Else it says what started by itself, or cold.
+    finally:
+        executor.close()
 
 
 def test_only_so_many_wait(lone_rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,112 @@
+"""Packages imported once for all rows of a sandbox, by the process that serves them.
+
+A row is forked from that process, so what is imported in it need not be imported by each row. That
+is done with packages of which is known that it makes no difference: as they are imported they start
+nothing, keep nothing open, draw no random numbers and do not look at the run they are in. What of
+this can be seen is looked at, too.
+"""
+
+# Paths are of the run, and pathlib would cost each row its pages:
+# ruff: noqa: PTH123, PTH208
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.machinery import PathFinder
+
+from executors.script.sandbox.view import ROOM
+
+KNOWN = frozenset(
+    (
+        # HTTP: httpx, requests and what they stand on.
+        *("httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "anyio", "sniffio", "socksio"),
+        *("requests", "urllib3", "charset_normalizer", "chardet", "idna", "certifi"),
+        *("brotli", "_brotli", "brotlicffi", "zstandard", "exceptiongroup", "typing_extensions"),
+        # The command that httpx has with its extra "cli".
+        *("click", "rich", "pygments", "markdown_it", "mdurl"),
+        # Formats, templates, dates and checks.
+        *("yaml", "_yaml", "jinja2", "markupsafe", "bs4", "soupsieve", "lxml", "tabulate"),
+        *("dateutil", "six", "pytz", "tzdata", "openpyxl", "et_xmlfile", "attr", "attrs"),
+        *("pydantic", "pydantic_core", "annotated_types", "typing_inspection"),
+    )
+)
+"""By the names they are imported by. Not among them is what has a state of its own for random
+numbers (numpy, faker), starts threads (numpy with OpenBLAS) or opens connections."""
+
+
+class NotTheSame(Exception):
+    """It might make a difference that something was done once for all rows."""
+
+
+@contextmanager
+def done_once(flush: Callable[[], object]) -> Iterator[None]:
+    """Do something for all rows, in the process that serves them. Raises NotTheSame where it has
+    printed, opened, written or started anything.
+
+    flush: of the standard streams. The caller's standard output and error lead nowhere.
+    """
+    before = _outside()
+    nowhere, (reader, writer) = os.dup(1), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        for number in (1, 2):
+            os.dup2(writer, number)
+        yield
+        flush()
+        with suppress(BlockingIOError):
+            os.read(reader, 1)
+            raise NotTheSame("it printed something")
+    finally:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        for descriptor in (nowhere, reader, writer):
+            os.close(descriptor)
+    if _outside() != before:
+        raise NotTheSame("it opened, wrote or started something")
+
+
+def look_for_code(folders: Iterable[str]) -> None:
+    """Raise NotTheSame where entering an environment ran code that is in a ``.pth`` file."""
+    for folder in folders:
+        for name in os.listdir(folder) if folder.endswith("-packages") else ():
+            if name.endswith(".pth"):
+                with open(f"{folder}/{name}", "rb") as stream:
+                    if any(line.startswith((b"import ", b"import\t")) for line in stream):
+                        raise NotTheSame(f"{name} has code")
+
+
+def import_known(names: Iterable[str], folder: str) -> None:
+    """Import what of names is known and installed, as the script of folder would. Raises NotTheSame
+    where that needs others, and whatever an import raises."""
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        for name in names:
+            top = name.partition(".")[0]
+            if top in KNOWN and PathFinder.find_spec(top) is not None:
+                importlib.import_module(name)
+    finally:
+        sys.path.remove(folder)
+    usual = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if name.partition(".")[0] not in usual or file.startswith(f"{folder}/"):
+            raise NotTheSame(f"it imported {name}")
+
+
+def _outside() -> list[object]:
+    """Return what of this process is not memory: threads, files, names in the room, processes."""
+    try:
+        os.kill(-1, 0)
+        is_alone = False
+    except ProcessLookupError:
+        is_alone = True
+    return [
+        len(os.listdir("/proc/self/task")),
+        sorted(os.listdir("/proc/self/fd")),
+        os.statvfs(ROOM).f_ffree,
+        is_alone,
+    ]

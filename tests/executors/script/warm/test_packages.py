@@ -1,0 +1,173 @@
+"""Packages that are imported once for all rows, and that rows are none the wiser."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.executors.script.warm.rows import Row, Rows
+
+KNOWN, UNKNOWN = "idna", "surely_unknown"
+ENTRY = """
+import os
+
+import {name}
+
+
+def main(code: str, inputs: object) -> list:
+    names = {{"package": {name}, "answer": None}}
+    exec(code, names)
+    return ["", {name}.IMPORTED_BY == os.getpid(), names["answer"]]
+"""
+PACKAGE = "import os\nIMPORTED_BY = os.getpid()\n"
+
+MakeRows = Callable[..., Callable[..., list[Any]]]
+
+
+@pytest.fixture
+def in_environment(rows: Rows, open_folder: Path) -> MakeRows:
+    """Return a maker of environments with one package; what it makes runs a row there, and returns
+    whether that imported the package itself, and what it answered."""
+
+    def make(
+        name: str = KNOWN, package: str = "", entry: str = ENTRY, **files: str
+    ) -> Callable[..., list[Any]]:
+        environment = Path(tempfile.mkdtemp(dir=open_folder)) / "environment"
+        base = rows.executor.base_python().resolve()
+        subprocess.run([base, "-m", "venv", "--without-pip", "--symlinks", environment], check=True)
+        packages = next((environment / "lib").glob("python3*")) / "site-packages"
+        (packages / f"{name}.py").write_text(PACKAGE + package)
+        (packages / "odd.py").write_text("")
+        folder = Path(tempfile.mkdtemp(dir=open_folder))
+        folder.chmod(0o755)
+        for file, text in {"main": entry.format(name=name), **files}.items():
+            (folder / f"{file}.py").write_text(text)
+
+        def run(code: str = "", **request: Any) -> list[Any]:
+            row: Row = rows(code, folder=folder, python=environment / "bin" / "python", **request)
+            assert isinstance(row.result.output, list), (row.result, row.sink.text())
+            return [*row.result.output[1:], row.sink.text()]
+
+        return run
+
+    return make
+
+
+def test_a_known_one_is_imported_once(in_environment: MakeRows) -> None:
+    run = in_environment()
+
+    assert [run("answer = 1") for _ in range(3)] == [[False, 1, ""]] * 3
+    assert run("answer = 1", series="")[0] is True
+
+
+def test_an_unknown_one_is_imported_by_each_row(in_environment: MakeRows) -> None:
+    run = in_environment(UNKNOWN)
+
+    assert [run()[0] for _ in range(3)] == [True] * 3
+
+
+def test_what_a_row_does_to_it_is_gone_with_the_row(in_environment: MakeRows) -> None:
+    run = in_environment()
+    run("package.left = 'secret'\npackage.os.environ['LEFT'] = 'x'")
+
+    assert run("answer = [hasattr(package, 'left'), 'LEFT' in package.os.environ]") == [
+        False, [False, False], "",
+    ]  # fmt: skip
+
+
+def test_rows_draw_different_random_numbers(in_environment: MakeRows) -> None:
+    run = in_environment(package="import random\nFIRST = random.random()\n")
+    drawn = [run("answer = package.random.random()")[:2] for _ in range(3)]
+
+    assert {by_itself for by_itself, _ in drawn} == {False}
+    assert len({number for _, number in drawn}) == 3
+
+
+def test_it_is_asked_for_its_forks(in_environment: MakeRows) -> None:
+    """A package may want to know of the script's own forks, of none before."""
+    run = in_environment(
+        package="FORKS = []\nos.register_at_fork(after_in_child=lambda: FORKS.append(1))\n"
+    )
+    code = """
+        import os
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.write(writer, bytes([len(package.FORKS)]))
+            os._exit(0)
+        answer = [len(package.FORKS), os.read(reader, 1)[0]]
+    """
+
+    assert [run(code) for _ in range(2)] == [[False, [0, 1], ""]] * 2
+
+
+ODD = {
+    "prints": "print('hello', flush=True)\n",
+    "prints without flush": "print('hello')\n",
+    "prints much": "os.write(1, b'x' * 1000 * 1000)\n",
+    "warns": "import warnings\nwarnings.warn('beware')\n",
+    "starts a thread": "import threading, time\n"
+    "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",
+    "keeps a file open": "FILE = open(__file__)\n",
+    "closes a file": "os.close(0)\n",
+    "writes a file": "open('/tmp/left', 'w').close()\n",
+    "starts a process": "import time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)\n",
+    "has others": "import odd\n",
+    "has a limit": "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n",
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_one_that_does_more_is_imported_by_each_row(in_environment: MakeRows, oddity: str) -> None:
+    run = in_environment(package=ODD[oddity])
+    alone = run(series="")
+
+    assert alone[0] is True
+    assert [run() for _ in range(3)] == [alone] * 3
+
+
+def test_one_that_fails_fails_in_each_row(rows: Rows, in_environment: MakeRows) -> None:
+    entry = """
+        try:
+            import {name}
+        except ValueError as error:
+            failed = str(error)
+
+        def main(code: str, inputs: object) -> list:
+            return ["", failed]
+    """.replace("\n        ", "\n")
+    run = in_environment(package="raise ValueError('broken')\n", entry=entry)
+
+    assert [run() for _ in range(2)] == [["broken", ""]] * 2
+
+
+def test_one_beside_the_script_is_the_scripts(in_environment: MakeRows) -> None:
+    run = in_environment(**{KNOWN: f"{PACKAGE}OWN = True\n"})
+
+    assert [run("answer = package.OWN") for _ in range(2)] == [[True, True, ""]] * 2
+
+
+def test_one_of_the_scripts_that_a_known_one_asks_for(in_environment: MakeRows) -> None:
+    run = in_environment(package="import six\n", six="OWN = True\n")
+
+    assert [run("answer = package.six.OWN") for _ in range(2)] == [[True, True, ""]] * 2
+
+
+def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows) -> None:
+    entry = """
+        try:
+            import yaml
+        except ImportError as error:
+            missed = error.name
+
+        def main(code: str, inputs: object) -> list:
+            return ["", missed]
+    """.replace("\n        ", "\n")
+    run = in_environment(entry=entry)
+
+    assert [run() for _ in range(2)] == [["yaml", ""]] * 2
