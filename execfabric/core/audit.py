@@ -109,7 +109,8 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
 
     Whatever value is, the result can be stored: what was refused for its form is recorded too.
     """
-    if _names_a_secret(name):
+    names_a_secret = _names_a_secret if len(name) <= LONGEST_TEXT else _holds_secret_word
+    if names_a_secret(name):
         return "(hidden)"
     match value:
         case float() if not math.isfinite(value):
@@ -141,9 +142,12 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
             return f"({type(value).__name__})"
 
 
-@functools.lru_cache(maxsize=1000)
-def _names_a_secret(name: str) -> bool:
+def _holds_secret_word(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
+
+
+_names_a_secret = functools.lru_cache(maxsize=1000)(_holds_secret_word)
+"""The same, kept for names that nobody chose to be long."""
 
 
 def storable(text: str) -> str:

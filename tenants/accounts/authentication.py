@@ -22,7 +22,7 @@ from .actors import actor_for_account, client_address, counts_as_proof
 from .models import Account, ApiToken
 from .sessions.services import SEEN_EVERY, touch_token
 
-SCHEME = str(knox_settings.AUTH_HEADER_PREFIX)
+SCHEME = knox_settings.AUTH_HEADER_PREFIX.lower().encode()
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -83,12 +83,13 @@ class BearerAuthentication(TokenAuthentication):
 
 def _token_of(request: ApiRequest) -> bytes | None:
     """Return the bearer token, None where there is none. Raises AuthenticationFailed."""
-    words = request.META.get("HTTP_AUTHORIZATION", "").split()
-    if not words or words[0].lower() != SCHEME.lower():
+    said: str = request.META.get("HTTP_AUTHORIZATION", "")
+    words = said.encode("latin-1", "replace").split()
+    if not words or words[0].lower() != SCHEME:
         return None
     if len(words) != 2:
         raise AuthenticationFailed
-    return str(words[1]).encode("latin-1", "replace")
+    return words[1]
 
 
 _ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]
