@@ -45,13 +45,14 @@ def new_row(model: type[Row], **given: Any) -> Row:
     # Django raises and catches an exception for each column that is not given, asks its routers
     # about each row that is, and there is but one database.
     values, related = [], []
-    for name, attname, field in _columns(model):
+    for name, attname, field, default in _columns(model):
         if name in given:
             row = given.pop(name)
             related.append((field, row))
             values.append(row.pk)
         else:
-            values.append(given.pop(attname) if attname in given else field.get_default())
+            value = given.pop(attname) if attname in given else default
+            values.append(field.get_default() if value is _MADE_ANEW else value)
     if given:
         raise TypeError(f"{model.__name__} has no {', '.join(given)}.")
     made = model(*values)
@@ -61,12 +62,26 @@ def new_row(model: type[Row], **given: Any) -> Row:
 
 
 @functools.lru_cache(maxsize=100)
-def _columns(model: type[models.Model]) -> list[tuple[str, str, Any]]:
-    """Return the columns of a model: what a related row is called, or nothing; the attribute."""
+def _columns(model: type[models.Model]) -> list[tuple[str, str, Any, Any]]:
+    """Return the columns of a model.
+
+    What a related row is called, or nothing; the attribute; the field; its default, which is the
+    same for all rows unless it is _MADE_ANEW.
+    """
     return [
-        (field.name if field.is_relation else "", field.attname, field)
+        (
+            field.name if field.is_relation else "",
+            field.attname,
+            field,
+            _MADE_ANEW
+            if callable(field.default) or field.has_db_default()
+            else field.get_default(),
+        )
         for field in model._meta.concrete_fields
     ]
+
+
+_MADE_ANEW = object()
 
 
 def insert_of(

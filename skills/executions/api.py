@@ -34,6 +34,7 @@ from .serializers import (
 from .states import Status
 from .storing import Outdated
 
+_REQUESTER: Any = Execution._meta.get_field("requested_by")
 WAIT = OpenApiParameter(
     "wait",
     float,
@@ -129,7 +130,8 @@ class ExecutionListView(ApiView):
                 skill = _skill_of(request, wanted["skill"])
                 execution = ask(skill=skill)
             _remember(request.actor, skill, execution)
-            execution.requested_by = request.user  # Known; asking again would cost a query.
+            # Known; asking again would cost a query.
+            _REQUESTER.set_cached_value(execution, request.user)
             execution = awaited.settled(execution)
         return Response(answer.to_representation(execution), status=201)
 
