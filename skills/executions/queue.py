@@ -95,10 +95,10 @@ def send(execution_ids: Sequence[str], *, queue: str, tries_again: bool = True) 
     def push() -> None:
         for pause_s in (*pauses_s, None):
             try:
-                with client().pipeline(transaction=False) as commands:
-                    commands.rpush(_list(queue, schema), *execution_ids)
-                    commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
-                    commands.execute()
+                ask(
+                    ("RPUSH", _list(queue, schema), *execution_ids),
+                    ("ZADD", _ring(queue), "NX", time.time() - HEAD_START_S, schema),
+                )
             except redis.ConnectionError as error:
                 if pause_s is None:
                     _say_not_reached(error, execution_ids)
@@ -139,7 +139,7 @@ def take(
             return turn
     before_wait()
     rings = [_ring(queue) for queue in in_turn]
-    waited_for = ask("BZPOPMIN", *rings, timeout_s)
+    (waited_for,) = ask(("BZPOPMIN", *rings, timeout_s))
     if not waited_for:
         return None
     ring, schema, _ = cast("tuple[str, str, float]", waited_for)
@@ -225,9 +225,10 @@ def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
 def _run(text: str, *keys: str, args: Sequence[str | float]) -> Any:
     """Run a script and return its answer; its text goes only where it is not known there yet."""
     try:
-        return ask("EVALSHA", _digest_of(text), len(keys), *keys, *args)
+        (answer,) = ask(("EVALSHA", _digest_of(text), len(keys), *keys, *args))
     except redis.exceptions.NoScriptError:
-        return ask("EVAL", text, len(keys), *keys, *args)
+        (answer,) = ask(("EVAL", text, len(keys), *keys, *args))
+    return answer
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from execfabric.core import wake
+from execfabric.core.redis import client
 
 LONG_S = 120.0
 
@@ -39,7 +40,7 @@ def waiters():
     yield start
     over.set()
     while any(thread.is_alive() for thread in threads):
-        wake.client().publish(wake._channel("tests"), "1")
+        client().publish(wake._channel("tests"), "1")
         time.sleep(0.02)
 
 
@@ -98,7 +99,7 @@ def test_a_wait_leaves_half_of_the_threads_to_others_and_holds_no_transaction(se
 
 def publish(news):
     """Tell waiters as ``announce`` does after a commit."""
-    wake.client().publish(wake._channel("tests"), news)
+    client().publish(wake._channel("tests"), news)
 
 
 def test_news_of_a_kind_a_waiter_does_not_wait_for_is_no_reason_to_look(settings):

@@ -176,21 +176,21 @@ def test_who_takes_says_so_before_it_waits(send, acme, label):
 
 
 class BrokerThatRestarts:
-    """Stands in for the client: refuses the first calls, then hands over to the real one."""
+    """Stands in for the way to the broker: refuses the first calls, then hands over to the real."""
 
     def __init__(self, real, refusals):
         self.real, self.refusals = real, iter(range(refusals))
 
-    def __call__(self):
+    def __call__(self, *commands):
         if next(self.refusals, None) is not None:
             raise redis.ConnectionError("starting")
-        return self.real()
+        return self.real(*commands)
 
 
 class TestABrokerThatIsAway:
     def test_one_that_restarts_gets_what_was_sent_meanwhile(self, send, acme, label, monkeypatch):
         monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
-        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 2))
+        monkeypatch.setattr(queue, "ask", BrokerThatRestarts(queue.ask, 2))
 
         send(acme, "1")
 
@@ -198,7 +198,7 @@ class TestABrokerThatIsAway:
 
     def test_one_that_stays_away_is_no_error(self, send, acme, label, monkeypatch):
         monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
-        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 3))
+        monkeypatch.setattr(queue, "ask", BrokerThatRestarts(queue.ask, 3))
 
         send(acme, "1")
 
@@ -304,12 +304,12 @@ class TestForgotten:
             self.age(ask(skill), by=OLD)
         attempts = []
 
-        def away():
+        def away(*_commands):
             attempts.append(1)
             raise redis.ConnectionError("nobody there")
 
         monkeypatch.setattr(queue, "missing", lambda ids, queue: list(ids))
-        monkeypatch.setattr(queue, "client", away)
+        monkeypatch.setattr(queue, "ask", away)
         with django_assert_num_queries(4), django_capture_on_commit_callbacks(execute=True):
             moves.resend_forgotten(timezone.now())
 
