@@ -188,11 +188,11 @@ def test_who_does_not_answer_is_left_alone_for_a_while(
     """Each attempt would take its timeout; one that is refused takes none."""
     calls = []
 
-    def away(_commands):
+    def away(*_commands):
         calls.append(1)
         raise error
 
-    monkeypatch.setattr(wake, "tell", away)
+    monkeypatch.setattr(wake, "ask", away)
     monkeypatch.setattr(wake, "_silent_until", 0.0)
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(3):

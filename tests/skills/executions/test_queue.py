@@ -148,9 +148,9 @@ def test_what_is_known_to_wait_is_taken_by_one_message(send, acme, label, monkey
     send(acme, "3", "4")
     ask, asked = queue.ask, []
 
-    def ask_noted(*words):
-        asked.append(words[0])
-        return ask(*words)
+    def ask_noted(*commands):
+        asked.extend(command[0] for command in commands)
+        return ask(*commands)
 
     monkeypatch.setattr(queue, "ask", ask_noted)
 
