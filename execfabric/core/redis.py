@@ -38,7 +38,8 @@ class Line:
     def __init__(self) -> None:
         pool = client().connection_pool
         self.pid = os.getpid()
-        self._connection: Any = pool.connection_class(**pool.connection_kwargs)
+        # Whatever the URL says: an older protocol has no announcements between answers.
+        self._connection: Any = pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
         self._channels: frozenset[str] = frozenset()
         self._heard: deque[list[Any]] = deque()
         self._connection.connect()
@@ -120,8 +121,8 @@ def ask(*commands: Sequence[object]) -> list[Any]:
     for is_kept in (hasattr(_of_thread, "line"), False):
         try:
             return line().ask(*commands)
-        except redis.RedisError as error:
-            drop_line()
+        except BaseException as error:
+            drop_line()  # Whatever is still to be read from it.
             if not (is_kept and isinstance(error, redis.ConnectionError)):
                 raise
     raise AssertionError

@@ -54,9 +54,9 @@ def _skill_of(request: ApiRequest, name: str) -> Skill:
     return skill
 
 
-def _remember(actor: Actor, skill: Skill, execution: Execution) -> None:
+def _remember(actor: Actor, skill: Skill) -> None:
     # A sample among its files is copied before the request is stored, which must not be done twice.
-    if not (skill.is_from_memory or execution.version.file_inputs):
+    if not (skill.is_from_memory or skill.version is None or skill.version.file_inputs):
         remember_skill(actor, skill)
 
 
@@ -129,7 +129,7 @@ class ExecutionListView(ApiView):
                 forget_skill(request.actor, skill.name)
                 skill = _skill_of(request, wanted["skill"])
                 execution = ask(skill=skill)
-            _remember(request.actor, skill, execution)
+            _remember(request.actor, skill)
             # Known; asking again would cost a query.
             _REQUESTER.set_cached_value(execution, request.user)
             execution = awaited.settled(execution)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 
 import pytest
 import redis
+from django.conf import settings
 
+from execfabric.core import redis as lines
 from execfabric.core import wake
 from execfabric.core.redis import ask, client, drop_line, line
 
@@ -111,3 +115,40 @@ def test_each_thread_has_its_own_and_it_ends_with_the_thread():
 
     assert ids != ask(("CLIENT", "ID"))
     assert ids[0] not in {int(each["id"]) for each in client().client_list()}
+
+
+def test_who_is_interrupted_leaves_no_answer_behind(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(line()._connection, "read_response", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ask(("ECHO", "never read"))
+
+    assert ask(("ECHO", "next")) == ["next"]
+
+
+def test_an_older_protocol_of_the_url_is_not_that_of_a_line(monkeypatch):
+    sign = "&" if "?" in settings.REDIS_URL else "?"
+    url = f"{settings.REDIS_URL}{sign}protocol=2"
+    older = redis.Redis.from_url(url, decode_responses=True)
+    monkeypatch.setattr(lines, "client", lambda: older)
+    line().subscribe([CHANNEL])
+    client().publish(CHANNEL, "one")
+
+    assert ask(("ECHO", "a")) == ["a"]
+    assert hear_text() == "one"
+
+
+def test_a_child_leaves_the_line_of_its_parent_alone():
+    parents = line()
+    child = os.fork()
+    if not child:
+        answer: list[str] = []
+        with suppress(BaseException):
+            answer = ask(("ECHO", "child"))
+        os._exit(answer != ["child"])
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert ask(("ECHO", "parent")) == ["parent"]
+    assert line() is parents

@@ -175,6 +175,21 @@ def test_another_version_is_the_one_that_runs(oscar):
     assert ask(oscar).json()["version"] == 2
 
 
+def test_a_skill_with_files_is_not_remembered_for_an_earlier_version_without(oscar):
+    def ask_again():
+        body = {"skill": "greet", "inputs": {}}
+        key = {"Idempotency-Key": "once"}
+        return oscar.api.post("/api/v1/executions", body, format="json", headers=key).json()["id"]
+
+    make_skill(code="def main():\n    return 1\n")
+    first = ask_again()
+    inputs = '[inputs.report]\ntype = "string"\nformat = "file"\noptional = true\n'
+    make_skill(code="def main(report=None):\n    return 1\n", inputs=inputs)
+
+    assert ask_again() == first
+    assert not selectors._remembered
+
+
 def test_wrong_inputs_and_a_used_key_are_answered_and_recorded_as_ever(oscar):
     events = AuditEvent.objects.count()
 
