@@ -125,7 +125,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
         _Handed(*values)
         for values in batch.rows.filter(status=RowStatus.WAITING)
         .order_by("number")
-        .values_list("pk", "inputs", "execution_id")[:room]
+        .values_list("pk", "inputs")[:room]
     ]
     files = {row.pk: input_file_ids(batch.version, row.inputs) for row in waiting}
     there = hold_files(set().union(*files.values())) if any(files.values()) else set()
@@ -306,8 +306,6 @@ class _Handed:
 
     pk: int
     inputs: dict[str, Any]
-    before: UUID | None
-    """The execution it became earlier, of which this is a retry."""
     execution_id: UUID = field(default_factory=uuid7)
     event_id: UUID = field(default_factory=uuid7)
 
