@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -25,6 +26,26 @@ def main(code: str, inputs: object) -> list:
     return ["", {name}.IMPORTED_BY == os.getpid(), names["answer"]]
 """
 PACKAGE = "import os\nIMPORTED_BY = os.getpid()\n"
+NAMES_THE_WORKER = """
+import socket, sys
+
+frame = sys._getframe()
+while frame and not hasattr(frame.f_locals.get("self"), "channel"):
+    frame = frame.f_back
+if frame:
+    serving = frame.f_locals["self"]
+    worker = serving.channel.getsockopt(socket.SOL_SOCKET, 77)  # SO_PEERPIDFD
+    os.dup2(worker, 0)
+    os.close(worker)
+    known = type(serving).serve.__globals__
+
+    def name_the_worker(report, own, owner, send_room=known["send_room"]):
+        os.close(own)
+        send_room(report, os.dup(0), owner)
+        os._exit(1)
+
+    known["send_room"] = name_the_worker
+"""
 
 MakeRows = Callable[..., Callable[..., list[Any]]]
 
@@ -171,3 +192,16 @@ def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows)
     run = in_environment(entry=entry)
 
     assert [run() for _ in range(2)] == [["yaml", ""]] * 2
+
+
+def test_a_package_that_serves_rows_cannot_have_the_worker_killed(in_environment: MakeRows) -> None:
+    """It may name any process as that of the sandbox, the one that asked it for rows, too."""
+    run = in_environment(package=NAMES_THE_WORKER)
+    killed = os.fork()
+    if killed == 0:
+        try:
+            run("")
+        finally:
+            os._exit(0)
+
+    assert os.waitpid(killed, 0)[1] == 0
