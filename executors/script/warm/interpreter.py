@@ -24,6 +24,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
@@ -47,6 +48,7 @@ SAMPLE = (
 )
 MOST_COMPILED_BYTES = 100_000
 """No time limit is kept while an entry is compiled for several rows; this takes about 0.2 s."""
+WRITERS = io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom
 FLUSH_FAILED = 120
 """What Python itself exits with when the rest of the output cannot be written."""
 
@@ -188,6 +190,7 @@ class WarmInterpreter:
                 break
             if name not in self.loaded:
                 added.insert(1, name)
+        flush_open_files()
         dropped = [sys.modules.pop(name, None) for name in added]
         watched = [
             weakref.ref(each)
@@ -277,6 +280,20 @@ def flush_standard_streams() -> bool:
         except Exception:
             written = False
     return written
+
+
+def flush_open_files() -> None:
+    """Write what files hold back that something of the script still refers to. They may lie in a
+    ring, as one does that a function names, and a collection would close them too early."""
+    if open_files():
+        gc.collect()  # What nothing refers to is an interpreter's to close, in its order.
+    for file in open_files():
+        with suppress(Exception):
+            file.flush()
+
+
+def open_files() -> list[Any]:
+    return [each for each in gc.get_objects() if issubclass(type(each), WRITERS)]
 
 
 def enter_environment() -> None:
