@@ -28,7 +28,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
-from executors.script.warm.packages import done_once, import_known, look_for_code
+from executors.script.warm.packages import (
+    done_once,
+    import_known,
+    imported_first,
+    look_for_code,
+)
 
 if TYPE_CHECKING:
     import signal
@@ -94,8 +99,8 @@ class WarmInterpreter:
         sys.modules[LAST] = sys.modules.pop(LAST)
 
     def compile_entry(self, folder: str, entry: str) -> tuple[str, ...]:
-        """Compile the entry for all rows, unless each is to show what comes of it. Returns names
-        that are used in it, those of imports among them."""
+        """Compile the entry for all rows, unless each is to show what comes of it. Returns what it
+        imports first."""
         script = self.harness.__dict__["Script"](folder, entry)
         try:
             if os.stat(script.path).st_size > MOST_COMPILED_BYTES:
@@ -103,10 +108,11 @@ class WarmInterpreter:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 compiled = script.compile()
+                with open(script.path, "rb") as stream:
+                    names = tuple(imported_first(stream.read()))
         except Exception:
             return ()
         self.harness.__dict__["compiled"][script.path] = compiled
-        names: tuple[str, ...] = compiled[-1].co_names
         return names
 
     def become_script(

@@ -11,6 +11,7 @@ this can be seen is looked at, too.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
@@ -36,6 +37,7 @@ KNOWN = frozenset(
 )
 """By the names they are imported by. Not among them is what has a state of its own for random
 numbers (numpy, faker), starts threads (numpy with OpenBLAS) or opens connections."""
+USUAL = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
 
 
 class NotTheSame(Exception):
@@ -78,6 +80,23 @@ def look_for_code(folders: Iterable[str]) -> None:
                         raise NotTheSame(f"{name} has code")
 
 
+def imported_first(source: bytes) -> Iterator[str]:
+    """Yield what an entry imports before anything else is done in it, up to what is not known: that
+    may say where later imports come from, or what they find. Raises SyntaxError."""
+    for statement in ast.parse(source).body:
+        names = []
+        if isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            names = [statement.module]
+        elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            return
+        for name in names:
+            if name.partition(".")[0] not in USUAL:
+                return
+            yield name
+
+
 def import_known(names: Iterable[str], folder: str) -> None:
     """Import what of names is known and installed, as the script of folder would. Raises NotTheSame
     where that needs others, and whatever an import raises."""
@@ -86,14 +105,17 @@ def import_known(names: Iterable[str], folder: str) -> None:
     try:
         for name in names:
             top = name.partition(".")[0]
-            if top in KNOWN and PathFinder.find_spec(top) is not None:
-                importlib.import_module(name)
+            found = PathFinder.find_spec(top) if top in KNOWN else None
+            if found is None:
+                continue
+            if (found.origin or "").startswith(f"{folder}/"):
+                raise NotTheSame(f"{top} is the script's own")
+            importlib.import_module(name)
     finally:
         sys.path.remove(folder)
-    usual = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None) or ""
-        if name.partition(".")[0] not in usual or file.startswith(f"{folder}/"):
+        if name.partition(".")[0] not in USUAL or file.startswith(f"{folder}/"):
             raise NotTheSame(f"it imported {name}")
 
 

@@ -179,6 +179,34 @@ def test_one_of_the_scripts_that_a_known_one_asks_for(in_environment: MakeRows) 
     assert [run("answer = package.six.OWN") for _ in range(2)] == [[True, True, ""]] * 2
 
 
+SAYS_BEFORE = {
+    "where it comes from": "import sys\nsys.path.insert(0, '/job/script/vendor')\n",
+    "what it finds": "import os\nos.environ['SAID'] = 'so'\n",
+    "by a part of its own": "import own\n",
+}
+
+
+@pytest.mark.parametrize("what", SAYS_BEFORE)
+def test_one_that_a_script_says_something_for_is_imported_after_that(
+    in_environment: MakeRows, what: str
+) -> None:
+    entry = SAYS_BEFORE[what] + ENTRY
+    run = in_environment(
+        package="SAID = os.environ.get('SAID')\n", entry=entry, own=SAYS_BEFORE["what it finds"]
+    )
+    alone = run("answer = package.SAID, package.__file__", series="")
+
+    assert alone[0] is True
+    assert [run("answer = package.SAID, package.__file__") for _ in range(2)] == [alone] * 2
+
+
+def test_one_is_imported_when_first_used(in_environment: MakeRows) -> None:
+    entry = "import sys\n\nSOONER = '{name}' in sys.modules\n" + ENTRY
+    run = in_environment(entry=entry)
+
+    assert run("import main\nanswer = main.SOONER") == [True, False, ""]
+
+
 def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows) -> None:
     entry = """
         try:
