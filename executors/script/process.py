@@ -140,7 +140,7 @@ class RunProcess:
             chores.tick(now)
             if now > give_up:
                 return
-            if now > begin_by and not self._room.is_taken:
+            if (now > begin_by or self._is_unwanted()) and not self._room.is_taken:
                 self._is_lost = self._starter.take_back()
                 if self._is_lost:
                     return
@@ -193,6 +193,10 @@ class RunProcess:
                 self._gate.open(self._room.listener)
                 self._room.listener = None
         return data
+
+    def _is_unwanted(self) -> bool:
+        """Return whether an order is to be taken back that nobody waits for any more."""
+        return self._wanted is not None and self._starter.can_be_lost
 
     def _lose_room(self) -> None:
         self._has_lost_room = True

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executors.script import process
+from tests.executors.conftest import RecordingSink
 from tests.executors.script.warm.rows import Row, Rows
 
 KNOWN, UNKNOWN = "idna", "surely_unknown"
@@ -233,3 +236,12 @@ def test_a_package_that_serves_rows_cannot_have_the_worker_killed(in_environment
             os._exit(0)
 
     assert os.waitpid(killed, 0)[1] == 0
+
+
+def test_a_row_is_cancelled_while_they_are_imported(in_environment: MakeRows) -> None:
+    run = in_environment(package="import time\ntime.sleep(60)\n")
+    began_at = time.monotonic()
+    with pytest.raises(AssertionError, match="CANCELLED"):
+        run(sink=RecordingSink(cancel_after=1))
+
+    assert time.monotonic() - began_at < process.BEGIN_PATIENCE_S / 2
