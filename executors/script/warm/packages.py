@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +39,9 @@ KNOWN = frozenset(
 """By the names they are imported by. Not among them is what has a state of its own for random
 numbers (numpy, faker), starts threads (numpy with OpenBLAS) or opens connections."""
 USUAL = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
+OF_COMPILERS = re.compile(r"[0-9a-f]+__mypyc|_cython_[0-9_a-f]+|cython_runtime")
+"""What compiled packages share: charset_normalizer and chardet that of mypyc, yaml and lxml that of
+Cython."""
 
 
 class NotTheSame(Exception):
@@ -115,7 +119,8 @@ def import_known(names: Iterable[str], folder: str) -> None:
         sys.path.remove(folder)
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None) or ""
-        if name.partition(".")[0] not in USUAL or file.startswith(f"{folder}/"):
+        is_usual = name.partition(".")[0] in USUAL or OF_COMPILERS.fullmatch(name)
+        if not is_usual or file.startswith(f"{folder}/"):
             raise NotTheSame(f"it imported {name}")
 
 

@@ -170,6 +170,15 @@ def test_one_that_fails_fails_in_each_row(rows: Rows, in_environment: MakeRows) 
     assert [run() for _ in range(2)] == [["broken", ""]] * 2
 
 
+@pytest.mark.parametrize("name", ["650fdafa2468af73c11f__mypyc", "_cython_3_1_2", "cython_runtime"])
+def test_what_its_compiler_adds_belongs_to_it(in_environment: MakeRows, name: str) -> None:
+    run = in_environment(
+        package=f"import sys, types\nsys.modules['{name}'] = types.ModuleType('{name}')\n"
+    )
+
+    assert [run() for _ in range(2)] == [[False, None, ""]] * 2
+
+
 def test_one_beside_the_script_is_the_scripts(in_environment: MakeRows) -> None:
     run = in_environment(**{KNOWN: f"{PACKAGE}OWN = True\n"})
 
