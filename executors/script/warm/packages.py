@@ -75,7 +75,11 @@ def done_once(flush: Callable[[], object]) -> Iterator[None]:
 
 
 def look_for_code(folders: Iterable[str]) -> None:
-    """Raise NotTheSame where entering an environment ran code that is in a ``.pth`` file."""
+    """Raise NotTheSame where entering an environment ran code of it: that of a ``.pth`` file or of
+    a module such as ``sitecustomize``."""
+    for name in ("sitecustomize", "usercustomize"):
+        if name in sys.modules:
+            raise NotTheSame(f"it has a module {name}")
     for folder in folders:
         for name in os.listdir(folder) if folder.endswith("-packages") else ():
             if name.endswith(".pth"):

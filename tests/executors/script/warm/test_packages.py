@@ -70,7 +70,8 @@ def in_environment(rows: Rows, open_folder: Path) -> MakeRows:
         folder = Path(tempfile.mkdtemp(dir=open_folder))
         folder.chmod(0o755)
         for file, text in {"main": entry.format(name=name), **files}.items():
-            (folder / f"{file}.py").write_text(text)
+            place = packages if file == "sitecustomize" else folder
+            (place / f"{file}.py").write_text(text)
 
         def run(code: str = "", **request: Any) -> list[Any]:
             row: Row = rows(code, folder=folder, python=environment / "bin" / "python", **request)
@@ -217,6 +218,12 @@ def test_one_is_imported_when_first_used(in_environment: MakeRows) -> None:
     run = in_environment(entry=entry)
 
     assert run("import main\nanswer = main.SOONER") == [True, False, ""]
+
+
+def test_code_of_an_environment_is_run_by_each_row(in_environment: MakeRows) -> None:
+    run = in_environment(sitecustomize="import os, sys\nsys.entered_by = os.getpid()\n")
+
+    assert run("import os, sys\nanswer = sys.entered_by == os.getpid()") == [True, True, ""]
 
 
 def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows) -> None:
