@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,25 @@ def cpu_s(roots: Collection[int]) -> float:
     return sum(_tree(roots).values())
 
 
+def cpu_s_by_part(roots: Collection[int], parts: Mapping[str, str]) -> dict[str, float]:
+    """Return the CPU seconds spent so far by roots and all their descendants, by part.
+
+    parts: what a process's command line holds -> the part that it and all below it belong to.
+    Others belong to none.
+    """
+    children, spent = _processes()
+    found = dict.fromkeys(parts.values(), 0.0)
+    waiting = [(pid, "") for pid in roots if pid in spent]
+    while waiting:
+        pid, part = waiting.pop()
+        command = _command(pid)
+        part = next((parts[word] for word in parts if word in command), part)
+        if part:
+            found[part] += spent[pid]
+        waiting += [(child, part) for child in children.get(pid, ())]
+    return found
+
+
 def descendants(roots: Collection[int]) -> list[int]:
     """Return the processes roots and all their descendants."""
     return list(_tree(roots))
@@ -63,6 +82,18 @@ class Window:
 
 def _tree(roots: Collection[int]) -> dict[int, float]:
     """Return the CPU seconds of roots and their descendants, by process id."""
+    children, spent = _processes()
+    found: dict[int, float] = {}
+    waiting = [pid for pid in roots if pid in spent]
+    while waiting:
+        pid = waiting.pop()
+        found[pid] = spent[pid]
+        waiting += children.get(pid, ())
+    return found
+
+
+def _processes() -> tuple[dict[int, list[int]], dict[int, float]]:
+    """Return the children of every process, and the CPU seconds of each."""
     children: dict[int, list[int]] = {}
     spent: dict[int, float] = {}
     for entry in PROC.iterdir():
@@ -71,13 +102,14 @@ def _tree(roots: Collection[int]) -> dict[int, float]:
             children.setdefault(int(fields[1]), []).append(pid)
             # utime, stime, and the same of reaped children
             spent[pid] = sum(int(ticks) for ticks in fields[11:15]) / TICKS_PER_S
-    found: dict[int, float] = {}
-    waiting = [pid for pid in roots if pid in spent]
-    while waiting:
-        pid = waiting.pop()
-        found[pid] = spent[pid]
-        waiting += children.get(pid, ())
-    return found
+    return children, spent
+
+
+def _command(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _name(pid: int) -> str:

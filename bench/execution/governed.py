@@ -42,6 +42,18 @@ STEPS = (
 )
 
 
+SANDBOX = "sandbox, with the script"
+PARTS = {
+    "warm.zygote": SANDBOX,
+    "granian": "web: login, rights, inputs, answer",
+    "run_worker": "worker: claim, log, result",
+    "postgres": "database: record and audit",
+    "valkey": "broker: queue and wake-up",
+}
+"""What their command lines hold -> the parts of a platform that work for a run. A zygote is started
+by a worker and is not counted with it."""
+
+
 class GovernedTarget(Target):
     """Submit and wait, check. It starts its own platform with the jobs as skills."""
 
@@ -80,6 +92,9 @@ class GovernedTarget(Target):
     def roots(self) -> Collection[int]:
         supervisor = self.instance.supervisor
         return [supervisor.pid] if supervisor is not None else []
+
+    def cpu_s_by_part(self) -> dict[str, float]:
+        return footprint.cpu_s_by_part(self.roots(), PARTS)
 
     def run_one(self, job: Job, n: int) -> float:
         asked_at, began_at = time.time(), time.perf_counter()

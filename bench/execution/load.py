@@ -42,6 +42,10 @@ class Samples:
     )
     """Also by number of clients; one value a round."""
     cpu_s_per_job: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu_s_by_part: dict[tuple[str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """The same by target and part, where parts are known."""
     foreign_shares: list[float] = field(default_factory=list)
     """Of every measurement that was kept."""
     repeated: int = 0
@@ -105,14 +109,18 @@ def _measure_latency(targets: Sequence[Target], job: Job, counts: Counts, sample
 def _measure_throughput(
     target: Target, job: Job, clients: int, counts: Counts, samples: Samples
 ) -> None:
-    def batch() -> tuple[float, float]:
-        spent_s = target.cpu_s()
+    def batch() -> tuple[float, float, dict[str, float]]:
+        spent_s, before = target.cpu_s(), target.cpu_s_by_part()
         rate = run_many(lambda n: target.run_one(job, n), counts.throughput_jobs, clients)
-        return rate, (target.cpu_s() - spent_s) / counts.throughput_jobs
+        after = target.cpu_s_by_part()
+        by_part = {part: (after[part] - before[part]) / counts.throughput_jobs for part in after}
+        return rate, (target.cpu_s() - spent_s) / counts.throughput_jobs, by_part
 
-    rate, cost_s = _least_disturbed(batch, counts, samples)
+    rate, cost_s, by_part = _least_disturbed(batch, counts, samples)
     samples.jobs_per_s[target.name, clients].append(rate)
     samples.cpu_s_per_job[target.name].append(cost_s)
+    for part, part_s in by_part.items():
+        samples.cpu_s_by_part[target.name, part].append(part_s)
 
 
 def _least_disturbed(attempt: Callable[[], Result], counts: Counts, samples: Samples) -> Result:

@@ -65,6 +65,7 @@ def execution_section(
         if lineup.governed:
             kept = samples.latency_s[lineup.governed.name]
             parts.append(report.step_table(lineup.governed.steps(job, kept)))
+            parts.append(report.part_table(lineup, samples))
         parts.append(report.disturbance(samples))
     if any(memories.values()):
         parts.append("### Memory and evidence")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import mean
 
 from bench.execution.figures import median, number, paired_ratio, percentile, table
 from bench.execution.footprint import Memory
+from bench.execution.governed import PARTS, SANDBOX
 from bench.execution.lineup import Lineup
 from bench.execution.load import Samples
 from bench.execution.target import Target
@@ -53,6 +55,20 @@ def step_table(steps: dict[str, list[float]]) -> str:
     """Return the median of each step of a governed run; steps in seconds, by name."""
     rows = [[name, number(median(values) * 1000)] for name, values in steps.items()]
     return table(["Step of a governed run", "median ms"], rows)
+
+
+def part_table(lineup: Lineup, samples: Samples) -> str:
+    """Return the CPU time of a governed job by part; all but the sandbox is governance."""
+    if lineup.governed is None or lineup.bare is None:
+        return "Parts are shown where bare is measured, too."
+    name, floor_s = lineup.governed.name, median(samples.cpu_s_per_job[lineup.bare.name])
+    costs_s = {part: mean(samples.cpu_s_by_part[name, part]) for part in PARTS.values()}
+    costs_s["governance: all but the sandbox"] = sum(costs_s.values()) - costs_s[SANDBOX]
+    rows = [
+        [part, number(cost_s * 1000), number(cost_s / floor_s, 2)]
+        for part, cost_s in costs_s.items()
+    ]
+    return table(["Part of a governed job", "CPU ms per job", "x bare"], rows)
 
 
 def memory_table(memories: dict[str, Memory | None]) -> str:

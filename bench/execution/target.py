@@ -60,6 +60,10 @@ class Target(ABC):
         """Return the CPU seconds it has spent so far, the client's own not included."""
         return footprint.cpu_s(self.roots())
 
+    def cpu_s_by_part(self) -> dict[str, float]:
+        """Return the same by what it consists of, where that is known."""
+        return {}
+
     def memory(self) -> footprint.Memory | None:
         """Return what it holds now, or None where there is no server."""
         roots = self.roots()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -14,6 +15,7 @@ from django.db import models
 from .actor import Actor, current_schema
 from .models import AuditEvent, Outcome
 from .request_context import current_agent, current_request_id
+from .statements import new_row
 
 LONGEST_TEXT = 200
 DEEPEST = 20
@@ -79,7 +81,8 @@ def event_of(
     }
     if code.startswith(WITH_AGENT) and (agent := current_agent()):
         details["agent"] = storable(agent[:LONGEST_TEXT])
-    return AuditEvent(
+    return new_row(
+        AuditEvent,
         code=code,
         outcome=outcome,
         schema=current_schema(),
@@ -106,7 +109,8 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
 
     Whatever value is, the result can be stored: what was refused for its form is recorded too.
     """
-    if any(word in name.lower() for word in SECRET_WORDS):
+    names_a_secret = _names_a_secret if len(name) <= LONGEST_TEXT else _holds_secret_word
+    if names_a_secret(name):
         return "(hidden)"
     match value:
         case float() if not math.isfinite(value):
@@ -136,6 +140,14 @@ def describe(name: str, value: Any, *, depth: int = 1) -> Any:
             return [describe(name, item, depth=depth + 1) for item in list(value)[:50]]
         case _:
             return f"({type(value).__name__})"
+
+
+def _holds_secret_word(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+_names_a_secret = functools.lru_cache(maxsize=1000)(_holds_secret_word)
+"""The same, kept for names that nobody chose to be long."""
 
 
 def storable(text: str) -> str:

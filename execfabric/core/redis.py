@@ -1,12 +1,18 @@
-"""The one connection pool to Redis or Valkey of this process."""
+"""The one connection pool to Redis or Valkey of this process, and a line of each thread's own."""
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import redis
 from django.conf import settings
+
+_of_thread = threading.local()
 
 
 def client() -> redis.Redis:
@@ -20,3 +26,102 @@ def _client(_pid: int) -> redis.Redis:
         settings.REDIS_URL, decode_responses=True, socket_timeout=5, socket_connect_timeout=5
     )
     return redis.Redis(connection_pool=pool)
+
+
+class Line:
+    """One connection of one thread, for what every run sends; also hears what it subscribed to.
+
+    The client's pool, pipelines and subscriptions would take several times as long for it. Every
+    method raises redis.RedisError; a line that has raised is of no use any more.
+    """
+
+    def __init__(self) -> None:
+        pool = client().connection_pool
+        self.pid = os.getpid()
+        self._connection: Any = pool.connection_class(**pool.connection_kwargs)
+        self._channels: frozenset[str] = frozenset()
+        self._heard: deque[list[Any]] = deque()
+        self._connection.connect()
+        # What is announced comes between the answers, and is none of them.
+        self._connection._parser.set_pubsub_push_handler(self._heard.append)
+
+    def ask(self, *commands: Sequence[object]) -> list[Any]:
+        """Send commands in one message, and return their answers."""
+        self._send(commands)
+        return [self._connection.read_response() for _ in commands]
+
+    def subscribe(self, channels: Collection[str]) -> frozenset[str]:
+        """Hear channels from now on, and no others; return those that were not heard before.
+
+        That is sent, and not confirmed yet. What came before is forgotten.
+        """
+        while self._connection.can_read():
+            self._connection.read_response(push_request=True)
+        self._heard.clear()
+        wanted = frozenset(channels)
+        left, new = self._channels - wanted, wanted - self._channels
+        self._channels = wanted
+        changes = [("UNSUBSCRIBE", *left)] if left else []
+        self._send([*changes, ("SUBSCRIBE", *new)] if new else changes)
+        return new
+
+    def unsubscribe(self) -> None:
+        """Hear nothing more."""
+        if self._channels:
+            self._send([("UNSUBSCRIBE", *self._channels)])
+            self._channels = frozenset()
+
+    def hear(self, timeout_s: float) -> list[Any] | None:
+        """Return the next thing heard within timeout_s, else None.
+
+        It is ["message", channel, text], or the confirmation of a subscription.
+        """
+        if not self._heard:
+            try:
+                self._connection.read_response(
+                    push_request=True, timeout=timeout_s, disconnect_on_error=False
+                )
+            except redis.TimeoutError:
+                return None
+        return self._heard.popleft() if self._heard else None
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _send(self, commands: Sequence[Sequence[object]]) -> None:
+        pack = self._connection.pack_command
+        packed = b"".join(part for command in commands for part in pack(*command))
+        if not self._connection.is_connected:
+            # It would connect anew by itself, and be subscribed to nothing.
+            raise redis.ConnectionError("The line is closed.")
+        self._connection.send_packed_command(packed and [packed], check_health=False)
+
+
+def line() -> Line:
+    """Return the line of this thread. Raises redis.RedisError where none can be opened."""
+    kept: Line | None = getattr(_of_thread, "line", None)
+    if kept is None or kept.pid != os.getpid():
+        kept = _of_thread.line = Line()
+    return kept
+
+
+def drop_line() -> None:
+    """Close the line of this thread; the next time there is another one."""
+    kept: Line | None = _of_thread.__dict__.pop("line", None)
+    if kept is not None:
+        kept.close()
+
+
+def ask(*commands: Sequence[object]) -> list[Any]:
+    """Send commands in one message on the line of this thread, and return their answers.
+
+    They may be sent twice, where the line has died since it was used last. Raises redis.RedisError.
+    """
+    for is_kept in (hasattr(_of_thread, "line"), False):
+        try:
+            return line().ask(*commands)
+        except redis.RedisError as error:
+            drop_line()
+            if not (is_kept and isinstance(error, redis.ConnectionError)):
+                raise
+    raise AssertionError

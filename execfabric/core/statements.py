@@ -11,10 +11,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.db import connection, models
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 def send(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
@@ -35,6 +37,53 @@ def database_now() -> datetime:
     return now
 
 
+def new_row(model: type[Row], **given: Any) -> Row:
+    """Return a row as ``model(**given)`` does, in a third of the time. It is not stored yet.
+
+    A related row is given as such, or by its id.
+    """
+    # Django raises and catches an exception for each column that is not given, asks its routers
+    # about each row that is, and there is but one database.
+    values, related = [], []
+    for name, attname, field, default in _columns(model):
+        if name in given:
+            row = given.pop(name)
+            related.append((field, row))
+            values.append(row.pk)
+        else:
+            value = given.pop(attname) if attname in given else default
+            values.append(field.get_default() if value is _MADE_ANEW else value)
+    if given:
+        raise TypeError(f"{model.__name__} has no {', '.join(given)}.")
+    made = model(*values)
+    for field, row in related:
+        field.set_cached_value(made, row)
+    return made
+
+
+@functools.lru_cache(maxsize=100)
+def _columns(model: type[models.Model]) -> list[tuple[str, str, Any, Any]]:
+    """Return the columns of a model.
+
+    What a related row is called, or nothing; the attribute; the field; its default, which is the
+    same for all rows unless it is _MADE_ANEW.
+    """
+    return [
+        (
+            field.name if field.is_relation else "",
+            field.attname,
+            field,
+            _MADE_ANEW
+            if callable(field.default) or field.has_db_default()
+            else field.get_default(),
+        )
+        for field in model._meta.concrete_fields
+    ]
+
+
+_MADE_ANEW = object()
+
+
 def insert_of(
     row: models.Model, *, source: str = "", taken: Mapping[str, str] | None = None
 ) -> tuple[str, list[Any]]:
@@ -45,11 +94,35 @@ def insert_of(
     """
     names = tuple(sorted((taken or {}).items()))
     values = [
-        _as_stored(field, _about_to_be_saved(row, field))
-        for field in type(row)._meta.concrete_fields
-        if not field.generated and not (taken and field.column in taken)
+        _as_stored(field, plain, _about_to_be_saved(row, field, plain))
+        for field, plain in _given(type(row), names)
     ]
     return _insert(type(row), source, names), values
+
+
+@functools.lru_cache(maxsize=100)
+def _given(
+    model: type[models.Model], taken: tuple[tuple[str, str], ...]
+) -> list[tuple[models.Field[Any, Any], frozenset[type]]]:
+    """Return the fields of a new row that are not taken from elsewhere, with their plain values."""
+    elsewhere = dict(taken)
+    return [
+        (field, _plain_values(field))
+        for field in model._meta.concrete_fields
+        if not field.generated and field.column not in elsewhere
+    ]
+
+
+def _plain_values(field: models.Field[Any, Any]) -> frozenset[type]:
+    """Return the types of values that are stored as they are; none where the field itself has a say
+    in its value."""
+    if isinstance(field, (models.CharField, models.TextField)):
+        return _TEXTS
+    if isinstance(field, _PLAIN_FIELDS):
+        return _PLAIN_VALUES
+    if isinstance(field, models.DateTimeField) and not (field.auto_now or field.auto_now_add):
+        return _MOMENTS
+    return frozenset()
 
 
 def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str]:
@@ -58,10 +131,9 @@ def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str
     act is a part of a WITH; fits joins the rows, called given, with it.
     """
     model = type(rows[0])
-    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    fields = _given(model, ())
     values = [
-        {field.column: _in_json(field, _about_to_be_saved(row, field)) for field in fields}
-        for row in rows
+        {field.column: _in_json(row, field, plain) for field, plain in fields} for row in rows
     ]
     return _insert_each(model, fits), json.dumps(values, default=str)
 
@@ -95,10 +167,22 @@ def update_of(
     model: type[models.Model], changes: Mapping[str, Any], *, where: Mapping[str, Any]
 ) -> tuple[str, list[Any]]:
     """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
+    changed, fits = tuple(changes), tuple(where)
     values = [
-        _as_stored(_field(model, name), value) for name, value in (*changes.items(), *where.items())
+        _as_stored(field, plain, value)
+        for (field, plain), value in zip(
+            _named(model, changed + fits), (*changes.values(), *where.values()), strict=True
+        )
     ]
-    return _update(model, tuple(changes), tuple(where)), values
+    return _update(model, changed, fits), values
+
+
+@functools.lru_cache(maxsize=100)
+def _named(
+    model: type[models.Model], names: tuple[str, ...]
+) -> list[tuple[models.Field[Any, Any], frozenset[type]]]:
+    fields = [_field(model, name) for name in names]
+    return [(field, _plain_values(field)) for field in fields]
 
 
 @functools.lru_cache(maxsize=100)
@@ -112,24 +196,31 @@ def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 
-def _about_to_be_saved(row: models.Model, field: models.Field[Any, Any]) -> Any:
-    if isinstance(field, _PLAIN_FIELDS):  # They do nothing but this.
-        return row.__dict__[field.attname]
-    return field.pre_save(row, add=True)
+def _about_to_be_saved(
+    row: models.Model, field: models.Field[Any, Any], plain: frozenset[type]
+) -> Any:
+    # Those that have plain values do nothing but this.
+    return row.__dict__[field.attname] if plain else field.pre_save(row, add=True)
 
 
-def _as_stored(field: models.Field[Any, Any], value: Any) -> Any:
-    """Return what psycopg is to send; most often that is value, and Django takes long to say so."""
-    if type(value) in _PLAIN_VALUES and isinstance(field, _PLAIN_FIELDS):
+def _as_stored(field: models.Field[Any, Any], plain: frozenset[type], value: Any) -> Any:
+    """Return what psycopg is to send; most often that is value, and Django takes ten calls to say
+    so, for each of the columns."""
+    if type(value) in plain and (type(value) is not datetime or value.tzinfo):
+        return value
+    if plain is _TEXTS and isinstance(value, str):  # A member of an enum.
         return value
     return field.get_db_prep_save(value, connection=connection)
 
 
-def _in_json(field: models.Field[Any, Any], value: Any) -> Any:
-    return value if isinstance(field, models.JSONField) else _as_stored(field, value)
+def _in_json(row: models.Model, field: models.Field[Any, Any], plain: frozenset[type]) -> Any:
+    value = _about_to_be_saved(row, field, plain)
+    return value if isinstance(field, models.JSONField) else _as_stored(field, plain, value)
 
 
-_PLAIN_VALUES = frozenset({str, int, float, bool, UUID, type(None)})
+_PLAIN_VALUES: frozenset[type] = frozenset({str, int, float, bool, UUID, type(None)})
+_TEXTS: frozenset[type] = frozenset({str, type(None)})
+_MOMENTS: frozenset[type] = frozenset({datetime, type(None)})
 _PLAIN_FIELDS = (
     models.CharField,
     models.TextField,

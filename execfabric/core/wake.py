@@ -13,10 +13,9 @@ import redis
 import structlog
 from django.conf import settings
 from django.db import transaction
-from redis.client import PubSub
 
 from .actor import current_schema
-from .redis import client
+from .redis import Line, ask, drop_line, line
 
 logger = structlog.get_logger(__name__)
 Seen = TypeVar("Seen")
@@ -91,13 +90,7 @@ def _publish_on_commit(*news: tuple[str, str]) -> None:
         if time.monotonic() < _silent_until:
             return
         try:
-            if len(news) == 1:
-                client().publish(*news[0])
-            else:
-                with client().pipeline(transaction=False) as commands:
-                    for channel, word in news:
-                        commands.publish(channel, word)
-                    commands.execute()
+            ask(*(("PUBLISH", channel, word) for channel, word in news))
         except redis.RedisError as error:
             # Waiters look again by themselves; the change itself is stored.
             channels = [channel for channel, _ in news]
@@ -138,24 +131,32 @@ class Listener:
 
     def __init__(self, channels: Sequence[str]) -> None:
         self._end = _end_channel(current_schema())
-        self._channels = [*channels, self._end]
-        self._subscription: PubSub | None = None
+        self._channels = frozenset([*channels, self._end])
+        self._line: Line | None = None
 
     @property
     def is_deaf(self) -> bool:
-        return self._subscription is None
+        return self._line is None
 
     def begin(self, *, is_first: bool) -> None:
         with self._deaf_without_redis():
-            self._subscription = _subscription()
-            self._subscription.subscribe(*self._channels)
+            self._line, new = self._subscribed()
             if not is_first:
-                _await_start(self._subscription, self._channels)
+                _await_start(self._line, new)
+
+    def _subscribed(self) -> tuple[Line, frozenset[str]]:
+        kept = line()
+        try:
+            return kept, kept.subscribe(self._channels)
+        except redis.ConnectionError:
+            drop_line()  # It died since the last wait.
+            anew = line()
+            return anew, anew.subscribe(self._channels)
 
     def end(self) -> None:
         with self._deaf_without_redis():
-            if self._subscription is not None:
-                self._subscription.unsubscribe(*self._channels)  # type: ignore[no-untyped-call]
+            if self._line is not None:
+                self._line.unsubscribe()
 
     def wait_until(
         self,
@@ -172,24 +173,29 @@ class Listener:
         """
         deadline = time.monotonic() + timeout_s
         with self._deaf_without_redis():
-            while (listened := self._subscription) and (left := deadline - time.monotonic()) > 0:
-                message = listened.get_message(timeout=min(left, LONGEST_SILENCE_S))
-                if message is not None and _is_news(message, [self._end], lambda _news: True):
-                    break
-                if message is None or _is_news(message, self._channels, heeds):
+            while (listened := self._line) and (left := deadline - time.monotonic()) > 0:
+                heard = listened.hear(min(left, LONGEST_SILENCE_S))
+                if heard is None or self._is_news(heard, heeds):
                     seen = look()
                     if enough(seen):
                         return seen
+                elif heard[:2] == ["message", self._end]:
+                    break
         return look()
+
+    def _is_news(self, heard: Sequence[str], heeds: Callable[[str], bool]) -> bool:
+        kind, channel, text = heard
+        is_ours = kind == "message" and channel in self._channels and channel != self._end
+        return is_ours and heeds(text)
 
     @contextmanager
     def _deaf_without_redis(self) -> Iterator[None]:
         try:
             yield
         except redis.RedisError as error:
-            self._subscription = None
-            _drop_subscription()
-            logger.warning("wake.wait_failed", channels=self._channels, error=str(error))
+            self._line = None
+            drop_line()
+            logger.warning("wake.wait_failed", channels=sorted(self._channels), error=str(error))
 
 
 @contextmanager
@@ -210,44 +216,21 @@ def listening(
         try:
             yield listener
         except BaseException:
-            _drop_subscription()  # Whatever is still to be read from it.
+            drop_line()  # Whatever is still to be read from it.
             raise
-        listener.end()
+        if not is_first:  # Else little more comes, and the next wait of this thread ends it.
+            listener.end()
 
 
-def _await_start(subscription: PubSub, channels: Sequence[str]) -> None:
+def _await_start(listened: Line, channels: Iterable[str]) -> None:
     """Wait until Redis has confirmed the subscriptions. Raises redis.RedisError."""
     missing = set(channels)
     while missing:
-        message = subscription.get_message(timeout=CONFIRMED_WITHIN_S)
-        if message is None:
+        heard = listened.hear(CONFIRMED_WITHIN_S)
+        if heard is None:
             raise redis.TimeoutError("The subscription was not confirmed.")
-        if message["type"] == "subscribe":
-            missing.discard(message["channel"])
-
-
-def _is_news(
-    message: dict[str, str], channels: Sequence[str], heeds: Callable[[str], bool]
-) -> bool:
-    is_ours = message["type"] == "message" and message["channel"] in channels
-    return is_ours and heeds(message["data"])
-
-
-_of_thread = threading.local()
-
-
-def _subscription() -> PubSub:
-    """Return the one of this thread; to open one for each wait would take longer than a look."""
-    kept: PubSub | None = getattr(_of_thread, "subscription", None)
-    if kept is None:
-        kept = _of_thread.subscription = client().pubsub()  # type: ignore[no-untyped-call]
-    return kept
-
-
-def _drop_subscription() -> None:
-    kept: PubSub | None = _of_thread.__dict__.pop("subscription", None)
-    if kept is not None:
-        kept.close()
+        if heard[0] == "subscribe":
+            missing.discard(heard[1])
 
 
 def _channel(topic: str) -> str:

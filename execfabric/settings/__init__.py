@@ -106,6 +106,7 @@ AUTH_USER_MODEL = "accounts.Account"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 ROOT_URLCONF = "execfabric.urls_tenant"
+PUBLIC_SCHEMA_NAME = "public"
 PUBLIC_SCHEMA_URLCONF = "execfabric.urls_public"
 WSGI_APPLICATION = "execfabric.wsgi.application"
 
@@ -116,15 +117,14 @@ MIDDLEWARE = [
     "tenants.registry.middleware.StaticFilesMiddleware",
     "tenants.registry.middleware.TenantMiddleware",
     "execfabric.web.middleware.NoNulMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "execfabric.web.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "execfabric.web.middleware.AuthenticationMiddleware",
     "execfabric.web.uploads.BodyLimitMiddleware",
     "tenants.accounts.middleware.ActorMiddleware",
     "tenants.accounts.middleware.SecondFactorMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "execfabric.web.middleware.MessageMiddleware",
 ]
 
 TEMPLATES = [
@@ -316,6 +316,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "execfabric.web.api.errors.handle_exception",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "execfabric.web.api.negotiation.PlainNegotiation",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from typing import Any
 
@@ -36,7 +38,7 @@ def configuration(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
+                "()": Formatter,
                 "foreign_pre_chain": shared,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -53,6 +55,13 @@ def configuration(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
         },
     }
+
+
+class Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.msg, dict) and getattr(record, "is_whole", False):
+            return json.dumps(_mask_texts(None, "", dict(record.msg)))
+        return super().format(record)
 
 
 def _mask_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

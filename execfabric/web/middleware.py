@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
-import structlog
+from django.contrib.auth import middleware as authentication
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
 
+from execfabric.core.log_lines import say
 from execfabric.core.request_context import request_id_scope
 
-from .views import bad_request
+from .views import bad_request, bears_token
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -23,12 +28,14 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
-        proposed, agent = (request.headers.get(name, "") for name in ("X-Request-ID", "User-Agent"))
+        said = request.META.get
+        proposed, agent = said("HTTP_X_REQUEST_ID", ""), said("HTTP_USER_AGENT", "")
         with request_id_scope(proposed, agent=agent) as request_id:
             request.request_id = request_id  # type: ignore[attr-defined]
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
-            logger.info(
+            say(
+                logger,
                 "request",
                 method=request.method,
                 host=request.META.get("HTTP_HOST", "")[:100],
@@ -50,6 +57,29 @@ class NoNulMiddleware:
         if "%00" in query or "\0" in query or "\0" in request.path:
             return bad_request(request)
         return self.get_response(request)
+
+
+class _PagesOnly:
+    """Leaves alone what comes to the API with a token: nothing there looks at a session."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if bears_token(request):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class SessionMiddleware(_PagesOnly, sessions.SessionMiddleware):
+    pass
+
+
+class AuthenticationMiddleware(_PagesOnly, authentication.AuthenticationMiddleware):
+    pass
+
+
+class MessageMiddleware(_PagesOnly, messages.MessageMiddleware):
+    pass
 
 
 def _route(request: HttpRequest) -> str:

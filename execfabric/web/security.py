@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 
 CSP_HEADER = "Content-Security-Policy"
 
@@ -66,10 +66,13 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self.headers = {CSP_HEADER: policy_text(), **_FIXED_HEADERS}
+        headers = {CSP_HEADER: policy_text(), **_FIXED_HEADERS}
+        # As a response keeps them, which checks each one's text whenever it is set.
+        self.headers = ResponseHeaders(headers)._store
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        for name, value in self.headers.items():
-            response.headers.setdefault(name, value)
+        kept = response.headers._store
+        for name, header in self.headers.items():
+            kept.setdefault(name, header)
         return response

@@ -17,7 +17,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse
 
-from .views import API_PREFIX, error_page, is_logged_in
+from .views import API_PREFIX, bears_token, error_page, is_logged_in
 
 NO_LENGTH = "Send the request with its length (Content-Length), not in chunks."
 PIECE_BYTES = 65_536
@@ -69,7 +69,7 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # Django would take the body for empty, and miss every field in the answer.
             return error_page(request, HTTPStatus.LENGTH_REQUIRED, message=NO_LENGTH)
         length = _content_length(request)
@@ -152,7 +152,7 @@ def sweep_incoming_folder() -> None:
 def _most(request: HttpRequest) -> int:
     """Return how many bytes this request may send; asks for its session only."""
     is_api = request.path.startswith(API_PREFIX)
-    known = bool(request.headers.get("Authorization")) if is_api else is_logged_in(request)
+    known = bears_token(request) if is_api else is_logged_in(request)
     return int(settings.REQUEST_BYTES if known else settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 

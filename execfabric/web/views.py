@@ -105,6 +105,11 @@ def is_logged_in(request: HttpRequest) -> bool:
     return bool(user is not None and user.is_authenticated)
 
 
+def bears_token(request: HttpRequest) -> bool:
+    """Return whether this is for the API, with a token: whose it is, that finds out by itself."""
+    return request.path.startswith(API_PREFIX) and bool(request.META.get("HTTP_AUTHORIZATION"))
+
+
 def is_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from execfabric.core import audit, statements
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor, Door, current_schema
 from execfabric.core.errors import Conflict, NotPermitted
+from execfabric.core.ids import uuid7
+from execfabric.core.models import Outcome
 from execfabric.core.permissions import can
 from execfabric.core.roles import SYSTEM
 from skills.catalogue.errors import VersionWithdrawn
@@ -116,27 +121,31 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
     check_cleared(batch, decision, now=released_at)
     batch.window_rows = dispatch.next_window(batch, released_at)
     room = max(batch.window_rows - batch.sent_rows, 1)
-    waiting = list(batch.rows.filter(status=RowStatus.WAITING).order_by("number")[:room])
+    waiting = [
+        _Handed(*values)
+        for values in batch.rows.filter(status=RowStatus.WAITING)
+        .order_by("number")
+        .values_list("pk", "inputs", "execution_id")[:room]
+    ]
     files = {row.pk: input_file_ids(batch.version, row.inputs) for row in waiting}
     there = hold_files(set().union(*files.values())) if any(files.values()) else set()
     rows = [row for row in waiting if files[row.pk] <= there]
     lost = [row for row in waiting if not files[row.pk] <= there]
-    decided = {"mode": decision.mode, "policy_version": rules.version}
-    executions = [_execution_of(batch, row, released_at, **decided) for row in rows]
-    Execution.objects.bulk_create(executions)
+    alike = _execution_of(batch, released_at, mode=decision.mode, policy_version=rules.version)
+    if rows:
+        _hand_over(batch, rows, alike)
     if decision.mode != policy.Mode.AUTO:
         let_all_run(
-            executions,
+            [_made_of(alike, row) for row in rows],
             confirmed_by=batch.confirmed_by_id,
             approved_by=approvals_standing(batch, now=released_at),
             said_at=released_at,
         )
     InputUse.objects.bulk_create(
-        InputUse(execution=execution, file_id=one)
-        for row, execution in zip(rows, executions, strict=True)
+        InputUse(execution_id=row.execution_id, file_id=one)
+        for row in rows
         for one in sorted(files[row.pk])
     )
-    _link(rows, executions)
     if lost:
         gone = batch.rows.filter(pk__in=[row.pk for row in lost])
         gone.update(status=RowStatus.INVALID, errors={"row": FILE_EXPIRED})
@@ -151,13 +160,7 @@ def release_rows(*, actor: Actor, batch: Batch, released_at: datetime) -> Batch:
             *("released_at", "over_at_release"),
         ]
     )
-    audit.record_many(
-        "executions.execution.request",
-        actor=actor_for_account(batch.requested_by, door=Door.BATCH),
-        targets=executions,
-        inputs={"batch": batch},
-    )
-    dispatch.send_chunk(batch.version, [execution.pk for execution in executions])
+    dispatch.send_chunk(batch.version, [row.execution_id for row in rows])
     return batch
 
 
@@ -297,39 +300,86 @@ def _why_held(batch: Batch) -> str:
     return ""
 
 
-def _execution_of(batch: Batch, row: BatchRow, at: datetime, **decided: str) -> Execution:
+@dataclass(slots=True)
+class _Handed:
+    """A row that becomes an execution."""
+
+    pk: int
+    inputs: dict[str, Any]
+    before: UUID | None
+    """The execution it became earlier, of which this is a retry."""
+    execution_id: UUID = field(default_factory=uuid7)
+    event_id: UUID = field(default_factory=uuid7)
+
+
+def _execution_of(batch: Batch, at: datetime, **decided: str) -> Execution:
+    """Return what the executions of all rows have in common, as one that is not stored."""
     return Execution(
         skill=batch.skill,
         version=batch.version,
         requested_by=batch.requested_by,
         door=Door.BATCH,
         request_id=batch.request_id,
-        inputs=row.inputs,
-        inputs_digest=digest_of(row.inputs),
         status=Status.QUEUED,
         confirmed_by_id=batch.confirmed_by_id,
         approved_by_id=batch.approved_by_id,
-        retry_of_id=row.execution_id,
         **decided,
         created_at=at,
         sent_at=at,
     )
 
 
-def _link(rows: Sequence[BatchRow], executions: Sequence[Execution]) -> None:
-    """Store which execution each row became, in one statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LINK,
-            [
-                RowStatus.SENT,
-                [row.pk for row in rows],
-                [execution.pk for execution in executions],
-            ],
-        )
+def _made_of(alike: Execution, row: _Handed) -> Execution:
+    """Return the execution that a row became, as far as those who let it run ask for it."""
+    made = copy(alike)
+    made.pk, made.inputs = row.execution_id, row.inputs
+    return made
 
 
-_LINK = f"""
-    UPDATE {BatchRow._meta.db_table} AS line SET status = %s, execution_id = made.execution_id
-    FROM unnest(%s::bigint[], %s::uuid[]) AS made (id, execution_id) WHERE line.id = made.id
+def _hand_over(batch: Batch, rows: Sequence[_Handed], alike: Execution) -> None:
+    """Store the execution that each row becomes, and its event, in one statement.
+
+    What they have in common goes once, and inputs do not go at all: they lie in the database.
+    """
+    event = audit.event_of(
+        "executions.execution.request",
+        actor=actor_for_account(batch.requested_by, door=Door.BATCH),
+        outcome=Outcome.DONE,
+        target=alike,
+        inputs={"batch": batch},
+        is_labelled=False,
+    )
+    stored, stored_values = statements.insert_of(alike, source="given", taken=_OF_EXECUTION)
+    recorded, recorded_values = statements.insert_of(event, source="given", taken=_OF_EVENT)
+    given = [
+        str(batch.skill),
+        [row.pk for row in rows],
+        [row.execution_id for row in rows],
+        [row.event_id for row in rows],
+        [digest_of(row.inputs) for row in rows],
+    ]
+    statements.send(
+        f"WITH given AS ({_GIVEN}), stored AS ({stored}), recorded AS ({recorded}) {_LINK}",
+        [*given, *stored_values, *recorded_values],
+    )
+
+
+_GIVEN = f"""
+    SELECT made.*, line.inputs, line.execution_id AS before,
+        left(%s::text || ' ' || made.execution_id, {audit.LONGEST_TEXT}) AS label
+    FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::text[])
+        AS made (row_id, execution_id, event_id, digest)
+    JOIN {BatchRow._meta.db_table} AS line ON line.id = made.row_id
 """  # noqa: S608 - name of our own table
+_OF_EXECUTION = {
+    "id": "execution_id",
+    "inputs": "inputs",
+    "inputs_digest": "digest",
+    "retry_of_id": "before",
+}
+_OF_EVENT = {"id": "event_id", "target_id": "execution_id", "target_label": "label"}
+_LINK = f"""
+    UPDATE {BatchRow._meta.db_table} AS line
+    SET status = '{RowStatus.SENT}', execution_id = given.execution_id
+    FROM given WHERE line.id = given.row_id
+"""  # noqa: S608 - names of our own tables and words

@@ -138,6 +138,8 @@ class Skill(models.Model):
     """Whose rights by grants are known from the statement that read this, and which they are."""
     withdrawn: str | None = None
     """Why the platform withdrew the bound version, "" if it did not; None where nobody asked."""
+    is_from_memory: bool = False
+    """Whether it was read for an earlier request: who acts on it must have HOLDS_STILL checked."""
 
     class Meta:
         ordering = ["name"]

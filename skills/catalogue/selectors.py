@@ -69,9 +69,7 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     One statement for the skill and what grants give actor; the version, which never changes, is
     known after its first run.
     """
-    found = statements.send(
-        _SKILL_WITH_GRANTS, [sorted(actor.roles), *[actor.user_id or -1] * 2, storable(name)]
-    )
+    found = statements.send(_SKILL_WITH_GRANTS, [*_grantee(actor), storable(name)])
     if not found:
         return None
     *values, rights, reason = found[0]
@@ -85,19 +83,66 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     return skill
 
 
+def skill_remembered(actor: Actor, name: str) -> Skill | None:
+    """Return what ``skill_to_run`` found for this very actor before, if ``remember_skill`` kept it.
+
+    It is everybody's: change nothing on it. It may be right no more: is_from_memory.
+    """
+    return _remembered.get((actor, name))
+
+
+def remember_skill(actor: Actor, skill: Skill) -> None:
+    """Keep skill, as ``skill_to_run`` found it, for later requests of actor; it has run."""
+    if len(_remembered) >= MOST_REMEMBERED:
+        _remembered.clear()
+    skill.is_from_memory = True
+    _remembered[actor, skill.name] = skill
+
+
+def forget_skill(actor: Actor, name: str) -> None:
+    _remembered.pop((actor, name), None)
+
+
+def holds_still(actor: Actor, skill: Skill) -> list[object]:
+    """Return the values of HOLDS_STILL for a skill that is remembered."""
+    return [skill.pk, skill.name, skill.version_id, *_grantee(actor)]
+
+
+MOST_REMEMBERED = 1000
+_remembered: dict[tuple[Actor, str], Skill] = {}
+
+_GRANTED_TO = """(
+    granted.role = ANY(%s) OR granted.account_id = %s::bigint
+    OR granted.group_id IN (
+        SELECT member.group_id FROM accounts_groupmember member
+        WHERE member.account_id = %s::bigint
+    )
+)"""
+HOLDS_STILL = f"""EXISTS (
+    SELECT 1 FROM catalogue_skill skill
+    WHERE skill.id = %s AND skill.name = %s AND skill.version_id = %s AND skill.is_enabled
+        AND NOT EXISTS (
+            SELECT 1 FROM catalogue_withdrawal gone WHERE gone.version_id = skill.version_id
+        )
+        AND EXISTS (
+            SELECT 1 FROM catalogue_skillgrant granted
+            WHERE granted.skill_id = skill.id AND granted."right" = '{Right.RUN}' AND {_GRANTED_TO}
+        )
+)"""  # noqa: S608 - a word of our own
+"""SQL for whether a skill that is remembered may be run by the same actor now, as it is kept."""
+
+
+def _grantee(actor: Actor) -> list[object]:
+    account_id = actor.user_id or -1
+    return [sorted(actor.roles), account_id, account_id]
+
+
 _SKILL_FIELDS = [field.attname for field in Skill._meta.concrete_fields]
 _SKILL_WITH_GRANTS = f"""
     SELECT {", ".join(_SKILL_FIELDS)},
         ARRAY(
             SELECT DISTINCT granted."right" FROM catalogue_skillgrant granted
-            WHERE granted.skill_id = skill.id
-                AND (
-                    granted.role = ANY(%s) OR granted.account_id = %s::bigint
-                    OR granted.group_id IN (
-                        SELECT member.group_id FROM accounts_groupmember member
-                        WHERE member.account_id = %s::bigint
-                    )
-                )
+            WHERE granted.skill_id = skill.id AND {_GRANTED_TO}
         ),
         (SELECT reason FROM catalogue_withdrawal gone WHERE gone.version_id = skill.version_id)
     FROM catalogue_skill skill WHERE name = %s AND is_enabled AND version_id IS NOT NULL

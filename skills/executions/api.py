@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,17 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
+from execfabric.core.actor import Actor
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
 from execfabric.web.requests import ApiRequest
 from skills.catalogue.models import Skill
-from skills.catalogue.selectors import skill_to_run
+from skills.catalogue.selectors import (
+    forget_skill,
+    remember_skill,
+    skill_remembered,
+    skill_to_run,
+)
 
 from . import services, waiting
 from .models import Execution
@@ -22,9 +29,12 @@ from .serializers import (
     ExecutionOut,
     LogOut,
     RejectIn,
+    plainly_valid,
 )
 from .states import Status
+from .storing import Outdated
 
+_REQUESTER: Any = Execution._meta.get_field("requested_by")
 WAIT = OpenApiParameter(
     "wait",
     float,
@@ -42,6 +52,12 @@ def _skill_of(request: ApiRequest, name: str) -> Skill:
     if skill is None:
         raise Http404
     return skill
+
+
+def _remember(actor: Actor, skill: Skill, execution: Execution) -> None:
+    # A sample among its files is copied before the request is stored, which must not be done twice.
+    if not (skill.is_from_memory or execution.version.file_inputs):
+        remember_skill(actor, skill)
 
 
 class ExecutionListView(ApiView):
@@ -92,23 +108,32 @@ class ExecutionListView(ApiView):
 
         With ``wait`` the answer is the execution as soon as it is over or needs a person.
         """
-        body = ExecutionIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
-        skill = _skill_of(request, wanted["skill"])
+        wanted = plainly_valid(request.data) or self.body(ExecutionIn)
+        # Who ran it before needs no look-up: what stores the request checks that all is as it was.
+        remembered = skill_remembered(request.actor, wanted["skill"])
+        skill = remembered or _skill_of(request, wanted["skill"])
+        answer = ExecutionOut(context={"request": request})
         with waiting.awaited(request.actor, _wait_s(request)) as awaited:
-            execution = services.request_execution(
+            ask = functools.partial(
+                services.request_execution,
                 actor=request.actor,
-                skill=skill,
                 inputs=wanted["inputs"],
                 version_number=wanted.get("version"),
-                idempotency_key=request.headers.get("Idempotency-Key", ""),
+                idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY", ""),
                 reason=wanted["reason"],
                 execution_id=awaited.id,
             )
-            execution.requested_by = request.user  # Known; asking again would cost a query.
+            try:
+                execution = ask(skill=skill)
+            except Outdated:
+                forget_skill(request.actor, skill.name)
+                skill = _skill_of(request, wanted["skill"])
+                execution = ask(skill=skill)
+            _remember(request.actor, skill, execution)
+            # Known; asking again would cost a query.
+            _REQUESTER.set_cached_value(execution, request.user)
             execution = awaited.settled(execution)
-        return Response(ExecutionOut(execution, context={"request": request}).data, status=201)
+        return Response(answer.to_representation(execution), status=201)
 
 
 class ExecutionDetailView(ApiView):

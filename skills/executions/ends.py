@@ -29,7 +29,7 @@ from execfabric.core.request_context import request_id_scope
 from execfabric.core.roles import SYSTEM
 from executors.contract import ExecutionResult
 
-from . import hooks, outcomes
+from . import hooks, outcomes, queue
 from .gathering import Gathering
 from .models import Execution, LogChunk
 from .news import UnstoredNews
@@ -39,7 +39,8 @@ from .states import Status
 logger = structlog.get_logger(__name__)
 
 GATHERED_S = 0.03
-"""What ends within this time is recorded together; so much more is lost with a worker's death."""
+"""What ends within this time is recorded together, as long as there is more to run; so much more is
+lost with a worker's death."""
 MOST_WAITING = 64
 """More wait only where recording them hangs; then each slot records its own again."""
 MOST_TOGETHER = 16
@@ -153,7 +154,7 @@ class Recorder(Gathering[str, End]):
     """As with a slot that could not: they end as lost."""
 
     def __init__(self) -> None:
-        super().__init__("recorder", gathered_s=GATHERED_S)
+        super().__init__("recorder", gathered_s=GATHERED_S, expects_more=queue.has_more)
 
     def start(self) -> None:
         global _recorder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
@@ -25,14 +25,18 @@ class Gathering(ABC, Generic[Kind, Item]):
     failed: str
     """The event of the log when ``do`` raises."""
 
-    def __init__(self, name: str, *, gathered_s: float) -> None:
-        """name: of the thread. gathered_s: how long one waits for others."""
+    def __init__(
+        self, name: str, *, gathered_s: float, expects_more: Callable[[], bool] = lambda: True
+    ) -> None:
+        """name: of the thread. gathered_s: how long one waits for others, where expects_more."""
         self._gathered_s = gathered_s
+        self._expects_more = expects_more
         self._items: defaultdict[Kind, list[Item]] = defaultdict(list)
         self._waiting = 0
         self._is_over = False
         self._lock = threading.Lock()
         self._has_some = threading.Event()
+        self._hurries = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
@@ -46,6 +50,7 @@ class Gathering(ABC, Generic[Kind, Item]):
     def stop(self, timeout_s: float) -> None:
         """Do what is left; nothing is taken from then on."""
         self._stopping.set()
+        self._hurries.set()
         self._has_some.set()
         self._thread.join(timeout_s)
 
@@ -67,11 +72,18 @@ class Gathering(ABC, Generic[Kind, Item]):
         self._has_some.set()
         return True
 
+    def hurry(self) -> None:
+        """Let what was taken not wait for others: none are expected."""
+        if self._items:
+            self._hurries.set()
+
     def _serve(self) -> None:
         try:
             while not self._stopping.is_set():
                 self._has_some.wait()
-                self._stopping.wait(self._gathered_s)
+                if self._expects_more():
+                    self._hurries.wait(self._gathered_s)
+                self._hurries.clear()
                 self._has_some.clear()
                 self._do_all()
             self._do_all(is_last=True)  # What came while the others were done.

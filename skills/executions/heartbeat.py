@@ -28,6 +28,8 @@ BEAT_S = 1.0
 """How soon the worker hears of a cancel. The lease itself is written more rarely."""
 TICK_S = 0.2
 """Between two turns of what is done beside the beats: the log becomes visible that often."""
+YOUNG_S = 0.1
+"""A run is left alone for so long: what a beat asks for, its claim has asked just now."""
 HELD_S = (lifecycle.LEASE - lifecycle.RENEW_EVERY).total_seconds() - BEAT_S
 """So long after a renewal, at least, nobody can take the run, and there is time left to end it."""
 LAST_BEAT_S = 1.0
@@ -50,7 +52,8 @@ class Pulse:
         """Whether it ends because its tenant was suspended or closed."""
         self.was_cut_off = False
         """Whether it ends because its lease could not be renewed."""
-        self.held_until = time.monotonic() + HELD_S
+        self.began_at = time.monotonic()
+        self.held_until = self.began_at + HELD_S
         self.beside: Callable[[], None] = lambda: None
         """Called every TICK_S in a thread of all runs; never raises, and never takes long."""
 
@@ -136,11 +139,15 @@ class Heartbeat:
         with self._lock:
             return list(self._pulses)
 
+    def _due(self, every_s: float) -> list[Pulse]:
+        began_before = time.monotonic() - min(YOUNG_S, every_s / 2)
+        return [pulse for pulse in self._kept() if pulse.began_at <= began_before]
+
     def _visit(self, every_s: float, visit: Callable[[Pulse], None]) -> None:
-        """Visit each kept run every every_s seconds."""
+        """Visit each kept run every every_s seconds, once it is not young any more."""
         try:
             while not self._over.wait(every_s):
-                for pulse in self._kept():
+                for pulse in self._due(every_s):
                     visit(pulse)
         finally:
             connections.close_all()

@@ -16,11 +16,13 @@ from django_tenants.utils import schema_context
 
 from execfabric.core.actor import Door, current_schema
 
+from . import queue
 from .gathering import Gathering
 from .models import Execution
 
 TOGETHER_S = 0.05
-"""What ends within this time is told at once: to count a row costs as much as to finish it."""
+"""What ends within this time is told at once, as long as there is more to run: to count a row costs
+as much as to finish it."""
 LAST_TELLING_S = 2.0
 
 
@@ -80,7 +82,7 @@ class Together(Gathering[tuple[str, Owner], UUID]):
     """The scan makes up for it."""
 
     def __init__(self) -> None:
-        super().__init__("ends", gathered_s=TOGETHER_S)
+        super().__init__("ends", gathered_s=TOGETHER_S, expects_more=queue.has_more)
 
     def start(self) -> None:
         global _together

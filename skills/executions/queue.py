@@ -13,19 +13,20 @@ Labels of one worker take turns, too, whatever waits under each of them.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import redis
 import structlog
 from django.db import transaction
 
 from execfabric.core.actor import current_schema
-from execfabric.core.redis import client
+from execfabric.core.redis import ask, client
 
 logger = structlog.get_logger(__name__)
 
@@ -94,10 +95,10 @@ def send(execution_ids: Sequence[str], *, queue: str, tries_again: bool = True) 
     def push() -> None:
         for pause_s in (*pauses_s, None):
             try:
-                with client().pipeline(transaction=False) as commands:
-                    commands.rpush(_list(queue, schema), *execution_ids)
-                    commands.zadd(_ring(queue), {schema: time.time() - HEAD_START_S}, nx=True)
-                    commands.execute()
+                ask(
+                    ("RPUSH", _list(queue, schema), *execution_ids),
+                    ("ZADD", _ring(queue), "NX", time.time() - HEAD_START_S, schema),
+                )
             except redis.ConnectionError as error:
                 if pause_s is None:
                     _say_not_reached(error, execution_ids)
@@ -117,8 +118,18 @@ def _say_not_reached(error: redis.RedisError, execution_ids: Sequence[str]) -> N
     logger.warning("queue.not_reached", error=str(error), waiting=len(execution_ids))
 
 
-def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
-    """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError."""
+def has_more() -> bool:
+    """Return whether a worker of this process that takes a turn now is likely to get one."""
+    return _has_more.is_set()
+
+
+def take(
+    queues: Sequence[str], *, timeout_s: float, before_wait: Callable[[], None] = lambda: None
+) -> Turn | None:
+    """Return whose turn it is, waiting up to timeout_s for one. Raises redis.RedisError.
+
+    before_wait is called where it is not known that there is one.
+    """
     first = next(_looks) % len(queues)
     # Of several rings that are not empty the first one named is served.
     in_turn = (*queues[first:], *queues[:first])
@@ -126,15 +137,14 @@ def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
         found, turn = _take_one_of(in_turn)
         if found:
             return turn
+    before_wait()
     rings = [_ring(queue) for queue in in_turn]
-    waited_for = client().bzpopmin(rings, timeout_s)
+    (waited_for,) = ask(("BZPOPMIN", *rings, timeout_s))
     if not waited_for:
         return None
     ring, schema, _ = cast("tuple[str, str, float]", waited_for)
     queue = ring.rpartition(":")[2]
-    execution_id, more = _script(_TAKE_NEXT)(
-        keys=[_list(queue, schema), ring], args=[time.time(), schema], client=client()
-    )
+    execution_id, more = _run(_TAKE_NEXT, _list(queue, schema), ring, args=[time.time(), schema])
     _note(more=more)
     return Turn(schema, execution_id, queue) if execution_id else None
 
@@ -142,7 +152,7 @@ def take(queues: Sequence[str], *, timeout_s: float) -> Turn | None:
 def _take_one_of(queues: Sequence[str]) -> tuple[bool, Turn | None]:
     """Return whether any tenant waits in queues now, and its turn, as ``take`` does."""
     rings, lists = [_ring(queue) for queue in queues], [_list(queue, "") for queue in queues]
-    taken = _script(_TAKE_ONE_OF)(keys=rings, args=[time.time(), *lists], client=client())
+    taken = _run(_TAKE_ONE_OF, *rings, args=[time.time(), *lists])
     if not taken:
         _note(more=0)
         return False, None
@@ -160,10 +170,10 @@ def _note(*, more: int) -> None:
 
 def give_back(turn: Turn) -> None:
     """Let another worker have a turn that was taken and not used. Raises redis.RedisError."""
-    _script(_GIVE_BACK)(
-        keys=[_list(turn.queue, turn.schema), _ring(turn.queue)],
+    _run(
+        _GIVE_BACK,
+        *(_list(turn.queue, turn.schema), _ring(turn.queue)),
         args=[time.time() - HEAD_START_S, turn.schema, turn.execution_id],
-        client=client(),
     )
 
 
@@ -212,9 +222,18 @@ def missing(execution_ids: Iterable[str], *, queue: str) -> list[str]:
     return [each for each, place in zip(wanted, places, strict=True) if place is None]
 
 
+def _run(text: str, *keys: str, args: Sequence[str | float]) -> Any:
+    """Run a script and return its answer; its text goes only where it is not known there yet."""
+    try:
+        (answer,) = ask(("EVALSHA", _digest_of(text), len(keys), *keys, *args))
+    except redis.exceptions.NoScriptError:
+        (answer,) = ask(("EVAL", text, len(keys), *keys, *args))
+    return answer
+
+
 @functools.cache
-def _script(text: str) -> redis.commands.core.Script:
-    return client().register_script(text)
+def _digest_of(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _ring(queue: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import tempfile
 import time
@@ -43,12 +44,13 @@ _free: list[tuple[Path, int]] = []
 
 
 def _take() -> tuple[Path, int]:
-    root = _root()
+    above = _place(settings.DATA_DIR)
     while _free:
         folder, lock = _free.pop()  # One step: several threads take.
-        if folder.parent == root and folder.is_dir():
+        if folder.parent == above and folder.is_dir():
             return folder, lock
         os.close(lock)
+    root = _root()
     with _locked(root):
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))
         return folder, _lock(folder)
@@ -82,8 +84,13 @@ def sweep_run_folders() -> None:
             os.close(lock)
 
 
+@functools.cache
+def _place(data: str | Path) -> Path:
+    return Path(data) / "runs"
+
+
 def _root() -> Path:
-    root = Path(settings.DATA_DIR) / "runs"
+    root = _place(settings.DATA_DIR)
     root.mkdir(exist_ok=True, mode=0o700, parents=True)
     return root
 

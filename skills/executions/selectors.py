@@ -79,9 +79,9 @@ def bring_up_to_date(execution: Execution, *, in_one_of: Collection[str]) -> boo
     if not found:
         return False
     *values, days = found[0]
-    for name, value in zip(_CHANGING, values, strict=True):
-        setattr(execution, name, value)
-    execution.__dict__["days_chosen"] = days
+    for name in _CHANGING_ROWS:
+        setattr(execution, name, values[_CHANGING.index(name)])
+    execution.__dict__.update(zip(_CHANGING, values, strict=True), days_chosen=days)
     return True
 
 
@@ -96,6 +96,8 @@ _AS_ASKED_FOR = frozenset(
 _CHANGING = [
     field.attname for field in Execution._meta.concrete_fields if field.attname not in _AS_ASKED_FOR
 ]
+_CHANGING_ROWS = [name for name in _CHANGING if name.endswith("_id")]
+"""Of these the row itself may be known as well, which another id makes forgotten."""
 # Of jsonb, as Django has it, psycopg would leave the text.
 _COLUMNS = [f"{name}::json" if name == "skipped_artifacts" else name for name in _CHANGING]
 _READ = f"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -53,6 +54,24 @@ class ExecutionIn(KeptFieldsSerializer):
         if not isinstance(value, dict):
             raise serializers.ValidationError("Send an object of values by input name.")
         return value
+
+
+def plainly_valid(data: Any) -> dict[str, Any] | None:
+    """Return what ExecutionIn makes of data where that is plain to see, as it nearly always is."""
+    if type(data) is not dict or data.keys() != _PLAIN_KEYS:
+        return None
+    skill, inputs = data["skill"], data["inputs"]
+    if not (type(skill) is str and _PLAIN_SKILL.fullmatch(skill) and type(inputs) is dict):
+        return None
+    # Not a float: there are some that JSON can say and PostgreSQL cannot store.
+    if not _PLAIN_TYPES.issuperset(map(type, inputs.values())):
+        return None
+    return {"skill": skill, "inputs": inputs, "reason": ""}
+
+
+_PLAIN_KEYS = {"skill", "inputs"}
+_PLAIN_SKILL = re.compile(r"[-a-zA-Z0-9_]{1,60}")
+_PLAIN_TYPES = {str, int, bool, type(None)}
 
 
 class RejectIn(serializers.Serializer):
@@ -134,7 +153,11 @@ class ExecutionOut(serializers.Serializer):
         return _written(files_kept_until(execution))
 
     def get_url(self, execution: Execution) -> str:
-        path = f"{_list_path(get_urlconf())}{execution.pk}/"
+        return f"{self._list_url}{execution.pk}/"
+
+    @functools.cached_property
+    def _list_url(self) -> str:
+        path = _list_path(get_urlconf())
         request = self.context.get("request")
         return f"{request.scheme}://{request.get_host()}{path}" if request else path
 

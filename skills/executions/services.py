@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from execfabric.core import statements, wake
-from execfabric.core.actions import action, write_recorded
+from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
+from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -30,7 +29,7 @@ from . import policy
 from .approvals.authority import authorities_of
 from .approvals.lifecycle import issue_grant, record_consent
 from .approvals.models import ConsentKind
-from .approvals.rules import POLICY_IN_FORCE, rules_in_force, rules_last_read
+from .approvals.rules import rules_in_force
 from .approvals.standing import demand_met
 from .approvals.voiding import ANOTHER_VERSION
 from .files import note_use
@@ -40,6 +39,7 @@ from .lifecycle import CANCEL
 from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import EXECUTION_TRANSITIONS, FINAL, WAITING, Status
+from .storing import Outdated, earlier_request, store_request
 
 LONGEST_KEY = 100
 LONGEST_REASON = 2000
@@ -70,14 +70,44 @@ def request_execution(
     version_number is what the caller expects to run; only the version in use ever runs. The same
     idempotency key of the same actor returns the first execution again. reason is for those who
     must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs),
-    Conflict (another version is in use, or the key was used for other inputs), NotPermitted.
+    Conflict (another version is in use, or the key was used for other inputs), NotPermitted; and
+    Outdated, instead of any of them, where skill is remembered.
     """
+    try:
+        return _request(
+            actor=actor,
+            skill=skill,
+            inputs=inputs,
+            version_number=version_number,
+            idempotency_key=idempotency_key,
+            reason=reason,
+            requested_at=requested_at,
+            execution_id=execution_id,
+        )
+    except DomainError as error:
+        if skill.is_from_memory and not isinstance(error, Outdated):
+            raise Outdated from error
+        raise
+
+
+def _request(
+    *,
+    actor: Actor,
+    skill: Skill,
+    inputs: Mapping[str, Any],
+    version_number: int | None,
+    idempotency_key: str,
+    reason: str,
+    requested_at: datetime | None,
+    execution_id: UUID | None,
+) -> Execution:
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
     if len(idempotency_key) > LONGEST_KEY:
         raise InvalidInput(f"The idempotency key may have {LONGEST_KEY} characters at most.")
     checked = checked_inputs(actor, version, inputs)
-    execution = Execution(
+    execution = statements.new_row(
+        Execution,
         id=execution_id or uuid7(),
         skill=skill,
         version=version,
@@ -92,8 +122,8 @@ def request_execution(
     )
     files = input_file_ids(version, checked)
     with transaction.atomic() if files else nullcontext():
-        if not _insert(execution):
-            return _earlier(execution)
+        if not store_request(execution, actor):
+            return earlier_request(execution)
         note_use(execution, files)
     if execution.status == Status.QUEUED:
         enqueue_execution(execution)
@@ -314,53 +344,3 @@ def _check_fresh(execution: Execution, rules: policy.Rules) -> None:
     """Raise Conflict when a waiting request is too old, though no scan has ended it yet."""
     if execution.created_at < timezone.now() - rules.expires_after:
         raise Conflict("This request is too old to go on. Ask for the run again.")
-
-
-def _insert(execution: Execution) -> bool:
-    """Store a new execution as the rules in force say; False where its key was used before.
-
-    One statement, which stores nothing if the rules are others than this process read last; then
-    they are read again. Raises NotPermitted where they let it not run at all.
-    """
-    for rules in (rules_last_read(), None, None):
-        rules = rules or rules_in_force()
-        decision = policy.decide(execution.version, rules)
-        if decision.blocked:
-            rules = rules_in_force()  # What was read last may be right no more.
-            decision = policy.decide(execution.version, rules)
-        if decision.blocked and execution.idempotency_key and _same_key(execution).exists():
-            return False
-        decision.require_allowed()
-        execution.mode = decision.mode
-        execution.policy_version = rules.version
-        execution.status = decision.first_status
-        execution.sent_at = execution.created_at if execution.status == Status.QUEUED else None
-        insert, values = statements.insert_of(execution, source=_UNDER_THE_RULES)
-        if write_recorded(f"{insert} {_ONCE}", [*values, rules.version], about=execution):
-            execution._state.adding = False
-            return True
-        if execution.idempotency_key and _same_key(execution).exists():
-            return False
-    raise Conflict("The rules of this workspace are being changed. Try again.")
-
-
-_UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
-_ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
-
-
-def _same_key(execution: Execution) -> QuerySet[Execution]:
-    return Execution.objects.filter(
-        requested_by_id=execution.requested_by_id, idempotency_key=execution.idempotency_key
-    )
-
-
-def _earlier(execution: Execution) -> Execution:
-    """Return the execution that was asked for with the same key. Raises Conflict if it differs."""
-    earlier = _same_key(execution).get()
-    same = (earlier.skill_id, earlier.inputs_digest) == (
-        execution.skill_id,
-        execution.inputs_digest,
-    )
-    if not same:
-        raise Conflict("This idempotency key was used for another request. Choose a new one.")
-    return earlier

@@ -10,7 +10,7 @@ from django.utils.crypto import constant_time_compare
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
-from knox.settings import CONSTANTS
+from knox.settings import CONSTANTS, knox_settings
 from rest_framework.exceptions import AuthenticationFailed
 
 from execfabric.core import statements
@@ -22,15 +22,17 @@ from .actors import actor_for_account, client_address, counts_as_proof
 from .models import Account, ApiToken
 from .sessions.services import SEEN_EVERY, touch_token
 
+SCHEME = knox_settings.AUTH_HEADER_PREFIX.lower().encode()
+
 
 class BearerAuthentication(TokenAuthentication):
     """``Authorization: Bearer <token>``. A token is looked up in the tenant of the host only."""
 
     def authenticate(self, request: ApiRequest) -> tuple[Account, ApiToken] | None:
-        found: Any = super().authenticate(request)
-        if found is None:
+        said = _token_of(request)
+        if said is None:
             return None
-        account, token = found
+        account, token = self.authenticate_credentials(said)
         door = api_door(request)
         actor = actor_for_account(
             account,
@@ -59,7 +61,8 @@ class BearerAuthentication(TokenAuthentication):
                 continue
             account = Account.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, values)
             now = timezone.now()
-            known = ApiToken(
+            known = statements.new_row(
+                ApiToken,
                 digest=stored,
                 expiry=expires_at,
                 last_used_at=used_at,
@@ -78,6 +81,17 @@ class BearerAuthentication(TokenAuthentication):
         raise AuthenticationFailed
 
 
+def _token_of(request: ApiRequest) -> bytes | None:
+    """Return the bearer token, None where there is none. Raises AuthenticationFailed."""
+    said: str = request.META.get("HTTP_AUTHORIZATION", "")
+    words = said.encode("latin-1", "replace").split()
+    if not words or words[0].lower() != SCHEME:
+        return None
+    if len(words) != 2:
+        raise AuthenticationFailed
+    return words[1]
+
+
 _ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]
 _TOKENS = f"""
     SELECT token.digest, token.expiry, token.last_used_at, token.proven_at,
@@ -90,7 +104,7 @@ _TOKENS = f"""
 
 def api_door(request: HttpRequest | ApiRequest) -> Door:
     """Return through which program the API was called, by what the program says of itself."""
-    says = request.headers.get("User-Agent", "")
+    says = request.META.get("HTTP_USER_AGENT", "")
     return Door.CLI if says.startswith("execfabric-cli/") else Door.API
 
 

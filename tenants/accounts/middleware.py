@@ -54,7 +54,7 @@ class SecondFactorMiddleware:
 
 def _actor(request: ConsoleRequest) -> Actor:
     address = client_address(request)
-    if not isinstance(request.user, Account):
+    if not isinstance(getattr(request, "user", None), Account):
         return Actor.anonymous(door=Door.PAGE, address=address)
     _note_use(request)
     return actor_for_account(

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import re
 import select
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql.psycopg_any import register_tzloader
 from django.db.utils import OperationalError
 from django_tenants.postgresql_backend import base
 from psycopg import Error as PsycopgError
-from psycopg import pq
+from psycopg import adapters, pq
+from psycopg.abc import Loader
 
 from .cursors import FollowingCursor, OneStatementCursor, PlainServerCursor, PreparedCursor
 from .roles import role_of
@@ -27,6 +28,10 @@ MOST_KEPT = 100
 """Cursors of a session; psycopg keeps as many statements prepared."""
 NEVER_BY_ITSELF = 1 << 30
 """How often psycopg lets a statement come before it prepares it unasked."""
+FAST_MOMENTS = cast(
+    "type[Loader]", adapters.get_loader(adapters.types["timestamptz"].oid, pq.Format.TEXT)
+)
+"""What psycopg brings along, in C, for moments that a statement returns."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 """Names that PostgreSQL reports back without quotes."""
 
@@ -96,7 +101,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         converted, which takes as long to find out as the rest of a short statement.
         """
         self.close_if_health_check_failed()
-        self.ensure_connection()
+        if self.connection is None:
+            self.ensure_connection()
         cursor = self._kept.get(statement)
         if cursor is None or cursor.closed:
             if len(self._kept) >= MOST_KEPT:
@@ -107,6 +113,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _create_prepared_cursor(self) -> PreparedCursor:
         cursor = PreparedCursor(self.connection)
+        # Django's own goes by a pattern in Python, to put its time zone in place of the session's,
+        # which is the same one.
+        cursor.adapters.register_loader("timestamptz", FAST_MOMENTS)
         cursor.before_each = self.enter_schema
         return cursor
 

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from execfabric.core import wake
+from execfabric.core.redis import client
 
 LONG_S = 120.0
 
@@ -39,7 +40,7 @@ def waiters():
     yield start
     over.set()
     while any(thread.is_alive() for thread in threads):
-        wake.client().publish(wake._channel("tests"), "1")
+        client().publish(wake._channel("tests"), "1")
         time.sleep(0.02)
 
 
@@ -98,7 +99,7 @@ def test_a_wait_leaves_half_of_the_threads_to_others_and_holds_no_transaction(se
 
 def publish(news):
     """Tell waiters as ``announce`` does after a commit."""
-    wake.client().publish(wake._channel("tests"), news)
+    client().publish(wake._channel("tests"), news)
 
 
 def test_news_of_a_kind_a_waiter_does_not_wait_for_is_no_reason_to_look(settings):
@@ -187,11 +188,11 @@ def test_who_does_not_answer_is_left_alone_for_a_while(
     """Each attempt would take its timeout; one that is refused takes none."""
     calls = []
 
-    def away():
+    def away(*_commands):
         calls.append(1)
         raise error
 
-    monkeypatch.setattr(wake, "client", away)
+    monkeypatch.setattr(wake, "ask", away)
     monkeypatch.setattr(wake, "_silent_until", 0.0)
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(3):

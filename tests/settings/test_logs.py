@@ -3,22 +3,47 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import datetime
 
+import pytest
+import structlog
 from django.db import DatabaseError, connection, transaction
 from structlog.stdlib import ProcessorFormatter
+
+from execfabric.core.log_lines import say
 
 
 def line_of(name: str, text: str, *arguments: object, failed: bool = False) -> str:
     """Return the line a handler writes for a record, at will with the exception at hand."""
+    exception = sys.exc_info() if failed else None
+    return written(
+        logging.LogRecord(name, logging.WARNING, __file__, 1, text, arguments, exception)
+    )
+
+
+def written(record: logging.LogRecord) -> str:
     handler = next(
         each
         for each in logging.getLogger().handlers
         if isinstance(each.formatter, ProcessorFormatter)
     )
-    exception = sys.exc_info() if failed else None
-    return handler.format(
-        logging.LogRecord(name, logging.WARNING, __file__, 1, text, arguments, exception)
-    )
+    return handler.format(record)
+
+
+def test_the_line_of_a_request_is_as_any_other_and_masked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values: dict[str, object] = {"route": "/set-password/MQ/5ec4e7/", "status": 200}
+    with caplog.at_level("INFO"):
+        say(logging.getLogger("a.b"), "request", **values)
+        structlog.get_logger("a.b").info("request", **values)
+
+    short, usual = (json.loads(written(record)) for record in caplog.records)
+    assert "5ec4e7" not in short["route"]
+    assert list(short) == list(usual)
+    moments = [each.pop("timestamp") for each in (short, usual)]
+    assert short == usual
+    assert all(datetime.fromisoformat(each).tzinfo and each.endswith("Z") for each in moments)
 
 
 def test_the_secret_of_a_link_is_masked_in_the_lines_of_other_packages() -> None:

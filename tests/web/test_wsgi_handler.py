@@ -4,6 +4,7 @@ from io import BytesIO
 from wsgiref.util import FileWrapper
 
 import pytest
+from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
@@ -58,3 +59,15 @@ def test_a_file_is_left_to_a_server_that_sends_files_in_its_own_way(served):
     assert ends == []
     sent.close()
     assert ends == ["ended"]
+
+
+def test_the_host_of_a_request_is_looked_at_once_and_a_wrong_one_is_refused_each_time(settings):
+    settings.ALLOWED_HOSTS = ["acme.localhost"]
+    environ = RequestFactory()._base_environ(HTTP_HOST="acme.localhost:8000")
+    known = WholeAnswersHandler.request_class(environ)
+    assert [known.get_host(), known.get_host()] == ["acme.localhost:8000"] * 2
+
+    wrong = WholeAnswersHandler.request_class(environ | {"HTTP_HOST": "evil.example"})
+    for _ in range(2):
+        with pytest.raises(DisallowedHost):
+            wrong.get_host()

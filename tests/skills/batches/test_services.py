@@ -13,6 +13,7 @@ from skills.batches.models import Batch
 from skills.batches.states import BatchStatus, RowStatus
 from skills.catalogue.models import Skill, SkillGrant
 from skills.executions import lifecycle as executions
+from skills.executions.inputs import digest_of
 from skills.executions.models import Execution, InputUse, StoredFile
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -141,6 +142,29 @@ def test_every_execution_and_the_batch_have_a_trace(greet, draft, oscar, work):
         "batch",
         str(batch.pk),
     )
+
+
+def test_what_a_row_becomes_is_stored_and_recorded_as_if_it_was_asked_for_alone(
+    greet, draft, oscar
+):
+    batch = draft(greet, "name,times\nAda,2\nBö,1\n")
+
+    services.start_batch(actor=oscar.actor, batch=batch)
+
+    assert batch.rows.count() == 2
+    for row in batch.rows.all():
+        run = row.execution
+        assert (row.status, run.status, run.door) == (RowStatus.SENT, Status.QUEUED, "batch")
+        assert list(run.inputs.items()) == list(row.inputs.items())
+        assert run.inputs_digest == digest_of(row.inputs)
+        assert (run.skill, run.version, run.requested_by) == (greet, batch.version, oscar.account)
+        assert (run.request_id, run.mode, run.retry_of) == (batch.request_id, "auto", None)
+        event = AuditEvent.objects.get(
+            target_id=str(run.pk), code="executions.execution.request", outcome="done"
+        )
+        assert (event.target_type, event.target_label) == ("executions.execution", str(run))
+        assert (event.actor_name, event.door) == ("oscar", "batch")
+        assert event.details["batch"]["id"] == str(batch.pk)
 
 
 def test_a_high_risk_batch_is_confirmed_and_approved_once_as_a_whole(draft, oscar, anna, work):

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from skills.catalogue import selectors
 from skills.executions import running
 from tests.factories.skills import make_skill
 
@@ -32,11 +33,21 @@ def ask(oscar):
 
 def test_asking_for_a_run_takes_one_statement_each_for_who_what_and_the_act(oscar):
     ask(oscar)
+    selectors._remembered.clear()
 
     answer, sent = statements(lambda: ask(oscar))
 
     assert answer.status_code == 201
     assert len(sent) == 3, "token with roles; skill with grants; execution with event"
+
+
+def test_who_ran_it_before_is_looked_up_and_acts_in_two(oscar):
+    ask(oscar)
+
+    answer, sent = statements(lambda: ask(oscar))
+
+    assert answer.status_code == 201
+    assert len(sent) == 2, "token with roles; execution with event, if all is as before"
 
 
 def test_a_run_is_claimed_and_finished_by_one_statement_each_event_included(oscar):

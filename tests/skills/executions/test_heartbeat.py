@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from execfabric.core.actor import Actor
 from skills.executions import lifecycle, recording, running, services
-from skills.executions.heartbeat import HELD_S, Heartbeat
+from skills.executions.heartbeat import BEAT_S, HELD_S, Heartbeat
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -213,6 +213,17 @@ def test_a_cancelled_run_keeps_its_lease_until_it_is_over(claimed, beating):
     with beating(lambda _execution: bool(renewals.append(1))).keep(claimed) as pulse:
         wait_for(lambda: len(renewals) > 3)
         assert not pulse.alive()
+
+
+def test_a_run_that_began_just_now_is_left_alone(claimed):
+    """What a beat would ask for, its claim has asked."""
+    heartbeat = Heartbeat()
+    with heartbeat.keep(claimed) as pulse:
+        pulse.began_at = time.monotonic() + 60
+        assert heartbeat._due(BEAT_S) == []
+
+        pulse.began_at = time.monotonic() - BEAT_S / 2
+        assert heartbeat._due(BEAT_S) == [pulse]
 
 
 def test_a_run_ended_with_its_worker_says_so(ask, monkeypatch):

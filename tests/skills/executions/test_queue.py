@@ -146,36 +146,51 @@ def test_what_is_known_to_wait_is_taken_by_one_message(send, acme, label, monkey
     send(acme, "1", "2")
     assert taken(label, 3) == ["1", "2", None]  # From now on the broker knows the scripts.
     send(acme, "3", "4")
-    real, asked = queue.client(), []
-    execute = real.execute_command
+    ask, asked = queue.ask, []
 
-    def execute_noted(*words, **options):
-        asked.append(words[0])
-        return execute(*words, **options)
+    def ask_noted(*commands):
+        asked.extend(command[0] for command in commands)
+        return ask(*commands)
 
-    monkeypatch.setattr(real, "execute_command", execute_noted)
+    monkeypatch.setattr(queue, "ask", ask_noted)
 
     assert taken(label, 2) == ["3", "4"]
 
     assert asked == ["BZPOPMIN", "EVALSHA", "EVALSHA"]
 
 
+def test_who_takes_says_so_before_it_waits(send, acme, label):
+    waits = []
+
+    def take():
+        return queue.take([label], timeout_s=0.01, before_wait=lambda: waits.append(True))
+
+    send(acme, "1", "2", "3")
+    turns = [take().execution_id for _ in range(3)]
+
+    assert turns == ["1", "2", "3"]
+    assert len(waits) == 1, "only the first did not know that there was one"
+    assert not queue.has_more()
+    assert take() is None
+    assert len(waits) == 2
+
+
 class BrokerThatRestarts:
-    """Stands in for the client: refuses the first calls, then hands over to the real one."""
+    """Stands in for the way to the broker: refuses the first calls, then hands over to the real."""
 
     def __init__(self, real, refusals):
         self.real, self.refusals = real, iter(range(refusals))
 
-    def __call__(self):
+    def __call__(self, *commands):
         if next(self.refusals, None) is not None:
             raise redis.ConnectionError("starting")
-        return self.real()
+        return self.real(*commands)
 
 
 class TestABrokerThatIsAway:
     def test_one_that_restarts_gets_what_was_sent_meanwhile(self, send, acme, label, monkeypatch):
         monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
-        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 2))
+        monkeypatch.setattr(queue, "ask", BrokerThatRestarts(queue.ask, 2))
 
         send(acme, "1")
 
@@ -183,7 +198,7 @@ class TestABrokerThatIsAway:
 
     def test_one_that_stays_away_is_no_error(self, send, acme, label, monkeypatch):
         monkeypatch.setattr(queue, "PAUSES_S", (0, 0))
-        monkeypatch.setattr(queue, "client", BrokerThatRestarts(queue.client, 3))
+        monkeypatch.setattr(queue, "ask", BrokerThatRestarts(queue.ask, 3))
 
         send(acme, "1")
 
@@ -289,12 +304,12 @@ class TestForgotten:
             self.age(ask(skill), by=OLD)
         attempts = []
 
-        def away():
+        def away(*_commands):
             attempts.append(1)
             raise redis.ConnectionError("nobody there")
 
         monkeypatch.setattr(queue, "missing", lambda ids, queue: list(ids))
-        monkeypatch.setattr(queue, "client", away)
+        monkeypatch.setattr(queue, "ask", away)
         with django_assert_num_queries(4), django_capture_on_commit_callbacks(execute=True):
             moves.resend_forgotten(timezone.now())
 

@@ -180,6 +180,7 @@ class TestWhatIsRecorded:
         def full():
             raise OSError(28, "No space left on device")
 
+        monkeypatch.setattr(run_folders, "_free", [])
         monkeypatch.setattr(run_folders, "_root", full)
 
         execution = run(ask())

@@ -1,0 +1,113 @@
+"""A thread's own line to Redis: answers in order, announcements between them, and a new one."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import redis
+
+from execfabric.core import wake
+from execfabric.core.redis import ask, client, drop_line, line
+
+CHANNEL = "execfabric:tests:news"
+LONG_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def fresh_line():
+    drop_line()
+    yield
+    drop_line()
+
+
+def hear_text():
+    """Return the next text that is announced."""
+    while (heard := line().hear(LONG_S)) is not None:
+        if heard[0] == "message":
+            return heard[2]
+    return None
+
+
+def test_announcements_between_answers_are_none_of_them():
+    line().subscribe([CHANNEL])
+    client().publish(CHANNEL, "one")
+
+    assert ask(("ECHO", "a"), ("PUBLISH", CHANNEL, "two"), ("ECHO", "b")) == ["a", 1, "b"]
+    assert [hear_text(), hear_text()] == ["one", "two"]
+
+
+def test_a_new_wait_hears_nothing_of_the_one_before():
+    line().subscribe([CHANNEL])
+    client().publish(CHANNEL, "before")
+    line().subscribe([CHANNEL, f"{CHANNEL}:more"])
+    client().publish(CHANNEL, "after")
+
+    assert hear_text() == "after"
+
+
+def test_what_is_not_subscribed_to_any_more_is_not_heard():
+    line().subscribe([CHANNEL])
+    line().subscribe([f"{CHANNEL}:more"])
+    client().publish(CHANNEL, "old")
+    client().publish(f"{CHANNEL}:more", "new")
+
+    assert hear_text() == "new"
+
+
+def test_silence_is_no_error():
+    line().subscribe([CHANNEL])
+    assert line().hear(LONG_S)[0] == "subscribe"
+    assert line().hear(0.01) is None
+    assert ask(("ECHO", "still there")) == ["still there"]
+
+
+def kill_line():
+    client().client_kill_filter(_id=line().ask(("CLIENT", "ID"))[0])
+
+
+def test_a_line_that_died_meanwhile_is_replaced():
+    kill_line()
+
+    assert ask(("ECHO", "a")) == ["a"]
+
+
+def test_a_wait_does_not_notice_that_the_line_died_before_it():
+    with wake.listening("tests", waiter="oscar", is_first=True):
+        pass
+    kill_line()
+
+    with wake.listening("tests", waiter="oscar", is_first=True) as listener:
+        client().publish(wake._channel("tests"), "news")
+        heard = []
+
+        def heeds(news):
+            heard.append(news)
+            return True
+
+        listener.wait_until(lambda: True, enough=bool, timeout_s=LONG_S, heeds=heeds)
+    assert heard == ["news"]
+
+
+def test_a_wait_whose_line_dies_looks_at_once():
+    with wake.listening("tests", waiter="oscar", is_first=True) as listener:
+        kill_line()
+        assert listener.wait_until(lambda: "seen", enough=bool, timeout_s=LONG_S) == "seen"
+        assert listener.is_deaf
+
+
+def test_what_is_refused_is_raised_and_leaves_no_answer_behind():
+    with pytest.raises(redis.ResponseError):
+        ask(("NONSENSE",), ("ECHO", "never read"))
+
+    assert ask(("ECHO", "next")) == ["next"]
+
+
+def test_each_thread_has_its_own_and_it_ends_with_the_thread():
+    ids = []
+    thread = threading.Thread(target=lambda: ids.extend(ask(("CLIENT", "ID"))))
+    thread.start()
+    thread.join(LONG_S)
+
+    assert ids != ask(("CLIENT", "ID"))
+    assert ids[0] not in {int(each["id"]) for each in client().client_list()}

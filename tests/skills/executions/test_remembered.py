@@ -1,0 +1,194 @@
+"""Who ran a skill before is not looked up again; whatever was changed since counts at once."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from execfabric.core.models import AuditEvent
+from skills.catalogue import selectors
+from skills.catalogue.models import Right, Skill, SkillGrant, Withdrawal
+from skills.executions import api
+from skills.executions.approvals.models import ApprovalRules
+from skills.executions.models import Execution
+from tenants.accounts.groups.services import add_member, create_group, remove_member
+from tenants.accounts.models import ApiToken, RoleAssignment
+from tests.factories.skills import make_skill
+
+pytestmark = pytest.mark.usefixtures("acme")
+
+
+@pytest.fixture
+def oscar(person):
+    """Somebody who has just run a skill."""
+    make_skill()
+    oscar = person("oscar")
+    assert ask(oscar).status_code == 201
+    assert selectors.skill_remembered(actor_of(oscar), "greet")
+    return oscar
+
+
+def actor_of(who):
+    return next(actor for actor, _ in selectors._remembered if actor.username == who.actor.username)
+
+
+def ask(who, **more):
+    body = {"skill": "greet", "inputs": {}} | more
+    return who.api.post("/api/v1/executions", body, format="json")
+
+
+def events_beside(known):
+    """Return what is recorded that known does not hold, and the ids of all that is."""
+    columns = ("pk", "code", "outcome", "reason", "target_id")
+    found = list(AuditEvent.objects.order_by("id").values_list(*columns))
+    return [each[1:] for each in found if each[0] not in known], {each[0] for each in found}
+
+
+def looks_up(who, monkeypatch):
+    """Return whether the next request looks the skill up."""
+    looked = []
+    real = api.skill_to_run
+    with monkeypatch.context() as patched:
+        patched.setattr(api, "skill_to_run", lambda *args: looked.append(1) or real(*args))
+        ask(who)
+    return bool(looked)
+
+
+def test_the_same_person_is_not_looked_up_again(oscar, monkeypatch):
+    before = Execution.objects.count()
+
+    assert not looks_up(oscar, monkeypatch)
+    assert Execution.objects.count() == before + 1
+    assert AuditEvent.objects.filter(code="executions.execution.request").count() == before + 1
+
+
+def test_nobody_profits_from_what_another_may(oscar, person):
+    SkillGrant.objects.all().delete()
+    SkillGrant.objects.create(skill=Skill.objects.get(), account=oscar.account, right=Right.RUN)
+
+    assert ask(oscar).status_code == 201
+    assert ask(person("dana")).status_code == 404
+
+
+def disable(_oscar):
+    Skill.objects.update(is_enabled=False)
+
+
+def revoke_grants(_oscar):
+    SkillGrant.objects.all().delete()
+
+
+def leave_only_other_rights(_oscar):
+    SkillGrant.objects.filter(right=Right.RUN).delete()
+    SkillGrant.objects.create(skill=Skill.objects.get(), role="operator", right=Right.APPROVE)
+
+
+def take_role(oscar):
+    RoleAssignment.objects.filter(account=oscar.account).delete()
+
+
+def change_role(oscar):
+    SkillGrant.objects.exclude(role="operator").delete()
+    RoleAssignment.objects.filter(account=oscar.account).update(role="developer")
+
+
+def withdraw(_oscar):
+    Withdrawal.objects.create(
+        version=Skill.objects.get().version, reason="It leaks.", withdrawn_at=timezone.now()
+    )
+
+
+def unbind(_oscar):
+    Skill.objects.update(version=None)
+
+
+def rename(_oscar):
+    Skill.objects.update(name="other")
+
+
+def disable_account(oscar):
+    oscar.account.is_active = False
+    oscar.account.save()
+
+
+def revoke_token(_oscar):
+    ApiToken.objects.all().delete()
+
+
+def forbid_by_rules(_oscar):
+    ApprovalRules.objects.create(
+        demands={}, digest="1" * 16, expires_after_h=1, remind_after_h=1, set_at=timezone.now()
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        disable,
+        revoke_grants,
+        leave_only_other_rights,
+        take_role,
+        change_role,
+        withdraw,
+        unbind,
+        rename,
+        disable_account,
+        revoke_token,
+        forbid_by_rules,
+    ],
+)
+def test_what_was_taken_away_counts_at_once_and_is_refused_as_ever(oscar, change):
+    change(oscar)
+    runs = Execution.objects.count()
+    _, known = events_beside(())
+
+    answer = ask(oscar)
+
+    recorded, known = events_beside(known)
+    assert answer.status_code in {401, 403, 404, 409}
+    assert Execution.objects.count() == runs
+    selectors._remembered.clear()
+    as_ever = ask(oscar)
+    assert (answer.status_code, answer.json()) == (as_ever.status_code, as_ever.json())
+    assert recorded == events_beside(known)[0]
+    assert "done" not in {outcome for _, outcome, _, _ in recorded}
+
+
+def test_a_member_who_left_the_group_is_out(oscar, person):
+    SkillGrant.objects.all().delete()
+    group = create_group(actor=person("olivia").actor, name="Night shift")
+    add_member(actor=person("olivia").actor, group=group, account=oscar.account)
+    SkillGrant.objects.create(skill=Skill.objects.get(), group=group, right=Right.RUN)
+    assert ask(oscar).status_code == 201
+
+    remove_member(actor=person("olivia").actor, group=group, account=oscar.account)
+
+    assert ask(oscar).status_code == 404
+
+
+def test_another_version_is_the_one_that_runs(oscar):
+    make_skill(code="def main():\n    return 1\n")
+    newer = Skill.objects.get().version
+
+    assert newer.number == 2
+    assert ask(oscar).json()["version"] == 2
+    assert ask(oscar).json()["version"] == 2
+
+
+def test_wrong_inputs_and_a_used_key_are_answered_and_recorded_as_ever(oscar):
+    events = AuditEvent.objects.count()
+
+    answer = ask(oscar, inputs={"nobody": "asked"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert AuditEvent.objects.count() == events + 1
+    keyed = [
+        oscar.api.post(
+            "/api/v1/executions",
+            {"skill": "greet", "inputs": {}},
+            format="json",
+            headers={"Idempotency-Key": "once"},
+        ).json()["id"]
+        for _ in range(2)
+    ]
+    assert keyed[0] == keyed[1]
