@@ -291,8 +291,9 @@ def flush_standard_streams() -> bool:
 def flush_open_files() -> None:
     """Write what files hold back that something of the script still refers to. They may lie in a
     ring, as one does that a function names, and a collection would close them too early."""
-    if open_files():
-        gc.collect()  # What nothing refers to is an interpreter's to close, in its order.
+    if not open_files():
+        return
+    gc.collect()  # What nothing refers to is an interpreter's to close, in its order.
     for file in open_files():
         with suppress(Exception):
             file.flush()
