@@ -32,6 +32,9 @@ STAGE_GRACE_S = KILL_PATIENCE_S + 20
 
 ROOM_LOST = "The run was stopped: its folders did not reach the worker."
 
+MOST_NUMBER, MOST_BYTES = 2**31 - 1, 2**63 - 1
+"""What the database can store."""
+
 REASONS = {"time_limit": StopReason.TIME_LIMIT, "memory_limit": StopReason.MEMORY_LIMIT}
 
 
@@ -140,7 +143,7 @@ class RunProcess:
             chores.tick(now)
             if now > give_up:
                 return
-            if now > begin_by and not self._room.is_taken:
+            if (now > begin_by or self._is_unwanted()) and not self._room.is_taken:
                 self._is_lost = self._starter.take_back()
                 if self._is_lost:
                     return
@@ -194,6 +197,10 @@ class RunProcess:
                 self._room.listener = None
         return data
 
+    def _is_unwanted(self) -> bool:
+        """Return whether an order is to be taken back that nobody waits for any more."""
+        return self._wanted is not None and self._starter.can_be_lost
+
     def _lose_room(self) -> None:
         self._has_lost_room = True
         self._stop(StopReason.KILLED)
@@ -227,18 +234,12 @@ class RunProcess:
             if rest.startswith(SANDBOX_FAILED):
                 raise MachineProblem(rest)
             return Ending(StopReason.COULD_NOT_START, problem=rest)
-        numbers = rest.split()
-        if len(numbers) != len(REPORTED) - 1:
+        numbers = read_numbers(rest.split())
+        if numbers is None:
             if self._wanted is not None:
                 return Ending(self._wanted)
             return Ending(StopReason.KILLED, problem="The process that guards the run was killed.")
-        status = None if numbers[0] == "None" else int(numbers[0])
-        left = int(numbers[1])
-        usage = Usage(
-            wall_s=float(numbers[2]),
-            cpu_s=float(numbers[3]),
-            peak_memory_bytes=int(numbers[4]),
-        )
+        status, left, usage = numbers
         problem = f"{left} processes could not be killed." if left else ""
         reason = REASONS.get(first)
         if reason is None and first == "exited" and status is not None:
@@ -246,6 +247,24 @@ class RunProcess:
         if self._wanted is StopReason.OUTPUT_LIMIT or reason is None:
             reason = self._wanted or StopReason.KILLED
         return Ending(reason, status, problem, usage, left)
+
+
+def read_numbers(words: list[str]) -> tuple[int | None, int, Usage] | None:
+    """Return exit status, how many processes are left, and the usage of a report; None where that
+    is not what it says. The code of packages runs where rows are served, and could write one."""
+    if len(words) != len(REPORTED) - 1:
+        return None
+    try:
+        status = None if words[0] == "None" else int(words[0])
+        left, peak_bytes = int(words[1]), int(words[4])
+        wall_s, cpu_s = float(words[2]), float(words[3])
+    except ValueError:
+        return None
+    most = ((abs(status or 0), MOST_NUMBER), (left, MOST_NUMBER), (wall_s, MOST_NUMBER),
+            (cpu_s, MOST_NUMBER), (peak_bytes, MOST_BYTES))  # fmt: skip
+    if not all(0 <= number <= bound for number, bound in most):  # That is so for no NaN.
+        return None
+    return status, left, Usage(wall_s=wall_s, cpu_s=cpu_s, peak_memory_bytes=peak_bytes)
 
 
 class _Chores:

@@ -216,7 +216,7 @@ class Stage:
         limit = self.limits["memory_bytes"]
         if used > limit:
             # Forked processes share pages, which the plain figure counts once for each of them.
-            used = unseen + sum(self.proportional_bytes(pid) for pid in pids)
+            used = unseen + self.bytes_of_all(pids)
         self.peak_bytes = max(self.peak_bytes, used)
         return bool(used > limit)
 
@@ -227,6 +227,10 @@ class Stage:
     def unseen_bytes(self) -> int:
         """Return what the run may use that no process of it shows."""
         return 0
+
+    def bytes_of_all(self, pids: list[int]) -> int:
+        """Return what processes use that share pages with one another."""
+        return sum(self.proportional_bytes(pid) for pid in pids)
 
     def resident_bytes(self, pid: int) -> int:
         try:

@@ -112,11 +112,15 @@ class Starter(ABC):
         """
         if reported:
             return
+        self.kill_guard(room)
+        kill_strays(self._launch.uid, self._launch.marker)
+
+    def kill_guard(self, room: Room) -> None:
+        """Kill process 1 of the run, with which all of it ends, and wait for its end."""
         if room.guard is not None:
             with suppress(OSError):
                 signal.pidfd_send_signal(room.guard, signal.SIGKILL)
             is_over(room.guard, KILL_PATIENCE_S)
-        kill_strays(self._launch.uid, self._launch.marker)
 
 
 class ColdStart(Starter):

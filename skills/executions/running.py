@@ -156,12 +156,14 @@ def _request_for(execution: Execution, folder: Path) -> ExecutionRequest:
 
 def _series_of(execution: Execution) -> str:
     """Return what runs of one person and version have in common, where the same decision let them
-    start: rows have that of their batch, others that nobody need confirm them."""
+    start: that nobody need confirm them, or that somebody let their batch run."""
     if execution.requested_by_id is None:
         return ""
-    if execution.door != Door.BATCH and execution.mode != Mode.AUTO:
-        return ""
-    return f"{execution.requested_by_id} {execution.version_id}"
+    series = f"{execution.requested_by_id} {execution.version_id}"
+    if execution.mode == Mode.AUTO:
+        return series
+    # Rows have the request of their batch.
+    return f"{series} {execution.request_id}" if execution.door == Door.BATCH else ""
 
 
 @functools.lru_cache(maxsize=100)

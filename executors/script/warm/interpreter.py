@@ -24,10 +24,16 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executors.script.warm.fork_hooks import hand_over
-from executors.script.warm.packages import done_once, import_known, look_for_code
+from executors.script.warm.packages import (
+    done_once,
+    import_known,
+    imported_first,
+    look_for_code,
+)
 
 if TYPE_CHECKING:
     import signal
@@ -47,6 +53,7 @@ SAMPLE = (
 )
 MOST_COMPILED_BYTES = 100_000
 """No time limit is kept while an entry is compiled for several rows; this takes about 0.2 s."""
+WRITERS = io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom
 FLUSH_FAILED = 120
 """What Python itself exits with when the rest of the output cannot be written."""
 
@@ -92,8 +99,8 @@ class WarmInterpreter:
         sys.modules[LAST] = sys.modules.pop(LAST)
 
     def compile_entry(self, folder: str, entry: str) -> tuple[str, ...]:
-        """Compile the entry for all rows, unless each is to show what comes of it. Returns names
-        that are used in it, those of imports among them."""
+        """Compile the entry for all rows, unless each is to show what comes of it. Returns what it
+        imports first."""
         script = self.harness.__dict__["Script"](folder, entry)
         try:
             if os.stat(script.path).st_size > MOST_COMPILED_BYTES:
@@ -101,10 +108,11 @@ class WarmInterpreter:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 compiled = script.compile()
+                with open(script.path, "rb") as stream:
+                    names = tuple(imported_first(stream.read()))
         except Exception:
             return ()
         self.harness.__dict__["compiled"][script.path] = compiled
-        names: tuple[str, ...] = compiled[-1].co_names
         return names
 
     def become_script(
@@ -188,6 +196,7 @@ class WarmInterpreter:
                 break
             if name not in self.loaded:
                 added.insert(1, name)
+        flush_open_files()
         dropped = [sys.modules.pop(name, None) for name in added]
         watched = [
             weakref.ref(each)
@@ -277,6 +286,21 @@ def flush_standard_streams() -> bool:
         except Exception:
             written = False
     return written
+
+
+def flush_open_files() -> None:
+    """Write what files hold back that something of the script still refers to. They may lie in a
+    ring, as one does that a function names, and a collection would close them too early."""
+    if not open_files():
+        return
+    gc.collect()  # What nothing refers to is an interpreter's to close, in its order.
+    for file in open_files():
+        with suppress(Exception):
+            file.flush()
+
+
+def open_files() -> list[Any]:
+    return [each for each in gc.get_objects() if issubclass(type(each), WRITERS)]
 
 
 def enter_environment() -> None:

@@ -11,8 +11,10 @@ this can be seen is looked at, too.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +38,10 @@ KNOWN = frozenset(
 )
 """By the names they are imported by. Not among them is what has a state of its own for random
 numbers (numpy, faker), starts threads (numpy with OpenBLAS) or opens connections."""
+USUAL = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
+OF_COMPILERS = re.compile(r"[0-9a-f]+__mypyc|_cython_[0-9_a-f]+|cython_runtime")
+"""What compiled packages share: charset_normalizer and chardet that of mypyc, yaml and lxml that of
+Cython."""
 
 
 class NotTheSame(Exception):
@@ -69,13 +75,34 @@ def done_once(flush: Callable[[], object]) -> Iterator[None]:
 
 
 def look_for_code(folders: Iterable[str]) -> None:
-    """Raise NotTheSame where entering an environment ran code that is in a ``.pth`` file."""
+    """Raise NotTheSame where entering an environment ran code of it: that of a ``.pth`` file or of
+    a module such as ``sitecustomize``."""
+    for name in ("sitecustomize", "usercustomize"):
+        if name in sys.modules:
+            raise NotTheSame(f"it has a module {name}")
     for folder in folders:
         for name in os.listdir(folder) if folder.endswith("-packages") else ():
             if name.endswith(".pth"):
                 with open(f"{folder}/{name}", "rb") as stream:
                     if any(line.startswith((b"import ", b"import\t")) for line in stream):
                         raise NotTheSame(f"{name} has code")
+
+
+def imported_first(source: bytes) -> Iterator[str]:
+    """Yield what an entry imports before anything else is done in it, up to what is not known: that
+    may say where later imports come from, or what they find. Raises SyntaxError."""
+    for statement in ast.parse(source).body:
+        names = []
+        if isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            names = [statement.module]
+        elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            return
+        for name in names:
+            if name.partition(".")[0] not in USUAL:
+                return
+            yield name
 
 
 def import_known(names: Iterable[str], folder: str) -> None:
@@ -86,14 +113,18 @@ def import_known(names: Iterable[str], folder: str) -> None:
     try:
         for name in names:
             top = name.partition(".")[0]
-            if top in KNOWN and PathFinder.find_spec(top) is not None:
-                importlib.import_module(name)
+            found = PathFinder.find_spec(top) if top in KNOWN else None
+            if found is None:
+                continue
+            if (found.origin or "").startswith(f"{folder}/"):
+                raise NotTheSame(f"{top} is the script's own")
+            importlib.import_module(name)
     finally:
         sys.path.remove(folder)
-    usual = KNOWN | getattr(sys, "stdlib_module_names", frozenset())
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None) or ""
-        if name.partition(".")[0] not in usual or file.startswith(f"{folder}/"):
+        is_usual = name.partition(".")[0] in USUAL or OF_COMPILERS.fullmatch(name)
+        if not is_usual or file.startswith(f"{folder}/"):
             raise NotTheSame(f"it imported {name}")
 
 

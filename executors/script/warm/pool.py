@@ -307,7 +307,13 @@ class WarmStart(OrderedStart):
             order_file = self.write_order(order)
             # What the zygote itself may know is in the message.
             limits = {**launch.limits, "timeout_s": self._rows_for_s or launch.limits["timeout_s"]}
-            head = {"limits": limits, "uid": launch.uid, "gid": launch.gid, "sandbox": shared}
+            head = {
+                "limits": limits,
+                "uid": launch.uid,
+                "gid": launch.gid,
+                "rows": self._rows,
+                "sandbox": shared,
+            }
             socket.send_fds(
                 self._zygote.control,
                 [marshal.dumps(head, MARSHAL_VERSION)],

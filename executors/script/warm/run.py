@@ -241,6 +241,15 @@ class WarmRun(SandboxStage):
             self.deadline = now + KILL_PATIENCE_S
             self.kill()
 
+    def bytes_of_all(self, pids: list[int]) -> int:
+        if not self.order["rows"] or self.order["uid"] is not None:
+            return super().bytes_of_all(pids)
+        # An ordinary user cannot see how much of the process that serves rows is shared. It is
+        # about all, since rows are forked from it; so it is counted as one of those that share it.
+        serving = self.resident_bytes(self.pid)
+        rest = super().bytes_of_all([pid for pid in pids if pid != self.pid])
+        return max(serving, serving // len(pids) + rest)
+
     def processes(self) -> list[int]:
         return [self.pid, *descendants(self.pid), *self.guard.others()]
 

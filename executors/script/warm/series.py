@@ -30,6 +30,7 @@ from executors.script.resource import ScriptResource
 from executors.script.run_folder import Room
 from executors.script.sandbox import landlock
 from executors.script.sandbox.probe import MARSHAL_VERSION
+from executors.script.stage import KILL_PATIENCE_S
 from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
@@ -84,26 +85,29 @@ class SeriesSandbox:
         """Whether it can serve another row; not so once one did not end by itself."""
         self.opened_at = self.used_at = self.row_began_at = time.monotonic()
         self._resources = resources
+        self._starter = starter
+        self._told: list[str] = []
+        """How it ended, as its zygote says, once that was asked for."""
         self._own = ExitStack()
         """What is ours of its channels."""
         try:
-            self._open(starter)
+            self._open()
         except OSError as error:
             self.close()
             raise NoZygote(str(error)) from error
 
-    def _open(self, starter: Starter) -> None:
+    def _open(self) -> None:
         with ExitStack() as theirs:
             commands, ours = os.pipe()
             theirs.callback(os.close, commands)
-            self._own.callback(os.close, ours)
+            self._commands = self._own.enter_context(os.fdopen(ours, "wb", buffering=0))
             self._reports, report = map(self._own.enter_context, socket.socketpair())
             self.rows, rows = map(
                 self._own.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             )
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             theirs.pop_all()  # From here on they are closed by whoever starts it.
-            starter.start(Channels(commands, report.detach(), rows.detach(), null), ours)
+            self._starter.start(Channels(commands, report.detach(), rows.detach(), null), ours)
 
     def row(self, env: Mapping[str, str], inputs: Mapping[str, JsonValue]) -> RowStart:
         """Return what starts a row in it. env: of the script, for a run of its own."""
@@ -117,7 +121,7 @@ class SeriesSandbox:
         if ending.stop_reason is not StopReason.EXITED or ending.left:
             self.is_good = False
         is_cut_off = ending.stop_reason is StopReason.KILLED and ending.exit_code is None
-        reason, *numbers = self._last_words() if is_cut_off else [""]
+        reason, *numbers = (self._told or self._last_words(LAST_WORDS_S)) if is_cut_off else [""]
         if reason != "memory_limit":
             return ending
         # The process that would have told how long the row took ended with it.
@@ -125,16 +129,23 @@ class SeriesSandbox:
         usage = Usage(wall_s=wall_s, peak_memory_bytes=int(numbers[-1]))
         return Ending(StopReason.MEMORY_LIMIT, -signal.SIGKILL, usage=usage)
 
+    def end(self) -> None:
+        """Let its zygote end it, and wait for that; end the zygote if it does not."""
+        self.is_good = False
+        self._commands.close()
+        self._told = self._last_words(KILL_PATIENCE_S)
+        self._starter.end(Room(), self._reports.fileno(), reported=self._told != [""])
+
     def may_serve(self) -> bool:
         age_s = time.monotonic() - self.opened_at
         return self.is_good and self.served < MOST_ROWS and age_s < LASTS_S - LONGEST_ROW_S
 
-    def _last_words(self) -> list[str]:
+    def _last_words(self, patience_s: float) -> list[str]:
         """Return why the zygote has ended it, and numbers, as a report has them; [""] when it has
         not."""
         data = b""
         with suppress(OSError):
-            self._reports.settimeout(LAST_WORDS_S)
+            self._reports.settimeout(patience_s)
             while piece := self._reports.recv(REPORT_BYTES):
                 data += piece
         return data.decode("utf-8", "replace").strip().split(" ")
@@ -313,10 +324,11 @@ class RowStart(OrderedStart):
         self._sandbox.is_good = False
         return super().take_back()
 
-    def end(self, room: Room, report: int, *, reported: bool) -> None:
-        if not reported:
-            self._sandbox.is_good = False
-        super().end(room, report, reported=reported)
+    def kill_guard(self, room: Room) -> None:
+        """End the sandbox. Not by what it named as its process: the code of packages runs in it,
+        and it has the means to name the worker."""
+        if room.is_taken:  # Else the order was taken back.
+            self._sandbox.end()
 
 
 _pools: weakref.WeakSet[SeriesSandboxes] = weakref.WeakSet()

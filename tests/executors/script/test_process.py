@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from executors.contract import Limits, StopReason
+from executors.contract import Limits, StopReason, Usage
 from executors.masking import Masker
 from executors.script.log import RunLog
-from executors.script.process import ROOM_LOST, Ending, RunProcess
+from executors.script.process import ROOM_LOST, Ending, RunProcess, read_numbers
 from executors.script.progress import ProgressFile
 from executors.script.run_folder import MOST_DESCRIPTORS, Room
 from executors.script.start import Channels, Starter
@@ -61,3 +61,19 @@ def follow(count: int) -> Ending:
     # What tests before left open may have been closed meanwhile.
     assert set(Path("/proc/self/fd").iterdir()) <= open_before
     return ending
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "0 0 1 1", "x 0 1 1 1", "0 0 nan 1 1", "0 0 1 inf 1", "0 0 -1 1 1", "0 -1 1 1 1",
+     f"{2**31} 0 1 1 1", f"0 0 1 1 {2**63}"],
+)  # fmt: skip
+def test_a_report_that_none_of_ours_writes_says_nothing(words: str) -> None:
+    assert read_numbers(words.split()) is None
+
+
+@pytest.mark.parametrize(("said", "status"), [("0", 0), ("-9", -9), ("None", None)])
+def test_a_report_says_how_it_ended(said: str, status: int | None) -> None:
+    usage = Usage(wall_s=0.5, cpu_s=0.25, peak_memory_bytes=4096)
+
+    assert read_numbers([said, "0", "0.5", "0.25", "4096"]) == (status, 0, usage)

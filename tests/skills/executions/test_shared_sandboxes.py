@@ -31,13 +31,13 @@ def _long_pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
 def place(person):
     """Run a skill to its end as the person named, and return where it ran."""
 
-    def run(skill, name="oscar", *, door=Door.API, confirm=False):
+    def run(skill, name="oscar", *, door=Door.API, confirm=False, request_id=""):
         actor = person(name).actor
         execution = services.request_execution(actor=actor, skill=skill, inputs={})
         if confirm:
             assert execution.status == Status.AWAITING_CONFIRMATION
             services.confirm_execution(actor=actor, execution=execution)
-        Execution.objects.filter(pk=execution.pk).update(door=door)
+        Execution.objects.filter(pk=execution.pk).update(door=door, request_id=request_id)
         running.run_execution(str(execution.pk))
         execution.refresh_from_db()
         assert execution.status == Status.SUCCEEDED, execution.error
@@ -72,3 +72,12 @@ def test_rows_share_one_from_the_first_on(place):
     skill = make_skill(code=PLACE)
 
     assert len({place(skill, door=Door.BATCH) for _ in range(3)}) == 1
+
+
+def test_batches_that_were_confirmed_have_their_own(place):
+    """Whoever lets a batch run has not seen what rows of another one leave."""
+    skill = make_skill(code=PLACE, manifest='risk = "high"')
+    rows = {"door": Door.BATCH, "confirm": True}
+    first, other = ({place(skill, **rows, request_id=name) for _ in range(3)} for name in "ab")
+
+    assert (len(first), len(other), len(first | other)) == (1, 1, 2)

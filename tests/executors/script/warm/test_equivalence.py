@@ -117,6 +117,11 @@ ENDINGS = {
     " + '/left.txt', 'w')\nf.write('all of it')\n",
     "a file in a cycle": "import os\nclass Box: pass\nb = Box()\nb.me = b\n"
     "b.f = open(os.environ['EXECFABRIC_OUTPUT_DIR'] + '/left.txt', 'w')\nb.f.write('x')\ndel b\n",
+    "a file that a function names": "import os\nf = open(os.environ['EXECFABRIC_OUTPUT_DIR']"
+    " + '/left.txt', 'w')\ndef main():\n    f.write('all of it')\n",
+    "a file of a thing that a function names": "import os\nclass Box: pass\nb = Box()\n"
+    "b.f = open(os.environ['EXECFABRIC_OUTPUT_DIR'] + '/left.txt', 'w')\n"
+    "def main():\n    b.f.write('all of it')\n",
     "a file of a module": "import os, part\npart.f.write('more')\n",
     "output without a newline": "import sys\nsys.stdout.write('half a line')\n",
     "atexit": "import atexit\natexit.register(print, 'at the end')\nprint('first')\n",

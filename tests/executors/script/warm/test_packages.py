@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executors.script import process
+from tests.executors.conftest import RecordingSink
 from tests.executors.script.warm.rows import Row, Rows
 
 KNOWN, UNKNOWN = "idna", "surely_unknown"
@@ -25,6 +29,26 @@ def main(code: str, inputs: object) -> list:
     return ["", {name}.IMPORTED_BY == os.getpid(), names["answer"]]
 """
 PACKAGE = "import os\nIMPORTED_BY = os.getpid()\n"
+NAMES_THE_WORKER = """
+import socket, sys
+
+frame = sys._getframe()
+while frame and not hasattr(frame.f_locals.get("self"), "channel"):
+    frame = frame.f_back
+if frame:
+    serving = frame.f_locals["self"]
+    worker = serving.channel.getsockopt(socket.SOL_SOCKET, 77)  # SO_PEERPIDFD
+    os.dup2(worker, 0)
+    os.close(worker)
+    known = type(serving).serve.__globals__
+
+    def name_the_worker(report, own, owner, send_room=known["send_room"]):
+        os.close(own)
+        send_room(report, os.dup(0), owner)
+        os._exit(1)
+
+    known["send_room"] = name_the_worker
+"""
 
 MakeRows = Callable[..., Callable[..., list[Any]]]
 
@@ -46,7 +70,8 @@ def in_environment(rows: Rows, open_folder: Path) -> MakeRows:
         folder = Path(tempfile.mkdtemp(dir=open_folder))
         folder.chmod(0o755)
         for file, text in {"main": entry.format(name=name), **files}.items():
-            (folder / f"{file}.py").write_text(text)
+            place = packages if file == "sitecustomize" else folder
+            (place / f"{file}.py").write_text(text)
 
         def run(code: str = "", **request: Any) -> list[Any]:
             row: Row = rows(code, folder=folder, python=environment / "bin" / "python", **request)
@@ -146,6 +171,15 @@ def test_one_that_fails_fails_in_each_row(rows: Rows, in_environment: MakeRows) 
     assert [run() for _ in range(2)] == [["broken", ""]] * 2
 
 
+@pytest.mark.parametrize("name", ["650fdafa2468af73c11f__mypyc", "_cython_3_1_2", "cython_runtime"])
+def test_what_its_compiler_adds_belongs_to_it(in_environment: MakeRows, name: str) -> None:
+    run = in_environment(
+        package=f"import sys, types\nsys.modules['{name}'] = types.ModuleType('{name}')\n"
+    )
+
+    assert [run() for _ in range(2)] == [[False, None, ""]] * 2
+
+
 def test_one_beside_the_script_is_the_scripts(in_environment: MakeRows) -> None:
     run = in_environment(**{KNOWN: f"{PACKAGE}OWN = True\n"})
 
@@ -156,6 +190,40 @@ def test_one_of_the_scripts_that_a_known_one_asks_for(in_environment: MakeRows) 
     run = in_environment(package="import six\n", six="OWN = True\n")
 
     assert [run("answer = package.six.OWN") for _ in range(2)] == [[True, True, ""]] * 2
+
+
+SAYS_BEFORE = {
+    "where it comes from": "import sys\nsys.path.insert(0, '/job/script/vendor')\n",
+    "what it finds": "import os\nos.environ['SAID'] = 'so'\n",
+    "by a part of its own": "import own\n",
+}
+
+
+@pytest.mark.parametrize("what", SAYS_BEFORE)
+def test_one_that_a_script_says_something_for_is_imported_after_that(
+    in_environment: MakeRows, what: str
+) -> None:
+    entry = SAYS_BEFORE[what] + ENTRY
+    run = in_environment(
+        package="SAID = os.environ.get('SAID')\n", entry=entry, own=SAYS_BEFORE["what it finds"]
+    )
+    alone = run("answer = package.SAID, package.__file__", series="")
+
+    assert alone[0] is True
+    assert [run("answer = package.SAID, package.__file__") for _ in range(2)] == [alone] * 2
+
+
+def test_one_is_imported_when_first_used(in_environment: MakeRows) -> None:
+    entry = "import sys\n\nSOONER = '{name}' in sys.modules\n" + ENTRY
+    run = in_environment(entry=entry)
+
+    assert run("import main\nanswer = main.SOONER") == [True, False, ""]
+
+
+def test_code_of_an_environment_is_run_by_each_row(in_environment: MakeRows) -> None:
+    run = in_environment(sitecustomize="import os, sys\nsys.entered_by = os.getpid()\n")
+
+    assert run("import os, sys\nanswer = sys.entered_by == os.getpid()") == [True, True, ""]
 
 
 def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows) -> None:
@@ -171,3 +239,25 @@ def test_one_that_is_not_there_is_missed_by_the_script(in_environment: MakeRows)
     run = in_environment(entry=entry)
 
     assert [run() for _ in range(2)] == [["yaml", ""]] * 2
+
+
+def test_a_package_that_serves_rows_cannot_have_the_worker_killed(in_environment: MakeRows) -> None:
+    """It may name any process as that of the sandbox, the one that asked it for rows, too."""
+    run = in_environment(package=NAMES_THE_WORKER)
+    killed = os.fork()
+    if killed == 0:
+        try:
+            run("")
+        finally:
+            os._exit(0)
+
+    assert os.waitpid(killed, 0)[1] == 0
+
+
+def test_a_row_is_cancelled_while_they_are_imported(in_environment: MakeRows) -> None:
+    run = in_environment(package="import time\ntime.sleep(60)\n")
+    began_at = time.monotonic()
+    with pytest.raises(AssertionError, match="CANCELLED"):
+        run(sink=RecordingSink(cancel_after=1))
+
+    assert time.monotonic() - began_at < process.BEGIN_PATIENCE_S / 2
