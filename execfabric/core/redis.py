@@ -106,10 +106,12 @@ def line() -> Line:
     return kept
 
 
-def drop_line() -> None:
-    """Close the line of this thread; the next time there is another one."""
-    kept: Line | None = _of_thread.__dict__.pop("line", None)
-    if kept is not None:
+def drop_line(broken: Line | None = None) -> None:
+    """Close the line of this thread; the next time there is another one. Where a broken one is
+    given and another has taken its place, that stays."""
+    kept: Line | None = _of_thread.__dict__.get("line")
+    if kept is not None and broken in {None, kept}:
+        del _of_thread.line
         kept.close()
 
 

@@ -193,8 +193,8 @@ class Listener:
         try:
             yield
         except redis.RedisError as error:
+            drop_line(self._line)
             self._line = None
-            drop_line()
             logger.warning("wake.wait_failed", channels=sorted(self._channels), error=str(error))
 
 

@@ -93,6 +93,15 @@ def test_a_wait_does_not_notice_that_the_line_died_before_it():
     assert heard == ["news"]
 
 
+def test_a_wait_whose_line_was_replaced_leaves_the_new_one_alone():
+    with wake.listening("tests", waiter="oscar"):
+        kill_line()
+        ask(("ECHO", "by a new line"))
+        new = line()
+
+    assert line() is new
+
+
 def test_a_wait_whose_line_dies_looks_at_once():
     with wake.listening("tests", waiter="oscar", is_first=True) as listener:
         kill_line()
