@@ -225,6 +225,13 @@ class ColdTarget(GovernedTarget):
     settings: ClassVar[dict[str, str]] = {"warm_starts": "false"}
 
 
+class OwnTarget(GovernedTarget):
+    """The same, but each run has a sandbox of its own."""
+
+    name = "ExecFabric, a sandbox for each run"
+    settings: ClassVar[dict[str, str]] = {"shared_sandboxes": "false"}
+
+
 def _steps(run: dict[str, Any], asked_at: float, answered_at: float) -> list[float]:
     """Return the seconds of STEPS; client and server share this machine's clock."""
     created, started, finished = (

@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.execution.bare import BareTarget
-from bench.execution.governed import ColdTarget, GovernedTarget
+from bench.execution.governed import ColdTarget, GovernedTarget, OwnTarget
 from bench.execution.handwritten import CeleryTarget
 from bench.execution.peer import PrefectTarget
 from bench.execution.target import Job, Target
 
-NAMES = ("bare", "celery", "governed", "cold")
+NAMES = ("bare", "celery", "governed", "own", "cold")
 PEERS = ("prefect",)
 """Other platforms; they need a package index."""
 
@@ -28,11 +28,12 @@ class Lineup:
     celery: CeleryTarget | None
     governed: GovernedTarget | None
     prefect: PrefectTarget | None = None
+    own: OwnTarget | None = None
     cold: ColdTarget | None = None
 
     @property
     def targets(self) -> list[Target]:
-        known = (self.bare, self.celery, self.prefect, self.governed, self.cold)
+        known = (self.bare, self.celery, self.prefect, self.governed, self.own, self.cold)
         return [each for each in known if each is not None]
 
 
@@ -56,9 +57,11 @@ def started(
         prefect = PrefectTarget(warm_up=jobs[0]) if "prefect" in names else None
         _start(celery, running)
         _start(prefect, running)
+        own = OwnTarget(jobs) if "own" in names else None
+        _start(own, running)
         cold = ColdTarget(jobs) if "cold" in names else None
         _start(cold, running)
-        yield Lineup(python, bare, celery, governed, prefect, cold)
+        yield Lineup(python, bare, celery, governed, prefect, own, cold)
 
 
 def _start(target: Target | None, running: ExitStack) -> None:

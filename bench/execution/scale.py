@@ -33,7 +33,7 @@ class Batches:
             [
                 "### A batch",
                 "From sending a table to the end of its last row; each row is an execution with "
-                "its own sandbox, record and audit events.",
+                "its own process, record and audit events.",
                 table(["", "jobs/s", "x Celery"], rows),
             ]
         )
