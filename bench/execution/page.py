@@ -42,9 +42,9 @@ MEANING = """\
 *Bare* starts the interpreter on the script and reads its output. *Celery* is a hand-written task
 that does the same in a worker: no login, no rights, no isolation, no record. *ExecFabric* is one
 HTTP request that submits and waits for the result, with token, rights, input check,
-audit trail, isolated run and stored result. All three start the same interpreter. By default runs of
-one account that nobody confirms, as these are, have one sandbox, one after another, when they come
-within two seconds; the next line is a platform where each run has its own.
+audit trail, isolated run and stored result. All three start the same interpreter. By default runs
+of one account that nobody confirms, as these are, have one sandbox, one after another, when they
+come within two seconds; the line below is a platform where each run has its own.
 """
 
 
