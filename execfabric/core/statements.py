@@ -140,7 +140,7 @@ def insert_each_of(rows: Sequence[models.Model], *, fits: str) -> tuple[str, str
 
 @functools.lru_cache(maxsize=100)
 def _insert_each(model: type[models.Model], fits: str) -> str:
-    names = [str(field.column) for field in model._meta.concrete_fields if not field.generated]
+    names = [str(field.column) for field, _ in _given(model, ())]
     listed = ", ".join(f'"{name}"' for name in names)
     wanted = ", ".join(f'given."{name}"' for name in names)
     return (

@@ -33,8 +33,6 @@ KEYWORD_ARGUMENTS = 0x08
 """``inspect.CO_VARKEYWORDS``."""
 BAD_RESULT_NAME = "bad-result"
 """Beside the result file; its text says why the result of ``main`` is not one."""
-
-
 compiled: dict[str, tuple[bool, bool, types.CodeType]] = {}
 """What ``Script.compile`` gave before the run, by path."""
 

@@ -86,34 +86,33 @@ class WarmInterpreter:
     def prepare_rows(self, order: dict[str, Any]) -> None:
         """Do what is the same for all rows of a sandbox. Raises whatever environment and packages
         raise, and NotTheSame where it might not be the same."""
-        folder, entry = order["argv"][-2:]
-        names = self.compile_entry(folder, entry)
+        script = self.harness.__dict__["Script"](*order["argv"][-2:])
+        is_compiled = self.compile_entry(script)
         if not order["python"]["has_environment"]:
             return
         with done_once(flush_standard_streams):
             enter_environment()
             look_for_code(sys.path)
-            import_known(names, folder)
+            if is_compiled:
+                with open(script.path, "rb") as stream:
+                    source = stream.read()
+                import_known(imported_first(source), script.folder)
         self.has_entered = True
         self.loaded = set(sys.modules)
         sys.modules[LAST] = sys.modules.pop(LAST)
 
-    def compile_entry(self, folder: str, entry: str) -> tuple[str, ...]:
-        """Compile the entry for all rows, unless each is to show what comes of it. Returns what it
-        imports first."""
-        script = self.harness.__dict__["Script"](folder, entry)
+    def compile_entry(self, script: Any) -> bool:
+        """Compile the entry for all rows, unless each is to show what comes of it. Returns whether
+        it is compiled."""
         try:
             if os.stat(script.path).st_size > MOST_COMPILED_BYTES:
-                return ()
+                return False
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                compiled = script.compile()
-                with open(script.path, "rb") as stream:
-                    names = tuple(imported_first(stream.read()))
+                self.harness.__dict__["compiled"][script.path] = script.compile()
         except Exception:
-            return ()
-        self.harness.__dict__["compiled"][script.path] = compiled
-        return names
+            return False
+        return True
 
     def become_script(
         self, order: dict[str, Any]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
 
-from executors.script.sandbox.view import ROOM
+from executors.script.warm.rows import free_files
 
 KNOWN = frozenset(
     (
@@ -90,7 +90,7 @@ def look_for_code(folders: Iterable[str]) -> None:
 
 def imported_first(source: bytes) -> Iterator[str]:
     """Yield what an entry imports before anything else is done in it, up to what is not known: that
-    may say where later imports come from, or what they find. Raises SyntaxError."""
+    may say where later imports come from, or what they find. source: of an entry that compiles."""
     for statement in ast.parse(source).body:
         names = []
         if isinstance(statement, ast.Import):
@@ -138,6 +138,6 @@ def _outside() -> list[object]:
     return [
         len(os.listdir("/proc/self/task")),
         sorted(os.listdir("/proc/self/fd")),
-        os.statvfs(ROOM).f_ffree,
+        free_files(),
         is_alone,
     ]

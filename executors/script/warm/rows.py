@@ -43,7 +43,7 @@ DESCRIPTORS = 5
 INPUT = f"{ROOM}/report/input.json"
 """Where the inputs of a row lie: nothing can be shown beside the script any more."""
 INPUT_FILES = 1
-PLAIN, PREPARED = "plain", "prepared"
+UNPREPARED, PREPARED = "unprepared", "prepared"
 """Whether what is the same for all rows is done for each, or once."""
 OWN_PROCESSES = 1
 """Ours has the user of the scripts, so it counts for their limit."""

@@ -34,7 +34,7 @@ from executors.script.stage import KILL_PATIENCE_S
 from executors.script.start import Channels, Launch, Starter, write_all
 from executors.script.warm.pool import RETRY_AFTER_S, OrderedStart
 from executors.script.warm.process import NoZygote
-from executors.script.warm.rows import PLAIN, PREPARED
+from executors.script.warm.rows import PREPARED, UNPREPARED
 
 MOST_ROWS = 200
 MOST_WAITING = 16
@@ -171,7 +171,7 @@ class SeriesSandboxes:
         self._waiting: dict[Hashable, list[SeriesSandbox]] = {}
         self._failed_at: dict[Hashable, float] = {}
         """When no sandbox of a series came to serve even one row."""
-        self._plain: dict[Hashable, None] = {}
+        self._unprepared: dict[Hashable, None] = {}
         """Of which series a prepared sandbox did not; the longest ago comes first."""
         self._asked_at: dict[Hashable, float] = {}
         """When a row of a series was last asked for; the longest ago comes first."""
@@ -195,14 +195,14 @@ class SeriesSandboxes:
     def use(
         self, series: Hashable, make: Callable[[str], SeriesSandbox]
     ) -> Iterator[SeriesSandbox]:
-        """Yield a sandbox for one row of series. make: gets PREPARED or PLAIN, see ``rows.py``.
-        Raises what make does."""
+        """Yield a sandbox for one row of series. make: gets PREPARED or UNPREPARED, see
+        ``rows.py``. Raises what make does."""
         with self._lock:
             if time.monotonic() - self._failed_at.get(series, -RETRY_AFTER_S) < RETRY_AFTER_S:
                 raise NoZygote("rows of this series could not be served a short time ago")
             waiting = self._waiting.get(series)
             sandbox = waiting.pop() if waiting else None
-            how = PLAIN if series in self._plain else PREPARED
+            how = UNPREPARED if series in self._unprepared else PREPARED
         try:
             sandbox = sandbox or make(how)
         except NoZygote:
@@ -220,10 +220,10 @@ class SeriesSandboxes:
             sandbox.used_at = time.monotonic()
             self._give_back(series, sandbox)
 
-    def _note_failure(self, series: Hashable, how: str = PLAIN) -> None:
+    def _note_failure(self, series: Hashable, how: str = UNPREPARED) -> None:
         with self._lock:
             if how == PREPARED:
-                note(self._plain, series, None)
+                note(self._unprepared, series, None)
                 return
             note(self._failed_at, series, time.monotonic())
 
