@@ -14,13 +14,8 @@ from tests.conftest import PASSWORD
 
 @pytest.fixture(autouse=True)
 def few(acme, monkeypatch):
-    """Limits that a test reaches in a moment, and counts and addresses of its own.
-
-    All tests share one server, which must not forget what others count there.
-    """
+    """Limits that a test reaches in a moment, and addresses of its own."""
     monkeypatch.setattr(lockout, "MOST_FAILURES", {"account": 6, "address": 10, "network": 20})
-    mark, key_of = secrets.token_hex(8), lockout._key
-    monkeypatch.setattr(lockout, "_key", lambda *parts: f"{mark}:{key_of(*parts)}")
     monkeypatch.setattr(Somewhere, "part", secrets.randbelow(256))
 
 

@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import json
 import os
+import signal
 import struct
 from glob import glob
 
@@ -168,6 +169,7 @@ def open_devices(lab):
 
 def watch_what_others_do(lab):
     """The machine's /usr is everybody's: to see it used is to see others work."""
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # What dnotify tells by; it would end the run.
     watch = LIBC.inotify_init1(0)
     reached = ["inotify"] if LIBC.inotify_add_watch(watch, b"/usr/bin", 0x20) >= 0 else []
     folder, own = os.open("/usr/bin", os.O_RDONLY), os.open(__file__, os.O_RDONLY)
