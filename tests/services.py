@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from execfabric.embedded import Services
+
+BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
 
 _cleanup = contextlib.ExitStack()
 _folder = Path()
@@ -43,6 +46,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         )
         os.environ.update(EXECFABRIC_DATA_DIR=str(data), EXECFABRIC_REDIS_URL=own.redis_url)
         return
+    _keep_bytecode()
     folder = _folder = Path(tempfile.mkdtemp(prefix="execfabric-test-"))
     folder.chmod(0o711)
     (folder / "data").mkdir(mode=0o711)  # Runs of other users pass through it.
@@ -59,6 +63,17 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         EXECFABRIC_BASE_DOMAIN="localhost",
         EXECFABRIC_ADMIN_USERNAMES="",
     )
+
+
+def _keep_bytecode() -> None:
+    """Have all processes of the tests share compiled modules, whatever the environment says.
+
+    Containers often forbid Python to keep them. Then each of the hundred processes that import
+    Django here compiles it, which takes it as long again as all the rest of its start.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
