@@ -1,4 +1,7 @@
-"""The overview and the ledgers in a real browser: wide and narrow, light and dark."""
+"""The overview and the ledgers in a real browser: wide and narrow, light and dark.
+
+It comes last of the browser's tests: the clock has counted meanwhile what the others ran.
+"""
 
 from __future__ import annotations
 
