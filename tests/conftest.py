@@ -7,6 +7,7 @@ transaction that is rolled back, so tenants are never built again.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -167,6 +168,23 @@ def owner_session(db: None) -> Iterator[None]:
     finally:
         connections["default"] = public
         session.close()
+
+
+@pytest.fixture(autouse=True)
+def own_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed logins are counted for each test by itself: all share one server, which would keep
+    an account locked for the tests after it, and must not forget what others count there."""
+    from axes.handlers import cache
+
+    from tenants.accounts import lockout
+
+    mark, key_of, keys_of = secrets.token_hex(8), lockout._key, cache.get_client_cache_keys
+    monkeypatch.setattr(lockout, "_key", lambda *parts: f"{mark}:{key_of(*parts)}")
+    monkeypatch.setattr(
+        cache,
+        "get_client_cache_keys",
+        lambda *args: [f"{mark}:{key}" for key in keys_of(*args)],
+    )
 
 
 @pytest.fixture

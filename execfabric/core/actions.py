@@ -38,6 +38,7 @@ def action(
     open_to_all: bool = False,
     in_one_statement: bool = False,
     needs_proof: bool = False,
+    checks_login: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a service the one way to do ``code``.
 
@@ -50,6 +51,9 @@ def action(
     ``needs_proof`` is for dangerous acts: an account must have proved within the last minutes who
     it is (``actor.is_proven``), else ProofNeeded is raised and nothing recorded. The system need
     not, and for a part of another action that one decides.
+
+    ``checks_login`` is for an action whose statement checks the login of an actor who is remembered
+    (``actor.as_seen``). All others raise Postponed for such an actor.
 
     Exactly one event is written per call (``write_each_recorded``: one for each row): ``done`` in
     the transaction of the act; ``refused`` for a DomainError (but Postponed), ``failed`` for
@@ -79,6 +83,8 @@ def action(
             depth = _depth.set(_depth.get() + 1)
             outer = _call.set(call)
             try:
+                if call.actor.as_seen and not checks_login:
+                    raise Postponed("This login has to be looked up first.")
                 if not open_to_all:
                     permissions.require(call.actor, code, kwargs.get(target))
                 if needs_proof and _depth.get() == 1 and not _is_proven(call.actor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db import connection
@@ -40,6 +40,10 @@ class Actor:
     """Client IP address, empty for the system."""
     is_proven: bool = False
     """Whether a person proved within the last minutes who they are; see ``action``."""
+    as_seen: tuple[object, ...] = field(default=(), compare=False, repr=False)
+    """Of who was not looked up for this request, but remembered: the values of the check that the
+    login is as it was seen (tenants.accounts.remembered). Only an action that makes that check in
+    its statement takes such an actor."""
 
     @classmethod
     def system(cls, name: str, *, door: Door = Door.WORKER) -> Actor:

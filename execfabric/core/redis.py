@@ -42,6 +42,7 @@ class Line:
         self._connection: Any = pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
         self._channels: frozenset[str] = frozenset()
         self._heard: deque[list[Any]] = deque()
+        self._unsent: list[Sequence[object]] = []
         self._connection.connect()
         # What is announced comes between the answers, and is none of them.
         self._connection._parser.set_pubsub_push_handler(self._heard.append)
@@ -51,10 +52,11 @@ class Line:
         self._send(commands)
         return [self._connection.read_response() for _ in commands]
 
-    def subscribe(self, channels: Collection[str]) -> frozenset[str]:
+    def subscribe(self, channels: Collection[str], *, with_next: bool = False) -> frozenset[str]:
         """Hear channels from now on, and no others; return those that were not heard before.
 
-        That is sent, and not confirmed yet. What came before is forgotten.
+        That is sent, and not confirmed yet; with_next: it goes in one message with what is asked
+        next, or before anything is waited for. What came before is forgotten.
         """
         while self._connection.can_read():
             self._connection.read_response(push_request=True)
@@ -62,8 +64,11 @@ class Line:
         wanted = frozenset(channels)
         left, new = self._channels - wanted, wanted - self._channels
         self._channels = wanted
-        changes = [("UNSUBSCRIBE", *left)] if left else []
-        self._send([*changes, ("SUBSCRIBE", *new)] if new else changes)
+        for command, changed in (("UNSUBSCRIBE", left), ("SUBSCRIBE", new)):
+            if changed:
+                self._unsent.append((command, *changed))
+        if not with_next:
+            self._send([])
         return new
 
     def unsubscribe(self) -> None:
@@ -77,6 +82,8 @@ class Line:
 
         It is ["message", channel, text], or the confirmation of a subscription.
         """
+        if self._unsent:
+            self._send([])
         if not self._heard:
             try:
                 self._connection.read_response(
@@ -90,8 +97,9 @@ class Line:
         self._connection.disconnect()
 
     def _send(self, commands: Sequence[Sequence[object]]) -> None:
-        pack = self._connection.pack_command
-        packed = b"".join(part for command in commands for part in pack(*command))
+        pack, due = self._connection.pack_command, [*self._unsent, *commands]
+        self._unsent.clear()
+        packed = b"".join(part for command in due for part in pack(*command))
         if not self._connection.is_connected:
             # It would connect anew by itself, and be subscribed to nothing.
             raise redis.ConnectionError("The line is closed.")

@@ -140,18 +140,18 @@ class Listener:
 
     def begin(self, *, is_first: bool) -> None:
         with self._deaf_without_redis():
-            self._line, new = self._subscribed()
+            self._line, new = self._subscribed(with_next=is_first)
             if not is_first:
                 _await_start(self._line, new)
 
-    def _subscribed(self) -> tuple[Line, frozenset[str]]:
+    def _subscribed(self, *, with_next: bool) -> tuple[Line, frozenset[str]]:
         kept = line()
         try:
-            return kept, kept.subscribe(self._channels)
+            return kept, kept.subscribe(self._channels, with_next=with_next)
         except redis.ConnectionError:
             drop_line()  # It died since the last wait.
             anew = line()
-            return anew, anew.subscribe(self._channels)
+            return anew, anew.subscribe(self._channels, with_next=with_next)
 
     def end(self) -> None:
         with self._deaf_without_redis():
@@ -205,8 +205,8 @@ def listening(
     """Listen during the block, so that nothing that happens in it is missed.
 
     waiter as in ``wait_until``. is_first: nobody else can announce anything of topics before the
-    block has sent something to Redis; so what is announced comes after this subscription, whether
-    that was confirmed or not. Where too many wait already, it hears nothing.
+    block has asked Redis for something, on the line of this thread; the subscription goes along
+    with that. Where too many wait already, it hears nothing.
     """
     named = [topics] if isinstance(topics, str) else topics
     listener = Listener([_channel(each) for each in named])

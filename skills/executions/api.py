@@ -20,6 +20,7 @@ from skills.catalogue.selectors import (
     skill_remembered,
     skill_to_run,
 )
+from tenants.accounts.remembered import LoginCheckedByTheAct
 
 from . import services, waiting
 from .models import Execution
@@ -60,7 +61,7 @@ def _remember(actor: Actor, skill: Skill) -> None:
         remember_skill(actor, skill)
 
 
-class ExecutionListView(ApiView):
+class ExecutionListView(LoginCheckedByTheAct):
     @extend_schema(
         operation_id="executions_list",
         tags=["executions"],
@@ -110,13 +111,14 @@ class ExecutionListView(ApiView):
         """
         wanted = plainly_valid(request.data) or self.body(ExecutionIn)
         # Who ran it before needs no look-up: what stores the request checks that all is as it was.
-        remembered = skill_remembered(request.actor, wanted["skill"])
-        skill = remembered or _skill_of(request, wanted["skill"])
+        skill = skill_remembered(request.actor, wanted["skill"])
+        if skill is None:
+            self.look_up_login()
+            skill = _skill_of(request, wanted["skill"])
         answer = ExecutionOut(context={"request": request})
         with waiting.awaited(request.actor, _wait_s(request)) as awaited:
             ask = functools.partial(
                 services.request_execution,
-                actor=request.actor,
                 inputs=wanted["inputs"],
                 version_number=wanted.get("version"),
                 idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY", ""),
@@ -124,11 +126,13 @@ class ExecutionListView(ApiView):
                 execution_id=awaited.id,
             )
             try:
-                execution = ask(skill=skill)
+                execution = ask(actor=request.actor, skill=skill)
             except Outdated:
                 forget_skill(request.actor, skill.name)
+                self.look_up_login()
                 skill = _skill_of(request, wanted["skill"])
-                execution = ask(skill=skill)
+                execution = ask(actor=request.actor, skill=skill)
+            self.login_was_checked()
             _remember(request.actor, skill)
             # Known; asking again would cost a query.
             _REQUESTER.set_cached_value(execution, request.user)

@@ -53,6 +53,7 @@ APPROVED = "approved"
     roles=RUNNERS,
     target="skill",
     in_one_statement=True,
+    checks_login=True,
 )
 def request_execution(
     *,
@@ -71,7 +72,7 @@ def request_execution(
     idempotency key of the same actor returns the first execution again. reason is for those who
     must approve it. execution_id is for who listens for it already. Raises InvalidInput (inputs),
     Conflict (another version is in use, or the key was used for other inputs), NotPermitted; and
-    Outdated, instead of any of them, where skill is remembered.
+    Outdated, instead of any of them, where skill is remembered, as it must be where actor is.
     """
     try:
         return _request(

@@ -9,6 +9,7 @@ from execfabric.core.actions import write_recorded
 from execfabric.core.actor import Actor
 from execfabric.core.errors import Conflict, Postponed
 from skills.catalogue.selectors import HOLDS_STILL, holds_still
+from tenants.accounts.remembered import LOGIN_HOLDS_STILL
 
 from . import policy
 from .approvals.rules import POLICY_IN_FORCE, rules_in_force, rules_last_read
@@ -28,11 +29,15 @@ def store_request(execution: Execution, actor: Actor) -> bool:
 
     One statement, which stores nothing if the rules are others than this process read last; then
     they are read again. Raises NotPermitted where they let it not run at all; and Outdated where
-    the skill is remembered and anything is not as it was.
+    the skill is remembered, and it or its actor's login is not as it was.
     """
     skill = execution.skill
-    allowed = _UNDER_THE_RULES_AS_BEFORE if skill.is_from_memory else _UNDER_THE_RULES
-    as_before = holds_still(actor, skill) if skill.is_from_memory else []
+    allowed, as_before = _UNDER_THE_RULES, []
+    if skill.is_from_memory:
+        allowed = _AS_SEEN if actor.as_seen else _UNDER_THE_RULES_AS_BEFORE
+        as_before = [*holds_still(actor, skill), *actor.as_seen]
+    elif actor.as_seen:
+        raise Outdated
     for rules in (rules_last_read(), None, None):
         rules = rules or rules_in_force()
         decision = policy.decide(execution.version, rules)
@@ -60,6 +65,9 @@ def store_request(execution: Execution, actor: Actor) -> bool:
 
 _UNDER_THE_RULES = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s) AS allowed"
 _UNDER_THE_RULES_AS_BEFORE = f"(SELECT 1 WHERE {POLICY_IN_FORCE} = %s AND {HOLDS_STILL}) AS allowed"
+_AS_SEEN = f"""(
+    SELECT 1 WHERE {POLICY_IN_FORCE} = %s AND {HOLDS_STILL} AND {LOGIN_HOLDS_STILL}
+) AS allowed"""
 _ONCE = "ON CONFLICT (requested_by_id, idempotency_key) DO NOTHING RETURNING id"
 
 

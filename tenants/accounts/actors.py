@@ -28,8 +28,12 @@ def actor_for_account(
     address: str = "",
     assigned: Collection[str] | None = None,
     is_proven: bool = False,
+    as_seen: tuple[object, ...] = (),
 ) -> Actor:
-    """Return account as an actor. assigned: its roles as stored, where they are known already."""
+    """Return account as an actor.
+
+    assigned: its roles as stored, where they are known already. as_seen as in Actor.
+    """
     return Actor(
         schema=current_schema(),
         username=account.username,
@@ -39,6 +43,7 @@ def actor_for_account(
         door=door,
         address=address,
         is_proven=is_proven,
+        as_seen=as_seen,
     )
 
 

@@ -33,16 +33,7 @@ class BearerAuthentication(TokenAuthentication):
         if said is None:
             return None
         account, token = self.authenticate_credentials(said)
-        door = api_door(request)
-        actor = actor_for_account(
-            account,
-            door=door,
-            address=client_address(request),
-            assigned=token.assigned,
-            is_proven=counts_as_proof(token.proven_at.timestamp()),
-        )
-        request.actor = actor
-        request._request.actor = actor
+        log_in(request, token)
         return account, token
 
     def authenticate_credentials(self, token: bytes) -> tuple[Account, ApiToken]:
@@ -50,11 +41,7 @@ class BearerAuthentication(TokenAuthentication):
 
         The base class asks for all tokens of the account as well, to delete the expired ones.
         """
-        text = token.decode("utf-8", "replace")
-        try:
-            digest = hash_token(text)
-        except (TypeError, binascii.Error):
-            raise AuthenticationFailed from None
+        text, digest = _read(token)
         found = statements.send(_TOKENS, [storable(text[: CONSTANTS.TOKEN_KEY_LENGTH])])
         for stored, expires_at, used_at, proven_at, roles, *values in found:
             if not constant_time_compare(digest, stored):
@@ -77,8 +64,38 @@ class BearerAuthentication(TokenAuthentication):
                 raise AuthenticationFailed
             if now - used_at > SEEN_EVERY:
                 touch_token(known, seen_at=now)
+                known.last_used_at = now
             return account, known
         raise AuthenticationFailed
+
+
+def log_in(request: ApiRequest, token: ApiToken, *, as_seen: tuple[object, ...] = ()) -> None:
+    """Let the account of token act in request; as_seen as in Actor."""
+    actor = actor_for_account(
+        token.user,
+        door=api_door(request),
+        address=client_address(request),
+        assigned=token.assigned,
+        is_proven=counts_as_proof(token.proven_at.timestamp()),
+        as_seen=as_seen,
+    )
+    request.actor = actor
+    request._request.actor = actor
+
+
+def digest_of_login(request: ApiRequest) -> str | None:
+    """Return the digest of the token in request. Raises AuthenticationFailed."""
+    said = _token_of(request)
+    return None if said is None else _read(said)[1]
+
+
+def _read(token: bytes) -> tuple[str, str]:
+    """Return a token's text and digest. Raises AuthenticationFailed."""
+    text = token.decode("utf-8", "replace")
+    try:
+        return text, hash_token(text)
+    except (TypeError, binascii.Error):
+        raise AuthenticationFailed from None
 
 
 def _token_of(request: ApiRequest) -> bytes | None:
@@ -93,9 +110,13 @@ def _token_of(request: ApiRequest) -> bytes | None:
 
 
 _ACCOUNT_FIELDS = [field.attname for field in Account._meta.concrete_fields]
+ROLES = """ARRAY(
+    SELECT role::text FROM accounts_roleassignment WHERE account_id = account.id ORDER BY role
+)"""
+"""SQL for the roles of an account as stored."""
 _TOKENS = f"""
     SELECT token.digest, token.expiry, token.last_used_at, token.proven_at,
-        ARRAY(SELECT role FROM accounts_roleassignment WHERE account_id = account.id),
+        {ROLES},
         {", ".join(f"account.{name}" for name in _ACCOUNT_FIELDS)}
     FROM accounts_apitoken token JOIN accounts_account account ON account.id = token.user_id
     WHERE token.token_key = %s

@@ -59,6 +59,30 @@ def test_what_is_not_subscribed_to_any_more_is_not_heard():
     assert hear_text() == "new"
 
 
+def test_a_subscription_goes_along_with_what_is_asked_next():
+    kept = line()
+    kept.subscribe([CHANNEL], with_next=True)
+    assert CHANNEL not in client().pubsub_channels()
+
+    assert ask(("PUBLISH", CHANNEL, "one")) == [1]
+    assert hear_text() == "one"
+
+
+def test_a_subscription_that_waits_to_be_sent_is_sent_before_anything_is_waited_for():
+    line().subscribe([CHANNEL], with_next=True)
+
+    assert line().hear(LONG_S) == ["subscribe", CHANNEL, 1]
+
+
+def test_subscriptions_that_wait_to_be_sent_are_all_sent_in_order():
+    line().subscribe([CHANNEL], with_next=True)
+    line().subscribe([CHANNEL, f"{CHANNEL}:more"], with_next=True)
+    line().subscribe([CHANNEL], with_next=True)
+
+    assert ask(("PUBLISH", CHANNEL, "one"), ("PUBLISH", f"{CHANNEL}:more", "two")) == [1, 0]
+    assert hear_text() == "one"
+
+
 def test_silence_is_no_error():
     line().subscribe([CHANNEL])
     assert line().hear(LONG_S)[0] == "subscribe"
@@ -82,7 +106,7 @@ def test_a_wait_does_not_notice_that_the_line_died_before_it():
     kill_line()
 
     with wake.listening("tests", waiter="oscar", is_first=True) as listener:
-        client().publish(wake._channel("tests"), "news")
+        ask(("PUBLISH", wake._channel("tests"), "news"))
         heard = []
 
         def heeds(news):

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from execfabric.core import wake
-from execfabric.core.redis import client
+from execfabric.core.redis import ask, client
 
 LONG_S = 120.0
 
@@ -138,7 +138,7 @@ def test_who_listens_first_hears_what_the_block_brings_about():
     for number in range(100):
         heard = []
         with wake.listening("tests", waiter="oscar", is_first=True) as listener:
-            publish(f"{number}")
+            ask(("PUBLISH", wake._channel("tests"), f"{number}"))
             listener.wait_until(
                 lambda: True,
                 enough=bool,

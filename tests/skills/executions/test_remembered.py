@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from execfabric.core.errors import Postponed
 from execfabric.core.models import AuditEvent
 from skills.catalogue import selectors
 from skills.catalogue.models import Right, Skill, SkillGrant, Withdrawal
-from skills.executions import api
+from skills.executions import api, services
 from skills.executions.approvals.models import ApprovalRules
 from skills.executions.models import Execution
+from skills.executions.storing import Outdated
+from tenants.accounts import remembered
 from tenants.accounts.groups.services import add_member, create_group, remove_member
-from tenants.accounts.models import ApiToken, RoleAssignment
+from tenants.accounts.models import Account, ApiToken, RoleAssignment
 from tests.factories.skills import make_skill
 
 pytestmark = pytest.mark.usefixtures("acme")
+
+ADDRESS = "/api/v1/executions"
+JSON = "application/json"
 
 
 @pytest.fixture
 def oscar(person):
     """Somebody who has just run a skill."""
+    forget_all()
     make_skill()
     oscar = person("oscar")
     assert ask(oscar).status_code == 201
@@ -34,7 +45,12 @@ def actor_of(who):
 
 def ask(who, **more):
     body = {"skill": "greet", "inputs": {}} | more
-    return who.api.post("/api/v1/executions", body, format="json")
+    return who.api.post(ADDRESS, body, format="json")
+
+
+def forget_all():
+    selectors._remembered.clear()
+    remembered._remembered.clear()
 
 
 def events_beside(known):
@@ -87,6 +103,10 @@ def take_role(oscar):
     RoleAssignment.objects.filter(account=oscar.account).delete()
 
 
+def take_name(oscar):
+    Account.objects.filter(pk=oscar.account.pk).update(username="olga", display_name="Olga")
+
+
 def change_role(oscar):
     SkillGrant.objects.exclude(role="operator").delete()
     RoleAssignment.objects.filter(account=oscar.account).update(role="developer")
@@ -115,6 +135,10 @@ def revoke_token(_oscar):
     ApiToken.objects.all().delete()
 
 
+def let_token_expire(_oscar):
+    ApiToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
+
+
 def forbid_by_rules(_oscar):
     ApprovalRules.objects.create(
         demands={}, digest="1" * 16, expires_after_h=1, remind_after_h=1, set_at=timezone.now()
@@ -134,6 +158,7 @@ def forbid_by_rules(_oscar):
         rename,
         disable_account,
         revoke_token,
+        let_token_expire,
         forbid_by_rules,
     ],
 )
@@ -147,11 +172,75 @@ def test_what_was_taken_away_counts_at_once_and_is_refused_as_ever(oscar, change
     recorded, known = events_beside(known)
     assert answer.status_code in {401, 403, 404, 409}
     assert Execution.objects.count() == runs
-    selectors._remembered.clear()
+    forget_all()
     as_ever = ask(oscar)
     assert (answer.status_code, answer.json()) == (as_ever.status_code, as_ever.json())
     assert recorded == events_beside(known)[0]
     assert "done" not in {outcome for _, outcome, _, _ in recorded}
+
+
+@pytest.mark.parametrize("body", ["{", '{"skill": 7}', '{"skill": "nothing", "inputs": {}}'])
+@pytest.mark.parametrize("change", [revoke_token, disable_account, let_token_expire, take_role])
+def test_who_may_come_no_more_learns_nothing(oscar, change, body):
+    assert oscar.api.post(ADDRESS, body, content_type=JSON).status_code in {400, 404}
+    assert ask(oscar).status_code == 201
+    change(oscar)
+    _, known = events_beside(())
+
+    answer = oscar.api.post(ADDRESS, body, content_type=JSON)
+
+    forget_all()
+    as_ever = oscar.api.post(ADDRESS, body, content_type=JSON)
+    assert answer.status_code in {401, 403}
+    assert (answer.status_code, answer.json()) == (as_ever.status_code, as_ever.json())
+    assert not events_beside(known)[0]
+
+
+def test_a_login_is_remembered_for_asking_only(oscar):
+    revoke_token(oscar)
+
+    assert oscar.api.get(ADDRESS).status_code == 401
+    assert oscar.api.post(f"{ADDRESS}/{Execution.objects.get().pk}/cancel").status_code == 401
+
+
+def test_an_action_that_checks_no_login_takes_nobody_from_memory(oscar):
+    unseen = replace(oscar.actor, as_seen=("digest",))
+    _, known = events_beside(())
+
+    with pytest.raises(Postponed):
+        services.cancel_execution(actor=unseen, execution=Execution.objects.get())
+    with pytest.raises(Outdated):
+        services.request_execution(actor=unseen, skill=Skill.objects.get(), inputs={})
+    assert not events_beside(known)[0]
+    assert Execution.objects.count() == 1
+
+
+def test_a_login_is_looked_up_when_its_use_is_to_be_noted(oscar, monkeypatch):
+    long_ago = timezone.now() - timedelta(hours=1)
+    (known,) = remembered._remembered.values()
+    monkeypatch.setattr(known, "last_used_at", long_ago)
+    ApiToken.objects.update(last_used_at=long_ago)
+
+    assert ask(oscar).status_code == 201
+
+    assert ApiToken.objects.get().last_used_at > long_ago
+    (known,) = remembered._remembered.values()
+    assert known.last_used_at > long_ago
+
+
+def test_a_new_name_stands_in_answer_and_trail_at_once(oscar):
+    take_name(oscar)
+
+    assert ask(oscar).json()["requested_by"] == "olga"
+    assert AuditEvent.objects.latest("id").actor_name == "olga"
+
+
+def test_a_token_is_remembered_for_its_tenant_only(oscar):
+    elsewhere = "globex.localhost"
+    api = APIClient(SERVER_NAME=elsewhere)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {oscar.token}", HTTP_HOST=elsewhere)
+
+    assert api.post(ADDRESS, {"skill": "greet", "inputs": {}}, format="json").status_code == 401
 
 
 def test_a_member_who_left_the_group_is_out(oscar, person):
