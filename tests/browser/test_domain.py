@@ -1,7 +1,4 @@
-"""The overview and the ledgers in a real browser: wide and narrow, light and dark.
-
-It comes last of the browser's tests: the clock has counted meanwhile what the others ran.
-"""
+"""The overview and the ledgers in a real browser: wide and narrow, light and dark."""
 
 from __future__ import annotations
 
