@@ -14,7 +14,10 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db.models.base import ModelState
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.query_utils import DeferredAttribute
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -38,47 +41,66 @@ def database_now() -> datetime:
 
 
 def new_row(model: type[Row], **given: Any) -> Row:
-    """Return a row as ``model(**given)`` does, in a third of the time. It is not stored yet.
+    """Return a row as ``model(**given)`` does, in a tenth of the time. It is not stored yet.
 
-    A related row is given as such, or by its id.
+    A related row is given as such, or by its id. No signals are sent.
     """
-    # Django raises and catches an exception for each column that is not given, asks its routers
-    # about each row that is, and there is but one database.
-    values, related = [], []
-    for name, attname, field, default in _columns(model):
-        if name in given:
-            row = given.pop(name)
-            related.append((field, row))
-            values.append(row.pk)
+    # Django sets each column by itself, raises and catches an exception for each that is not given,
+    # asks its routers about each related row, and there is but one database.
+    columns, made, related = _blank(model)
+    row = model.__new__(model)
+    row._state = ModelState()
+    contents = row.__dict__
+    contents.update(columns)
+    for name, value in given.items():
+        if field := related.get(name):
+            contents[field.attname] = value.pk
+            field.set_cached_value(row, value)
+        elif name in columns:
+            contents[name] = value
         else:
-            value = given.pop(attname) if attname in given else default
-            values.append(field.get_default() if value is _MADE_ANEW else value)
-    if given:
-        raise TypeError(f"{model.__name__} has no {', '.join(given)}.")
-    made = model(*values)
-    for field, row in related:
-        field.set_cached_value(made, row)
-    return made
+            raise TypeError(f"{model.__name__} has no {name}.")
+    for name, field in made:
+        if contents[name] is _MADE_ANEW:
+            contents[name] = field.get_default()
+    return row
+
+
+def stored_row(model: type[Row], names: Sequence[str], values: Sequence[Any]) -> Row:
+    """Return the row of those columns as ``model.from_db`` does, in a tenth of the time.
+
+    Whatever is not among them is read when somebody asks for it. No signals are sent.
+    """
+    _blank(model)
+    row = model.__new__(model)
+    row._state = state = ModelState()
+    state.adding, state.db = False, DEFAULT_DB_ALIAS
+    row.__dict__.update(zip(names, values, strict=True))
+    return row
 
 
 @functools.lru_cache(maxsize=100)
-def _columns(model: type[models.Model]) -> list[tuple[str, str, Any, Any]]:
-    """Return the columns of a model.
+def _blank(
+    model: type[models.Model],
+) -> tuple[dict[str, Any], list[tuple[str, Any]], dict[str, Any]]:
+    """Return what there is to a new row of model.
 
-    What a related row is called, or nothing; the attribute; the field; its default, which is the
-    same for all rows unless it is _MADE_ANEW.
+    Its columns with their defaults; those whose default is made anew for each row; related rows by
+    name. Raises TypeError for a model with columns that are more than a value.
     """
-    return [
-        (
-            field.name if field.is_relation else "",
-            field.attname,
-            field,
-            _MADE_ANEW
-            if callable(field.default) or field.has_db_default()
-            else field.get_default(),
-        )
-        for field in model._meta.concrete_fields
-    ]
+    columns, made, related = {}, [], {}
+    for field in model._meta.concrete_fields:
+        if field.descriptor_class not in {DeferredAttribute, ForeignKeyDeferredAttribute}:
+            raise TypeError(f"{model.__name__}.{field.name} does something when it is set.")
+        # Without a default there is a class in its place, which can be called, too.
+        if field.has_db_default() or (field.has_default() and callable(field.default)):
+            columns[field.attname] = _MADE_ANEW
+            made.append((field.attname, field))
+        else:
+            columns[field.attname] = field.get_default()
+        if field.is_relation:
+            related[field.name] = field
+    return columns, made, related
 
 
 _MADE_ANEW = object()
@@ -93,10 +115,14 @@ def insert_of(
     whose value comes from there, with their names in it.
     """
     names = tuple(sorted((taken or {}).items()))
-    values = [
-        _as_stored(field, plain, _about_to_be_saved(row, field, plain))
-        for field, plain in _given(type(row), names)
-    ]
+    contents = row.__dict__
+    values = []
+    for field, plain in _given(type(row), names):
+        # A field with plain values does nothing before it is saved.
+        value = contents[field.attname] if plain else field.pre_save(row, add=True)
+        if type(value) not in plain:
+            value = _as_stored(field, plain, value)
+        values.append(value)
     return _insert(type(row), source, names), values
 
 
@@ -169,7 +195,7 @@ def update_of(
     """Return the UPDATE of the row that fits where, and its values. Both are given by field."""
     changed, fits = tuple(changes), tuple(where)
     values = [
-        _as_stored(field, plain, value)
+        value if type(value) in plain else _as_stored(field, plain, value)
         for (field, plain), value in zip(
             _named(model, changed + fits), (*changes.values(), *where.values()), strict=True
         )
@@ -196,31 +222,26 @@ def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     return cast("models.Field[Any, Any]", model._meta.get_field(name))
 
 
-def _about_to_be_saved(
-    row: models.Model, field: models.Field[Any, Any], plain: frozenset[type]
-) -> Any:
-    # Those that have plain values do nothing but this.
-    return row.__dict__[field.attname] if plain else field.pre_save(row, add=True)
-
-
 def _as_stored(field: models.Field[Any, Any], plain: frozenset[type], value: Any) -> Any:
     """Return what psycopg is to send; most often that is value, and Django takes ten calls to say
     so, for each of the columns."""
-    if type(value) in plain and (type(value) is not datetime or value.tzinfo):
+    if type(value) in plain:
         return value
     if plain is _TEXTS and isinstance(value, str):  # A member of an enum.
+        return value
+    if plain is _MOMENTS and type(value) is datetime and value.tzinfo:
         return value
     return field.get_db_prep_save(value, connection=connection)
 
 
 def _in_json(row: models.Model, field: models.Field[Any, Any], plain: frozenset[type]) -> Any:
-    value = _about_to_be_saved(row, field, plain)
+    value = row.__dict__[field.attname] if plain else field.pre_save(row, add=True)
     return value if isinstance(field, models.JSONField) else _as_stored(field, plain, value)
 
 
 _PLAIN_VALUES: frozenset[type] = frozenset({str, int, float, bool, UUID, type(None)})
 _TEXTS: frozenset[type] = frozenset({str, type(None)})
-_MOMENTS: frozenset[type] = frozenset({datetime, type(None)})
+_MOMENTS: frozenset[type] = frozenset({type(None)})
 _PLAIN_FIELDS = (
     models.CharField,
     models.TextField,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import functools
 
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Exists, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import OuterRef
 from django.db.models.functions import Coalesce
@@ -73,7 +72,7 @@ def skill_to_run(actor: Actor, name: str) -> Skill | None:
     if not found:
         return None
     *values, rights, reason = found[0]
-    skill = Skill.from_db(DEFAULT_DB_ALIAS, _SKILL_FIELDS, values)
+    skill = statements.stored_row(Skill, _SKILL_FIELDS, values)
     skill.rights = (actor, frozenset(rights))
     skill.withdrawn = reason or ""
     sees_all = can(actor, "catalogue.skill.read_all")

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
@@ -94,14 +94,14 @@ def claim_execution(
     rows = write_recorded(
         _CLAIM,
         [*changes, execution_id, Status.QUEUED, *opened, limits_are_kept, *cleared],
-        about=Execution.from_db(DEFAULT_DB_ALIAS, ["id"], [execution_id]),
+        about=statements.stored_row(Execution, ["id"], [execution_id]),
         taken={"target_label": "label", "request_id": "request_id"},
     )
     if not rows:
         raise _why_not_claimed(execution_id)
     *values, skill, _ = rows[0]
-    execution = Execution.from_db(DEFAULT_DB_ALIAS, _FIELDS, values)
-    execution.skill = Skill.from_db(DEFAULT_DB_ALIAS, ["id", "name"], [execution.skill_id, skill])
+    execution = statements.stored_row(Execution, _FIELDS, values)
+    execution.skill = statements.stored_row(Skill, ["id", "name"], [execution.skill_id, skill])
     execution.version = known_version(execution.version_id)
     execution.is_limited = limits_are_kept
     return execution

@@ -3,7 +3,6 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -46,7 +45,7 @@ class BearerAuthentication(TokenAuthentication):
         for stored, expires_at, used_at, proven_at, roles, *values in found:
             if not constant_time_compare(digest, stored):
                 continue
-            account = Account.from_db(DEFAULT_DB_ALIAS, _ACCOUNT_FIELDS, values)
+            account = statements.stored_row(Account, _ACCOUNT_FIELDS, values)
             now = timezone.now()
             known = statements.new_row(
                 ApiToken,
