@@ -51,7 +51,7 @@ def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--latency-jobs", type=int, default=40, help="jobs per target, one at a time")
     add("--throughput-jobs", type=int, default=100, help="jobs per target, clients and round")
     add("--clients", type=int, nargs="+", default=[2, 8], help="clients at a time")
-    add("--rounds", type=int, default=3, help="rounds of throughput")
+    add("--rounds", type=int, default=5, help="rounds of throughput")
     add("--batch-rows", type=int, default=500, help="rows of a batch; 0 leaves batches out")
     add("--tenants", type=int, default=0, help="open so many tenants and measure again")
     add(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean
 
 from bench.execution.figures import median, number, paired_ratio, percentile, table
 from bench.execution.footprint import Memory
@@ -61,12 +60,15 @@ def part_table(lineup: Lineup, samples: Samples) -> str:
     """Return the CPU time of a governed job by part; all but the sandbox is governance."""
     if lineup.governed is None or lineup.bare is None:
         return "Parts are shown where bare is measured, too."
-    name, floor_s = lineup.governed.name, median(samples.cpu_s_per_job[lineup.bare.name])
-    costs_s = {part: mean(samples.cpu_s_by_part[name, part]) for part in PARTS.values()}
-    costs_s["governance: all but the sandbox"] = sum(costs_s.values()) - costs_s[SANDBOX]
+    floors_s = samples.cpu_s_per_job[lineup.bare.name]
+    costs_s = {part: samples.cpu_s_by_part[lineup.governed.name, part] for part in PARTS.values()}
+    governing = [costs_s[part] for part in costs_s if part != SANDBOX]
+    costs_s["governance: all but the sandbox"] = [
+        sum(each) for each in zip(*governing, strict=True)
+    ]
     rows = [
-        [part, number(cost_s * 1000), number(cost_s / floor_s, 2)]
-        for part, cost_s in costs_s.items()
+        [part, number(median(mine) * 1000), number(paired_ratio(mine, floors_s), 2)]
+        for part, mine in costs_s.items()
     ]
     return table(["Part of a governed job", "CPU ms per job", "x bare"], rows)
 
