@@ -212,5 +212,6 @@ class _Call:
         )
 
     def record_failure(self, outcome: Outcome, reason: str) -> None:
-        if _depth.get() == 1 and not self._committed:
+        # In the name of somebody who was not looked up nothing is recorded but what was done.
+        if _depth.get() == 1 and not self._committed and not self.actor.as_seen:
             self.record(outcome, reason=reason)

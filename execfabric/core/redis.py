@@ -53,7 +53,7 @@ class Line:
         return [self._connection.read_response() for _ in commands]
 
     def subscribe(self, channels: Collection[str], *, with_next: bool = False) -> frozenset[str]:
-        """Hear channels from now on, and no others; return those that were not heard before.
+        """Hear channels from now on, and no others; return those whose subscription is new.
 
         That is sent, and not confirmed yet; with_next: it goes in one message with what is asked
         next, or before anything is waited for. What came before is forgotten.
@@ -67,9 +67,11 @@ class Line:
         for command, changed in (("UNSUBSCRIBE", left), ("SUBSCRIBE", new)):
             if changed:
                 self._unsent.append((command, *changed))
+        # Those of before that were not sent are as new.
+        unsent = {one for name, *some in self._unsent if name == "SUBSCRIBE" for one in some}
         if not with_next:
             self._send([])
-        return new
+        return wanted & unsent
 
     def unsubscribe(self) -> None:
         """Hear nothing more."""

@@ -204,9 +204,10 @@ def listening(
 ) -> Iterator[Listener]:
     """Listen during the block, so that nothing that happens in it is missed.
 
-    waiter as in ``wait_until``. is_first: nobody else can announce anything of topics before the
-    block has asked Redis for something, on the line of this thread; the subscription goes along
-    with that. Where too many wait already, it hears nothing.
+    waiter as in ``wait_until``. is_first: nobody is expected to announce anything of topics before
+    the block has asked Redis for something, on the line of this thread; the subscription goes along
+    with that. Whatever is announced earlier all the same, the wait hears of LONGEST_SILENCE_S
+    later. Where too many wait already, it hears nothing.
     """
     named = [topics] if isinstance(topics, str) else topics
     listener = Listener([_channel(each) for each in named])

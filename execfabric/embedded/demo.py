@@ -183,6 +183,8 @@ def _web_command(port: int) -> tuple[str, ...]:
         "--port": str(port),
         "--workers": str(WEB_WORKERS),
         "--blocking-threads": str(WEB_THREADS),
+        # Each has connections with all they have prepared; to make them anew costs ten runs.
+        "--blocking-threads-idle-timeout": "600",
         # A page that waits for an execution must not hold up the stop.
         "--workers-kill-timeout": "3",
     }

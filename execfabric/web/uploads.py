@@ -61,8 +61,8 @@ class InPieces:
 class BodyLimitMiddleware:
     """Refuses a body by its length before it is read; nobody sends much without having logged in.
 
-    A bearer token is not looked up here: the API does so before it reads a body, and reads none
-    anywhere else.
+    A bearer token is not looked up here: the API does so before it reads a body (but a short one of
+    somebody who came a moment ago), and reads none anywhere else.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

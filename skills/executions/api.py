@@ -132,7 +132,7 @@ class ExecutionListView(LoginCheckedByTheAct):
                 self.look_up_login()
                 skill = _skill_of(request, wanted["skill"])
                 execution = ask(actor=request.actor, skill=skill)
-            self.login_was_checked()
+            self.note_login(execution.found_as_seen)
             _remember(request.actor, skill)
             # Known; asking again would cost a query.
             _REQUESTER.set_cached_value(execution, request.user)

@@ -107,6 +107,8 @@ class Execution(models.Model):
     files_removed_at = models.DateTimeField(null=True)
     """When retention removed the content of its artifacts and inputs, and its log."""
 
+    found_as_seen: tuple[object, ...] = ()
+    """What the statement that stored it has found to be so: ``actor.as_seen`` of who asked."""
     is_limited = False
     """Whether concurrency limits applied when a worker claimed it; known to that worker only."""
 

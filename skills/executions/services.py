@@ -15,7 +15,7 @@ from execfabric.core import statements, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
+from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -75,7 +75,7 @@ def request_execution(
     Outdated, instead of any of them, where skill is remembered, as it must be where actor is.
     """
     try:
-        return _request(
+        execution, is_new = _stored_request(
             actor=actor,
             skill=skill,
             inputs=inputs,
@@ -85,13 +85,17 @@ def request_execution(
             requested_at=requested_at,
             execution_id=execution_id,
         )
-    except DomainError as error:
+    except Exception as error:
+        # Nothing is recorded of one that was not looked up, not even an error of ours.
         if skill.is_from_memory and not isinstance(error, Outdated):
             raise Outdated from error
         raise
+    if is_new and execution.status == Status.QUEUED:
+        enqueue_execution(execution)
+    return execution
 
 
-def _request(
+def _stored_request(
     *,
     actor: Actor,
     skill: Skill,
@@ -101,7 +105,8 @@ def _request(
     reason: str,
     requested_at: datetime | None,
     execution_id: UUID | None,
-) -> Execution:
+) -> tuple[Execution, bool]:
+    """Return the execution, and whether it is a new one."""
     version = _version_in_use(skill, version_number)
     policy.check_door(version, actor.door)
     if len(idempotency_key) > LONGEST_KEY:
@@ -124,11 +129,9 @@ def _request(
     files = input_file_ids(version, checked)
     with transaction.atomic() if files else nullcontext():
         if not store_request(execution, actor):
-            return earlier_request(execution)
+            return earlier_request(execution), False
         note_use(execution, files)
-    if execution.status == Status.QUEUED:
-        enqueue_execution(execution)
-    return execution
+    return execution, True
 
 
 @action(

@@ -44,6 +44,8 @@ def store_request(execution: Execution, actor: Actor) -> bool:
         if decision.blocked:
             rules = rules_in_force()  # What was read last may be right no more.
             decision = policy.decide(execution.version, rules)
+        if decision.blocked and skill.is_from_memory:
+            raise Outdated  # Nothing is asked, and so nothing found, in its actor's name.
         if decision.blocked and execution.idempotency_key and _same_key(execution).exists():
             return False
         decision.require_allowed()
@@ -55,6 +57,7 @@ def store_request(execution: Execution, actor: Actor) -> bool:
         values += [rules.version, *as_before]
         if write_recorded(f"{insert} {_ONCE}", values, about=execution):
             execution._state.adding = False
+            execution.found_as_seen = actor.as_seen
             return True
         if skill.is_from_memory:
             raise Outdated

@@ -25,6 +25,8 @@ LOGIN_HOLDS_STILL = f"""EXISTS (
         AND {ROLES} = %s
 )"""  # noqa: S608 - a piece of our own
 """SQL for whether a login that is remembered is as it was; its values are ``actor.as_seen``."""
+LARGEST_BODY = 64 * 1024
+"""Bytes that are read of somebody who may not come any more. Longer ones wait for the look-up."""
 MOST_REMEMBERED = 1000
 _remembered: dict[tuple[str, str], ApiToken] = {}
 """Tokens that somebody came with, by schema and digest. Everybody's: nothing on them is changed."""
@@ -36,7 +38,7 @@ class LoginCheckedByTheAct(ApiView):
     Whoever came before is not looked up for it. Until that statement has found the login as it was,
     nothing is done for the request, and nothing told to it: whatever else comes of it, the login is
     looked up before the answer. post() calls ``look_up_login`` before it does anything else in the
-    name of ``request.actor``, and ``login_was_checked`` once it has succeeded.
+    name of ``request.actor``, and ``note_login`` with what the statement has found.
     """
 
     _login_is_checked = True
@@ -48,12 +50,14 @@ class LoginCheckedByTheAct(ApiView):
         else:
             super().perform_authentication(request)
 
-    def handle_exception(self, exc: Exception) -> Response:
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Response:
         try:
             self.look_up_login()
         except Exception as refusal:  # noqa: BLE001 - whatever it is, it is told instead
-            exc = refusal
-        return super().handle_exception(exc)
+            response = self.handle_exception(refusal)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def look_up_login(self) -> None:
         """Log in anew where that was left to the act. Raises APIException where it is refused."""
@@ -64,21 +68,25 @@ class LoginCheckedByTheAct(ApiView):
         _remembered.pop(_key_of(request.auth), None)
         nobody = Actor.anonymous(door=api_door(request), address=client_address(request))
         request.actor = request._request.actor = nobody
+        request._not_authenticated()
         request._authenticate()
         self.check_permissions(request)
 
-    def login_was_checked(self) -> None:
-        """Say that the act was done, so the login is good; later ones need no look-up."""
-        if self._login_is_checked:  # It was looked up.
+    def note_login(self, found: tuple[object, ...]) -> None:
+        """Take note of what the act has found as it was seen, and remember who was looked up."""
+        request: Any = self.request
+        if self._login_is_checked:
             if len(_remembered) >= MOST_REMEMBERED:
                 _remembered.clear()
-            token: Any = self.request.auth
-            _remembered[_key_of(token)] = token
-        self._login_is_checked = True
+            _remembered[_key_of(request.auth)] = request.auth
+        elif found:
+            self._login_is_checked = found is request.actor.as_seen
 
 
 def _recognise(request: Any) -> bool:
     """Log in as before, without asking the database; False where the token has to be looked up."""
+    if not 0 < _length_of(request) <= LARGEST_BODY:
+        return False
     digest = digest_of_login(request)
     token = _remembered.get((current_schema(), digest or ""))
     # Else nobody would note that it is in use.
@@ -89,6 +97,12 @@ def _recognise(request: Any) -> bool:
     log_in(request, token, as_seen=(*seen, token.assigned))
     request.user, request.auth = account, token
     return True
+
+
+def _length_of(request: Any) -> int:
+    """Return how long a body is said to be; 0 where nothing is said."""
+    said = request.META.get("CONTENT_LENGTH") or ""
+    return int(said) if said.isdecimal() else 0
 
 
 def _key_of(token: ApiToken) -> tuple[str, str]:

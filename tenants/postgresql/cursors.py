@@ -15,9 +15,11 @@ from typing import Any
 
 from django.db.backends.postgresql.base import CursorMixin, ServerSideCursor
 from django.db.utils import ProgrammingError
-from psycopg import ClientCursor, Cursor
+from psycopg import ClientCursor, Cursor, OperationalError
+from psycopg._preparing import Prepare
 from psycopg._queries import PostgresQuery, _query2pg_nocache
 from psycopg.errors import FeatureNotSupported
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.sql import Composable
 
 PLAIN = re.compile(
@@ -104,6 +106,9 @@ def _numbered(text: str) -> Any:
     return _query2pg_nocache(text.encode(), "utf-8")
 
 
+_IDLE = TransactionStatus.IDLE
+
+
 class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
     """Sends a plain statement that PostgreSQL parses and plans once for each session.
 
@@ -118,6 +123,8 @@ class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
         if self.before_each is not None:
             self.before_each()
         try:
+            if self._executed_again(query, params):
+                return self
             return super().execute(query, params, prepare=True)
         except FeatureNotSupported:
             # A migration has changed a column that the plan returns; PostgreSQL plans it anew.
@@ -125,6 +132,30 @@ class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
             if not self._conn.autocommit or self._conn.pgconn.transaction_status:
                 raise
             return super().execute(query, params, prepare=True)
+
+    def _executed_again(self, query: Any, params: Any) -> bool:
+        """Send what this cursor has sent, and PostgreSQL has prepared, before; else return False.
+
+        It waits in libpq, in one call. psycopg's own way, by which one could do something else
+        meanwhile, takes longer than all that is left of a short statement.
+        """
+        connection, at_server = self._conn, self._conn.pgconn
+        begins = not connection.autocommit and at_server.transaction_status == _IDLE
+        if self.closed or self._last_query is not query or begins:
+            return False
+        with connection.lock:
+            statement = self._convert_query(query, params)
+            prepared, name = connection._prepared.get(statement, True)
+            if prepared is not Prepare.YES:
+                return False
+            connection._prepared.maybe_add_to_cache(statement, prepared, name)
+            self._reset(reset_query=False)
+            result = at_server.exec_prepared(name, statement.params, statement.formats, self.format)
+            if result.status == ExecStatus.FATAL_ERROR and at_server.status == ConnStatus.BAD:
+                raise OperationalError(result.get_error_message())
+            self._check_results([result])
+            self._set_results([result])
+        return True
 
     def take_rows(self) -> list[tuple[Any, ...]]:
         """Return the rows of the last statement, none where it has none, and let go of them."""

@@ -83,6 +83,12 @@ def test_subscriptions_that_wait_to_be_sent_are_all_sent_in_order():
     assert hear_text() == "one"
 
 
+def test_a_subscription_that_was_not_sent_is_a_new_one_still():
+    assert line().subscribe([CHANNEL], with_next=True) == {CHANNEL}
+    assert line().subscribe([CHANNEL]) == {CHANNEL}
+    assert line().subscribe([CHANNEL]) == frozenset()
+
+
 def test_silence_is_no_error():
     line().subscribe([CHANNEL])
     assert line().hear(LONG_S)[0] == "subscribe"

@@ -13,11 +13,12 @@ from execfabric.core.errors import Postponed
 from execfabric.core.models import AuditEvent
 from skills.catalogue import selectors
 from skills.catalogue.models import Right, Skill, SkillGrant, Withdrawal
-from skills.executions import api, services
+from skills.executions import api, policy, services
 from skills.executions.approvals.models import ApprovalRules
 from skills.executions.models import Execution
 from skills.executions.storing import Outdated
 from tenants.accounts import remembered
+from tenants.accounts.authentication import BearerAuthentication
 from tenants.accounts.groups.services import add_member, create_group, remove_member
 from tenants.accounts.models import Account, ApiToken, RoleAssignment
 from tests.factories.skills import make_skill
@@ -46,6 +47,11 @@ def actor_of(who):
 def ask(who, **more):
     body = {"skill": "greet", "inputs": {}} | more
     return who.api.post(ADDRESS, body, format="json")
+
+
+def ask_with_key(who):
+    body, key = {"skill": "greet", "inputs": {}}, {"Idempotency-Key": "once"}
+    return who.api.post(ADDRESS, body, format="json", headers=key)
 
 
 def forget_all():
@@ -194,6 +200,110 @@ def test_who_may_come_no_more_learns_nothing(oscar, change, body):
     assert answer.status_code in {401, 403}
     assert (answer.status_code, answer.json()) == (as_ever.status_code, as_ever.json())
     assert not events_beside(known)[0]
+
+
+@pytest.mark.parametrize(
+    "change", [revoke_token, disable_account, let_token_expire, take_role, revoke_grants]
+)
+def test_a_key_that_was_used_opens_nothing_where_the_rules_forbid_the_run(
+    oscar, change, monkeypatch
+):
+    first = ask_with_key(oscar)
+    monkeypatch.setattr(policy, "decide", lambda *_: policy.Decision(blocked="Nobody may."))
+    assert ask_with_key(oscar).json() == first.json()
+    change(oscar)
+    _, known = events_beside(())
+
+    answer = ask_with_key(oscar)
+
+    recorded, known = events_beside(known)
+    forget_all()
+    as_ever = ask_with_key(oscar)
+    assert answer.status_code in {401, 403, 404}
+    assert (answer.status_code, answer.json()) == (as_ever.status_code, as_ever.json())
+    assert recorded == events_beside(known)[0]
+
+
+@pytest.mark.parametrize("change", [revoke_token, disable_account, let_token_expire])
+def test_an_error_of_ours_is_not_recorded_in_the_name_of_who_may_come_no_more(
+    oscar, change, monkeypatch
+):
+    def fail(*_args):
+        raise RuntimeError
+
+    monkeypatch.setattr(services, "store_request", fail)
+    change(oscar)
+    _, known = events_beside(())
+
+    assert ask(oscar).status_code == 401
+    assert not events_beside(known)[0]
+
+
+def test_an_error_of_ours_is_recorded_once_of_who_may_come(oscar, monkeypatch):
+    def fail(*_args):
+        raise RuntimeError
+
+    monkeypatch.setattr(services, "store_request", fail)
+    oscar.api.raise_request_exception = False
+    _, known = events_beside(())
+
+    assert ask(oscar).status_code == 500
+    assert [outcome for _, outcome, _, _ in events_beside(known)[0]] == ["failed"]
+
+
+def test_an_act_that_has_found_nothing_out_about_the_login_is_not_believed(oscar, monkeypatch):
+    first = Execution.objects.get()
+    first.found_as_seen = ()
+    monkeypatch.setattr(services, "request_execution", lambda **_: first)
+    revoke_token(oscar)
+
+    assert ask(oscar).status_code == 401
+
+
+def test_a_long_body_waits_for_the_look_up(oscar, monkeypatch):
+    read = []
+    monkeypatch.setattr(api, "plainly_valid", lambda data: read.append(data))
+    revoke_token(oscar)
+    body = {"skill": "greet", "inputs": {}, "reason": "x" * remembered.LARGEST_BODY}
+
+    assert oscar.api.post(ADDRESS, body, format="json").status_code == 401
+    assert not read
+
+
+def test_nobody_is_left_where_the_look_up_breaks(oscar, monkeypatch):
+    def fail(*_args):
+        raise OSError
+
+    seen = []
+    real = remembered.LoginCheckedByTheAct.handle_exception
+
+    def look(view, error):
+        seen.append((view.request.user, view.request.actor.roles))
+        return real(view, error)
+
+    oscar.api.raise_request_exception = False
+    revoke_token(oscar)
+    monkeypatch.setattr(BearerAuthentication, "authenticate_credentials", fail)
+    monkeypatch.setattr(remembered.LoginCheckedByTheAct, "handle_exception", look)
+
+    assert ask(oscar).status_code == 500
+    assert seen
+    assert set(seen) == {(None, frozenset())}
+
+
+def test_another_door_or_address_is_remembered_by_itself(oscar):
+    api = APIClient(SERVER_NAME="acme.localhost")
+    api.credentials(
+        HTTP_AUTHORIZATION=f"Bearer {oscar.token}",
+        HTTP_HOST="acme.localhost",
+        HTTP_USER_AGENT="execfabric-cli/1",
+        REMOTE_ADDR="192.0.2.7",
+    )
+
+    for _ in range(2):
+        assert api.post(ADDRESS, {"skill": "greet", "inputs": {}}, format="json").status_code == 201
+        event = AuditEvent.objects.filter(code="executions.execution.request").latest("id")
+        assert (event.door, event.address) == ("cli", "192.0.2.7")
 
 
 def test_a_login_is_remembered_for_asking_only(oscar):
