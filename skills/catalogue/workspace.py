@@ -7,6 +7,7 @@ lies a lock file, whose time says when it was last used.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import time
@@ -57,7 +58,12 @@ _checked: set[Path] = set()
 
 
 def bundle_folder(digest: str) -> Path:
-    return _root() / current_schema() / digest
+    return _bundle_folder(str(settings.DATA_DIR), current_schema(), digest)
+
+
+@functools.lru_cache(maxsize=1000)  # To join a path takes as long as to look what is there.
+def _bundle_folder(data: str, schema: str, digest: str) -> Path:
+    return _workspace(data) / schema / digest
 
 
 def store_bundle(bundle: Bundle) -> str:
@@ -150,7 +156,11 @@ def _sweep_now_and_then(now: float) -> None:
 
 
 def _root() -> Path:
-    return Path(settings.DATA_DIR) / "workspace"
+    return _workspace(str(settings.DATA_DIR))
+
+
+def _workspace(data: str) -> Path:
+    return Path(data) / "workspace"
 
 
 def _lock_path(folder: Path) -> Path:

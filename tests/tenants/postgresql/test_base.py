@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import contextmanager
 
@@ -211,6 +212,44 @@ class TestMessages:
             assert plain.is_usable()
 
         assert asked == []
+
+    def test_a_kept_statement_costs_one_message_once_it_is_prepared(self, plain, acme):
+        self.messages(plain, acme)
+        self.send_kept(plain, 1)
+
+        with self.counted(plain) as asked:
+            assert self.send_kept(plain, 2) == [(2,)]
+
+        assert len(asked) == 1
+
+    def test_a_kept_statement_begins_the_transaction_it_is_the_first_of(self, plain, acme):
+        self.messages(plain, acme)
+        self.send_kept(plain, 1)
+        plain.set_autocommit(False)
+        try:
+            assert self.send_kept(plain, 2) == [(2,)]
+            assert plain.connection.info.transaction_status == pq.TransactionStatus.INTRANS
+            assert self.send_kept(plain, 3) == [(3,)]
+        finally:
+            plain.rollback()
+            plain.set_autocommit(True)
+
+    def test_a_kept_statement_on_a_killed_connection_raises_what_others_do(self, plain, acme):
+        self.messages(plain, acme)
+        self.send_kept(plain, 1)
+        kill(plain)
+        for _ in range(2):
+            with pytest.raises(OperationalError):
+                self.send_kept(plain, 2)
+        plain.close()
+
+        assert self.send_kept(plain, 3) == [(3,)]
+
+    def send_kept(self, session, value):
+        text = sys.intern("SELECT %s::integer")
+        cursor = session.kept_cursor(text)
+        cursor.execute(text, [value])
+        return cursor.take_rows()
 
     def test_a_killed_connection_is_known_to_be_dead(self, plain, acme):
         self.messages(plain, acme)
