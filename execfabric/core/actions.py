@@ -86,7 +86,7 @@ def action(
                 if call.actor.as_seen and not checks_login:
                     raise Postponed("This login has to be looked up first.")
                 if not open_to_all:
-                    permissions.require(call.actor, code, kwargs.get(target))
+                    _require(call.actor, code, kwargs.get(target))
                 if needs_proof and _depth.get() == 1 and not _is_proven(call.actor):
                     raise ProofNeeded(title)
                 with nullcontext() if in_one_statement else transaction.atomic():
@@ -166,6 +166,15 @@ def write_each_recorded(
     call.is_recorded = True
     transaction.on_commit(call.was_committed)
     return rows
+
+
+def _require(actor: Actor, code: str, target: object) -> None:
+    try:
+        permissions.require(actor, code, target)
+    except DomainError as error:
+        if actor.as_seen:  # Who was not looked up may have other roles by now.
+            raise Postponed("This login has to be looked up first.") from error
+        raise
 
 
 def _is_proven(actor: Actor) -> bool:

@@ -242,6 +242,7 @@ def _in_json(row: models.Model, field: models.Field[Any, Any], plain: frozenset[
 _PLAIN_VALUES: frozenset[type] = frozenset({str, int, float, bool, UUID, type(None)})
 _TEXTS: frozenset[type] = frozenset({str, type(None)})
 _MOMENTS: frozenset[type] = frozenset({type(None)})
+"""Of a moment it depends on its time zone."""
 _PLAIN_FIELDS = (
     models.CharField,
     models.TextField,

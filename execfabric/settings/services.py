@@ -16,9 +16,15 @@ from execfabric.embedded.binaries import POSTGRES
 
 from .environment import Environment
 
-GIVE_UP_AFTER = {"connect_timeout": "10", "tcp_user_timeout": "15000"}
-"""Seconds and milliseconds without an answer, unless the URL says otherwise: a network that
-swallows what is sent must look like a database that is away."""
+GIVE_UP_AFTER = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+}
+"""Seconds, but milliseconds for tcp_user_timeout, unless the URL says otherwise: a network that
+swallows what is sent must look like a database that is away, and one that forgets idle connections
+be reminded of those of threads that wait."""
 
 
 def with_embedded(environment: Environment) -> Environment:

@@ -72,7 +72,7 @@ class BodyLimitMiddleware:
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # Django would take the body for empty, and miss every field in the answer.
             return error_page(request, HTTPStatus.LENGTH_REQUIRED, message=NO_LENGTH)
-        length = _content_length(request)
+        length = content_length(request)
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and length > _most(request):
             return error_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         request._stream = InPieces(request._stream)  # type: ignore[assignment]
@@ -156,7 +156,8 @@ def _most(request: HttpRequest) -> int:
     return int(settings.REQUEST_BYTES if known else settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
-def _content_length(request: HttpRequest) -> int:
+def content_length(request: HttpRequest) -> int:
+    """Return how many bytes of body are announced; 0 where none are, or not in a number."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:

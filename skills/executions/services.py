@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from execfabric.core import statements, wake
 from execfabric.core.actions import action
 from execfabric.core.actor import Actor
 from execfabric.core.audit import storable
-from execfabric.core.errors import Conflict, InvalidInput, NotPermitted
+from execfabric.core.errors import Conflict, DomainError, InvalidInput, NotPermitted
 from execfabric.core.ids import uuid7
 from execfabric.core.permissions import can, target_rule
 from execfabric.core.request_context import current_request_id
@@ -40,6 +41,8 @@ from .models import Execution
 from .moves import enqueue_execution, move_execution, send_execution
 from .states import EXECUTION_TRANSITIONS, FINAL, WAITING, Status
 from .storing import Outdated, earlier_request, store_request
+
+logger = structlog.get_logger(__name__)
 
 LONGEST_KEY = 100
 LONGEST_REASON = 2000
@@ -88,6 +91,8 @@ def request_execution(
     except Exception as error:
         # Nothing is recorded of one that was not looked up, not even an error of ours.
         if skill.is_from_memory and not isinstance(error, Outdated):
+            if not isinstance(error, DomainError):
+                logger.warning("execution.request_tried_again", exc_info=error)
             raise Outdated from error
         raise
     if is_new and execution.status == Status.QUEUED:

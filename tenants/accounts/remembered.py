@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execfabric.core.actor import Actor, current_schema
 from execfabric.web.api.views import ApiView
+from execfabric.web.uploads import content_length
 
 from .actors import client_address
 from .authentication import ROLES, api_door, digest_of_login, log_in
 from .models import ApiToken
 from .sessions.services import SEEN_EVERY
+
+logger = structlog.get_logger(__name__)
 
 LOGIN_HOLDS_STILL = f"""EXISTS (
     SELECT 1 FROM accounts_apitoken token
@@ -49,6 +53,14 @@ class LoginCheckedByTheAct(ApiView):
             self._login_is_checked = False
         else:
             super().perform_authentication(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        try:
+            self.look_up_login()
+        except Exception as refusal:
+            logger.info("login.refused_after_error", exc_info=exc)
+            exc = refusal
+        return super().handle_exception(exc)
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
@@ -85,7 +97,7 @@ class LoginCheckedByTheAct(ApiView):
 
 def _recognise(request: Any) -> bool:
     """Log in as before, without asking the database; False where the token has to be looked up."""
-    if not 0 < _length_of(request) <= LARGEST_BODY:
+    if not 0 < content_length(request) <= LARGEST_BODY:
         return False
     digest = digest_of_login(request)
     token = _remembered.get((current_schema(), digest or ""))
@@ -97,12 +109,6 @@ def _recognise(request: Any) -> bool:
     log_in(request, token, as_seen=(*seen, token.assigned))
     request.user, request.auth = account, token
     return True
-
-
-def _length_of(request: Any) -> int:
-    """Return how long a body is said to be; 0 where nothing is said."""
-    said = request.META.get("CONTENT_LENGTH") or ""
-    return int(said) if said.isdecimal() else 0
 
 
 def _key_of(token: ApiToken) -> tuple[str, str]:

@@ -11,15 +11,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.db.backends.postgresql.base import CursorMixin, ServerSideCursor
 from django.db.utils import ProgrammingError
-from psycopg import ClientCursor, Cursor, OperationalError
-from psycopg._preparing import Prepare
+from psycopg import ClientCursor, Cursor
 from psycopg._queries import PostgresQuery, _query2pg_nocache
 from psycopg.errors import FeatureNotSupported
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.sql import Composable
 
 PLAIN = re.compile(
@@ -106,9 +104,6 @@ def _numbered(text: str) -> Any:
     return _query2pg_nocache(text.encode(), "utf-8")
 
 
-_IDLE = TransactionStatus.IDLE
-
-
 class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
     """Sends a plain statement that PostgreSQL parses and plans once for each session.
 
@@ -123,39 +118,15 @@ class PreparedCursor(NoSideDoors, CursorMixin, Cursor[Any]):
         if self.before_each is not None:
             self.before_each()
         try:
-            if self._executed_again(query, params):
-                return self
             return super().execute(query, params, prepare=True)
         except FeatureNotSupported:
-            # A migration has changed a column that the plan returns; PostgreSQL plans it anew.
-            self._conn._prepared.clear()
+            # A migration has changed a column that the plan returns; PostgreSQL plans it anew, by
+            # another name. To clear all would deallocate what is prepared next, too.
+            prepared, statement = self._conn._prepared, cast("PostgresQuery", self._query)
+            prepared._names.pop(prepared.key(statement), None)
             if not self._conn.autocommit or self._conn.pgconn.transaction_status:
                 raise
             return super().execute(query, params, prepare=True)
-
-    def _executed_again(self, query: Any, params: Any) -> bool:
-        """Send what this cursor has sent, and PostgreSQL has prepared, before; else return False.
-
-        It waits in libpq, in one call. psycopg's own way, by which one could do something else
-        meanwhile, takes longer than all that is left of a short statement.
-        """
-        connection, at_server = self._conn, self._conn.pgconn
-        begins = not connection.autocommit and at_server.transaction_status == _IDLE
-        if self.closed or self._last_query is not query or begins:
-            return False
-        with connection.lock:
-            statement = self._convert_query(query, params)
-            prepared, name = connection._prepared.get(statement, True)
-            if prepared is not Prepare.YES:
-                return False
-            connection._prepared.maybe_add_to_cache(statement, prepared, name)
-            self._reset(reset_query=False)
-            result = at_server.exec_prepared(name, statement.params, statement.formats, self.format)
-            if result.status == ExecStatus.FATAL_ERROR and at_server.status == ConnStatus.BAD:
-                raise OperationalError(result.get_error_message())
-            self._check_results([result])
-            self._set_results([result])
-        return True
 
     def take_rows(self) -> list[tuple[Any, ...]]:
         """Return the rows of the last statement, none where it has none, and let go of them."""

@@ -9,10 +9,11 @@ from django.db import connection, models
 
 from execfabric.core.actor import Door
 from execfabric.core.models import AuditEvent, Outcome
-from execfabric.core.statements import insert_of, new_row
+from execfabric.core.statements import insert_of, new_row, stored_row
+from skills.catalogue.models import Skill
 from skills.executions.models import Execution
 from skills.executions.states import Status
-from tenants.accounts.models import ApiToken
+from tenants.accounts.models import Account, ApiToken
 from tests.factories.skills import make_skill
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -64,6 +65,34 @@ def test_rows_share_no_default_that_can_be_changed():
 def test_a_column_that_there_is_not_is_an_error():
     with pytest.raises(TypeError, match="nonsense"):
         new_row(AuditEvent, nonsense=1)
+
+
+@pytest.mark.parametrize("model", [Execution, Skill, Account])
+def test_a_stored_row_is_as_its_model_reads_it(acme, model):
+    names = [field.attname for field in model._meta.concrete_fields]
+    for some in (names, names[:2]):
+        values = [str(number) for number in range(len(some))]
+
+        ours, theirs = stored_row(model, some, values), model.from_db("default", some, values)
+
+        assert contents(ours) == contents(theirs)
+        assert (ours._state.adding, ours._state.db) == (False, "default")
+        assert ours.get_deferred_fields() == theirs.get_deferred_fields()
+
+
+def test_a_model_whose_columns_are_more_than_values_is_refused():
+    class Pictured(models.Model):
+        picture = models.FileField()
+
+        class Meta:
+            app_label = "tests"
+
+        def __str__(self):
+            return self.picture.name
+
+    for make in (lambda: new_row(Pictured), lambda: stored_row(Pictured, ["picture"], ["x"])):
+        with pytest.raises(TypeError, match="picture"):
+            make()
 
 
 def test_what_is_sent_is_what_django_would_send(acme):

@@ -239,6 +239,16 @@ def test_an_error_of_ours_is_not_recorded_in_the_name_of_who_may_come_no_more(
     assert not events_beside(known)[0]
 
 
+def test_an_error_of_ours_before_the_act_is_not_told_to_who_may_come_no_more(oscar, monkeypatch):
+    def fail(_data):
+        raise RuntimeError
+
+    monkeypatch.setattr(api, "plainly_valid", fail)
+    revoke_token(oscar)
+
+    assert ask(oscar).status_code == 401
+
+
 def test_an_error_of_ours_is_recorded_once_of_who_may_come(oscar, monkeypatch):
     def fail(*_args):
         raise RuntimeError

@@ -245,6 +245,25 @@ class TestMessages:
 
         assert self.send_kept(plain, 3) == [(3,)]
 
+    def test_a_kept_statement_goes_on_after_a_migration_changed_what_it_returns(self, plain, acme):
+        text = sys.intern("SELECT * FROM changing")
+        self.messages(plain, acme)
+        with owner_connection() as owner:
+            owner.execute(f"CREATE TABLE {acme.schema_name}.changing AS SELECT 1::integer AS one")
+            owner.execute(f"GRANT SELECT ON {acme.schema_name}.changing TO {role(acme)}")
+            try:
+                found = []
+                for kind in ("integer", "bigint", "text"):
+                    owner.execute(f"ALTER TABLE {acme.schema_name}.changing ALTER one TYPE {kind}")
+                    for _ in range(3):
+                        cursor = plain.kept_cursor(text)
+                        cursor.execute(text, [])
+                        found += cursor.take_rows()
+            finally:
+                owner.execute(f"DROP TABLE {acme.schema_name}.changing")
+
+        assert found == [(1,)] * 6 + [("1",)] * 3
+
     def send_kept(self, session, value):
         text = sys.intern("SELECT %s::integer")
         cursor = session.kept_cursor(text)
