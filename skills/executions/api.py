@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from execfabric.core.actor import Actor
+from execfabric.core.errors import Postponed
 from execfabric.web.api.errors import error_responses
 from execfabric.web.api.views import ApiView
 from execfabric.web.requests import ApiRequest
@@ -33,7 +34,6 @@ from .serializers import (
     plainly_valid,
 )
 from .states import Status
-from .storing import Outdated
 
 _REQUESTER: Any = Execution._meta.get_field("requested_by")
 WAIT = OpenApiParameter(
@@ -127,7 +127,7 @@ class ExecutionListView(LoginCheckedByTheAct):
             )
             try:
                 execution = ask(actor=request.actor, skill=skill)
-            except Outdated:
+            except Postponed:  # Outdated, or refused to an actor who was not looked up.
                 forget_skill(request.actor, skill.name)
                 self.look_up_login()
                 skill = _skill_of(request, wanted["skill"])

@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from execfabric.core.errors import Postponed
+from execfabric.core import permissions
+from execfabric.core.errors import NotPermitted, Postponed
 from execfabric.core.models import AuditEvent
 from skills.catalogue import selectors
 from skills.catalogue.models import Right, Skill, SkillGrant, Withdrawal
@@ -268,6 +269,21 @@ def test_an_act_that_has_found_nothing_out_about_the_login_is_not_believed(oscar
     revoke_token(oscar)
 
     assert ask(oscar).status_code == 401
+
+
+def test_a_refusal_by_what_is_remembered_is_asked_for_again(oscar, monkeypatch):
+    real = permissions.require
+
+    def require(actor, *what):
+        if actor.as_seen:
+            raise NotPermitted("By what was seen.")
+        return real(actor, *what)
+
+    monkeypatch.setattr(permissions, "require", require)
+    _, known = events_beside(())
+
+    assert ask(oscar).status_code == 201
+    assert [outcome for _, outcome, _, _ in events_beside(known)[0]] == ["done"]
 
 
 def test_a_long_body_waits_for_the_look_up(oscar, monkeypatch):
