@@ -60,6 +60,12 @@ def children_of(pid: int, task: int | None = None) -> list[int]:
         return [int(word) for word in stream.read().split()]
 
 
+def session_of(pid: int) -> int:
+    """Return the id of a process's session. Raises OSError when it has ended."""
+    with open(f"/proc/{pid}/stat", "rb") as stream:
+        return int(stream.read().rpartition(b")")[2].split()[3])
+
+
 def descendants_by_parent(root: int) -> list[int]:
     """The same for a kernel built without the children files: look at every process."""
     parents: dict[int, list[int]] = {}

@@ -146,7 +146,6 @@ class Rows:
         """Be the process of a row; return its order. Nobody else's channel stays open in it."""
         try:
             self.channel.detach()
-            os.setsid()
             # One that was open before would have the flags and locks that the last row gave it.
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.dup2(out, 1)
@@ -155,6 +154,7 @@ class Rows:
             enter_own_scope(self.scope)
             os.closerange(3, 1 << 20)
             prctl(PR_SET_DUMPABLE, 1)
+            os.setsid()  # Last: it says that this is the script's, see ``WarmRun.unstarted_row``.
         except BaseException:  # noqa: BLE001 - no script without it, and no exit code of one
             os.kill(os.getpid(), signal.SIGKILL)
         return order

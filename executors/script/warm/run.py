@@ -28,7 +28,7 @@ from executors.script.stage import (
     TICK_S,
     keep_open,
 )
-from executors.script.tree import descendants
+from executors.script.tree import children_of, descendants, session_of
 from executors.script.warm.claim import claim
 from executors.script.warm.interpreter import keep_for_good
 from executors.script.warm.messages import (
@@ -247,8 +247,22 @@ class WarmRun(SandboxStage):
         # An ordinary user cannot see how much of the process that serves rows is shared. It is
         # about all, since rows are forked from it; so it is counted as one of those that share it.
         serving = self.resident_bytes(self.pid)
-        rest = super().bytes_of_all([pid for pid in pids if pid != self.pid])
+        unstarted = self.unstarted_row()
+        rest = super().bytes_of_all([pid for pid in pids if pid not in (self.pid, unstarted)])
+        if unstarted:  # It hides as well, and shares what it was forked with.
+            rest += serving // len(pids) + max(0, self.resident_bytes(unstarted) - serving)
         return max(serving, serving // len(pids) + rest)
+
+    def unstarted_row(self) -> int:
+        """Return the process that is about to be a row's; 0 if there is none. When the script gets
+        it, it has a session of its own, which no process can give back."""
+        try:
+            children = children_of(self.pid)
+            if len(children) == 1 and session_of(children[0]) == session_of(self.pid):
+                return children[0]
+        except OSError:
+            pass
+        return 0
 
     def processes(self) -> list[int]:
         return [self.pid, *descendants(self.pid), *self.guard.others()]

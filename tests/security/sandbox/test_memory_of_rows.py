@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from executors.contract import MEBIBYTE, StopReason
 from executors.script.executor import ScriptExecutor
+from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from executors.script.tree import children_of
+from executors.script.warm.run import WarmRun
 from tests.executors.script.warm.rows import Rows
 from tests.security.sandbox.conftest import SOMEBODY, call_as
 
@@ -59,3 +64,59 @@ def test_it_is_counted_once(open_folder: Path, base_python: Path, is_root: bool)
 
     ended = json.loads((folder / "ended").read_text())
     assert ended == [StopReason.EXITED, StopReason.EXITED, StopReason.MEMORY_LIMIT]
+
+
+def as_it_was() -> None:
+    pass
+
+
+def with_more() -> None:
+    globals()["MORE"] = bytearray(b"x") * (100 * MEBIBYTE)
+
+
+def shown() -> None:
+    prctl(PR_SET_DUMPABLE, 1)
+    os.setsid()
+
+
+def count(begin: Callable[[], None]) -> int:
+    """Return how much more counts when a process that serves rows has forked one, in MiB.
+
+    begin: what the second one does first.
+    """
+    reader, writer = os.pipe()
+    serving = os.fork()
+    if serving == 0:
+        prctl(PR_SET_DUMPABLE, 0)
+        globals()["DATA"] = bytearray(b"x") * (120 * MEBIBYTE)
+        if os.fork() == 0:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            begin()
+            os.write(writer, b"ready")
+        signal.pause()
+    os.read(reader, 5)
+    run = WarmRun(None, None)  # type: ignore[arg-type] - it is only asked to count
+    run.order = {"rows": True, "uid": None}
+    run.pid = serving
+    more = run.bytes_of_all([serving, *children_of(serving)]) - run.resident_bytes(serving)
+    os.kill(serving, signal.SIGKILL)
+    os.waitpid(serving, 0)
+    return more // MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("begin", "expected"),
+    [
+        (as_it_was, range(5)),
+        (with_more, range(95, 105)),
+        (os.setsid, range(60, 1000)),
+        (shown, range(5)),
+    ],
+    ids=["not yet the script's", "and more", "a script that hides", "a script"],
+)
+def test_a_row_that_is_being_forked_shares_what_it_has(
+    base_python: Path, begin: Callable[[], None], expected: range
+) -> None:
+    """It hides until the script gets it, so that nobody sees how much it shares."""
+    user = SOMEBODY if os.geteuid() == 0 else os.geteuid()
+    assert call_as(user, base_python, lambda: count(begin)) in expected
