@@ -32,4 +32,4 @@ EXPOSE 8000
 # The admin host exists as soon as the database is prepared; an unknown host would be answered 404.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import os, urllib.request as r; host = 'admin.' + os.environ.get('EXECFABRIC_BASE_DOMAIN', 'localhost'); r.urlopen(r.Request('http://127.0.0.1:8000/healthz', headers={'Host': host}), timeout=8)"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "8", "--blocking-threads-idle-timeout", "600", "--respawn-failed-workers", "execfabric.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "32", "--blocking-threads-idle-timeout", "600", "--respawn-failed-workers", "execfabric.wsgi:application"]

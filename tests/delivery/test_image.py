@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from execfabric.embedded.demo import WEB_THREADS
 from tests.docs.pages import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -67,6 +69,13 @@ def test_the_image_has_a_health_check_that_is_python() -> None:
     code = re.findall(r'"-c", "([^"]*)"', line)
 
     compile(code[0], "healthcheck", "exec")
+
+
+def test_the_web_server_has_the_threads_that_waits_are_counted_for() -> None:
+    [line] = [line for line in LINES if line.startswith("CMD ")]
+    command = json.loads(line.removeprefix("CMD "))
+
+    assert command[command.index("--blocking-threads") + 1] == str(WEB_THREADS)
 
 
 def test_no_file_of_the_delivery_names_a_registry() -> None:
