@@ -45,7 +45,8 @@ def build_plan(python: Path | None, hidden: tuple[Path, ...]) -> dict[str, Any]:
     """Return what Landlock grants of the machine. hidden: folders that nothing is granted of,
     though they may lie in one that is. The stage adds the run's own folders."""
     system, _ = system_folders()
-    granted = [part for folder in system for part in _without(Path(folder), hidden)]
+    places = tuple(path.resolve() for path in hidden)
+    granted = [part for folder in system for part in parts_without(Path(folder), places)]
     if python is not None:
         granted += map(str, interpreter_folders(python))
     settings = [*shared_settings(), *(f"/etc/{name}" for name in OPEN_SETTINGS)]
@@ -55,12 +56,17 @@ def build_plan(python: Path | None, hidden: tuple[Path, ...]) -> dict[str, Any]:
     return {"stage": UNSHARED_STAGE, "rules": rules}
 
 
-def _without(folder: Path, hidden: tuple[Path, ...]) -> Iterator[str]:
-    """Yield folder, or what is in it where a hidden folder is below."""
+def parts_without(folder: Path, hidden: tuple[Path, ...]) -> Iterator[str]:
+    """Yield folder, or what is in it where a hidden folder is below. Links are left out there: one
+    may lead to what is hidden, and what else they lead to is granted by its own name or not at all.
+
+    hidden: without links in their paths.
+    """
     if folder in hidden:
         return
     if not any(is_below(str(path), [str(folder)]) for path in hidden):
         yield str(folder)
         return
     for part in sorted(folder.iterdir()):
-        yield from _without(part, hidden)
+        if not part.is_symlink():
+            yield from parts_without(part, hidden)
