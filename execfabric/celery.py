@@ -71,8 +71,9 @@ def end_presence(**_signal: Any) -> None:
 @worker_ready.connect
 def start_clock(sender: Any, **_signal: Any) -> None:
     """Let the worker that does the scans ask for them, too: a thread, not a process of its own."""
-    from execfabric.core.memory import keep_loaded
+    from execfabric.core.memory import give_back_in_background, keep_loaded
 
     keep_loaded()
+    give_back_in_background()
     if "celery" in sender.app.amqp.queues.consume_from:
         EmbeddedService(sender.app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()

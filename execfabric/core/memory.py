@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+import threading
+import time
 
 YOUNG = 10_000
 """Objects made before the garbage collector looks at the young ones; Python's 700 suits a script. A
@@ -11,6 +15,15 @@ request makes some thousands, nearly all of which end with it."""
 
 LOADING = 100_000
 """The same while a process loads, when nearly nothing ends: a tenth of the time it takes."""
+
+
+LOOK_EVERY_S = 5.0
+SURPLUS_BYTES = 64 * 1024 * 1024
+"""By so much a process has to have grown before it gives back what it does not use. Logs and files
+are the bulk of what comes and goes: twenty runs that each kept 10 MiB of log left the worker with
+800 MiB, of which it used 200."""
+_given_back_by = 0
+"""The process that has the thread: one that is forked from it does not."""
 
 
 def begin_to_load() -> None:
@@ -27,3 +40,48 @@ def keep_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+
+
+def give_back_in_background() -> None:
+    """Give memory that is not used back to the system, in a thread, as long as the process lives.
+
+    To be called in each process that serves, also more than once.
+    """
+    global _given_back_by
+    if _given_back_by == os.getpid():
+        return
+    _given_back_by = os.getpid()
+    threading.Thread(target=_keep_giving_back, name="memory", daemon=True).start()
+
+
+def _keep_giving_back() -> None:
+    surplus = Surplus()
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        surplus.give_back()
+
+
+class Surplus:
+    """What a process holds beyond the least it has held since it last gave something back."""
+
+    def __init__(self) -> None:
+        self._least = resident_bytes()
+
+    def give_back(self) -> bool:
+        """Give back what is not used, if it may be much. Returns whether anything was done."""
+        held = resident_bytes()
+        self._least = min(self._least, held)
+        if held - self._least < SURPLUS_BYTES:
+            return False
+        gc.collect()
+        # The C library keeps what was freed, for whatever comes next; glibc can be asked not to.
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)
+        self._least = resident_bytes()
+        return True
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds, as the system counts it."""
+    with open("/proc/self/statm", "rb") as stream:  # noqa: PTH123 - read often
+        return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
+from execfabric.core.memory import give_back_in_background
+
 
 class HostKnownRequest(WSGIRequest):
     """Takes its host apart and checks it once, not each time somebody asks."""
@@ -26,6 +28,7 @@ class WholeAnswersHandler(WSGIHandler):
     request_class = HostKnownRequest
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
+        give_back_in_background()  # The server may have forked since this was made.
         response: Any = super().__call__(environ, start_response)
         if getattr(response, "streaming", True):
             return response

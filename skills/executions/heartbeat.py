@@ -37,6 +37,10 @@ LAST_BEAT_S = 1.0
 Renew = Callable[[Execution], bool]
 
 
+def _nothing() -> None:
+    pass
+
+
 class Pulse:
     """One run whose lease is kept, as its slot sees it."""
 
@@ -54,7 +58,7 @@ class Pulse:
         """Whether it ends because its lease could not be renewed."""
         self.began_at = time.monotonic()
         self.held_until = self.began_at + HELD_S
-        self.beside: Callable[[], None] = lambda: None
+        self.beside: Callable[[], None] = _nothing
         """Called every TICK_S in a thread of all runs; never raises, and never takes long."""
 
     def alive(self) -> bool:
@@ -129,6 +133,7 @@ class Heartbeat:
         finally:
             with self._lock:
                 self._pulses.discard(pulse)
+            pulse.beside = _nothing  # A log, for instance, that refers to the pulse in turn.
 
     @property
     def kept(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from datetime import timedelta
 
 import pytest
@@ -13,6 +15,7 @@ from django.utils import timezone
 from execfabric.core.actor import Actor
 from skills.executions import lifecycle, recording, running, services
 from skills.executions.heartbeat import BEAT_S, HELD_S, Heartbeat
+from skills.executions.live_log import LiveSink
 from skills.executions.models import Execution
 from skills.executions.states import Status
 from tests.factories.skills import make_skill
@@ -206,6 +209,20 @@ def test_slow_news_delay_no_renewal(claimed, beating):
         before = len(renewals)
         wait_for(lambda: len(renewals) > before + 3)
         over.set()
+
+
+def test_what_a_run_told_is_free_when_its_lease_is_not_kept_any_more(claimed):
+    """At once: its log may be large, and the garbage collector comes rarely."""
+    gc.disable()
+    try:
+        with Heartbeat().keep(claimed) as pulse:
+            sink = LiveSink(claimed, pulse.alive)
+            pulse.beside = sink.store
+        left = weakref.ref(sink)
+        del sink, pulse
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_cancelled_run_keeps_its_lease_until_it_is_over(claimed, beating):

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from execfabric.core.memory import keep_loaded
+from execfabric.core.memory import give_back_in_background, keep_loaded
 from execfabric.core.presence import leave, own_presence, tell
 from executors.contract import ExecutorError
 from skills.executions.queue import DEFAULT_QUEUE
@@ -66,6 +66,7 @@ class Command(BaseCommand):
         except ExecutorError as error:
             raise CommandError(f"The worker does not start: {error}") from None
         keep_loaded()
+        give_back_in_background()
         presence = own_presence(does="runs", queues=tuple(queues), slots=options["slots"])
         while worker.is_well():
             if options["sign_of_life"] is not None:
