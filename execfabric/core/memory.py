@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+from contextlib import suppress
 
 YOUNG = 10_000
 """Objects made before the garbage collector looks at the young ones; Python's 700 suits a script. A
@@ -15,8 +16,6 @@ request makes some thousands, nearly all of which end with it."""
 
 LOADING = 100_000
 """The same while a process loads, when nearly nothing ends: a tenth of the time it takes."""
-
-
 LOOK_EVERY_S = 5.0
 SURPLUS_BYTES = 64 * 1024 * 1024
 """By so much a process has to have grown before it gives back what it does not use. Logs and files
@@ -58,7 +57,8 @@ def _keep_giving_back() -> None:
     surplus = Surplus()
     while True:
         time.sleep(LOOK_EVERY_S)
-        surplus.give_back()
+        with suppress(OSError):  # No file can be opened now, for instance: later, then.
+            surplus.give_back()
 
 
 class Surplus:

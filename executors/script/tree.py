@@ -62,8 +62,13 @@ def children_of(pid: int, task: int | None = None) -> list[int]:
 
 def session_of(pid: int) -> int:
     """Return the id of a process's session. Raises OSError when it has ended."""
+    return int(_facts_of(pid)[3])
+
+
+def _facts_of(pid: int | str) -> list[bytes]:
+    """Return what /proc says of a process behind its name, from its state on. Raises OSError."""
     with open(f"/proc/{pid}/stat", "rb") as stream:
-        return int(stream.read().rpartition(b")")[2].split()[3])
+        return stream.read().rpartition(b")")[2].split()
 
 
 def descendants_by_parent(root: int) -> list[int]:
@@ -72,8 +77,7 @@ def descendants_by_parent(root: int) -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open(f"/proc/{name}/stat", "rb") as stream:
-                    parent = int(stream.read().rpartition(b")")[2].split()[1])
+                parent = int(_facts_of(name)[1])
             except (OSError, IndexError):
                 continue
             parents.setdefault(parent, []).append(int(name))

@@ -93,15 +93,19 @@ def count(begin: Callable[[], None]) -> int:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             begin()
             os.write(writer, b"ready")
+        os.close(writer)
         signal.pause()
-    os.read(reader, 5)
-    run = WarmRun(None, None)  # type: ignore[arg-type] - it is only asked to count
-    run.order = {"rows": True, "uid": None}
-    run.pid = serving
-    more = run.bytes_of_all([serving, *children_of(serving)]) - run.resident_bytes(serving)
-    os.kill(serving, signal.SIGKILL)
-    os.waitpid(serving, 0)
-    return more // MEBIBYTE
+    os.close(writer)  # So that the end of both is heard.
+    try:
+        assert os.read(reader, 5) == b"ready"
+        run = WarmRun(None, None)  # type: ignore[arg-type] - it is only asked to count
+        run.order = {"rows": True, "uid": None}
+        run.pid = serving
+        used = run.bytes_of_all([serving, *children_of(serving)])
+        return (used - run.resident_bytes(serving)) // MEBIBYTE
+    finally:
+        os.kill(serving, signal.SIGKILL)
+        os.waitpid(serving, 0)
 
 
 @pytest.mark.parametrize(
