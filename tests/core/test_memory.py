@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import resource
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -24,6 +27,8 @@ def in_a_process_of_its_own(test: Callable[[], None]) -> Callable[[], None]:
         if pid == 0:
             code = 1
             try:
+                gc.collect()
+                ctypes.CDLL(None).malloc_trim(0)  # What is taken is new to this process, then.
                 test()
                 code = 0
             except BaseException:  # noqa: BLE001 - told to the parent
@@ -78,6 +83,41 @@ def test_a_process_that_uses_what_it_holds_is_asked_once() -> None:
     assert surplus.give_back()
     assert not surplus.give_back()
     assert len(taken[-1]) == PIECE_BYTES
+
+
+@in_a_process_of_its_own
+def test_what_was_in_use_then_is_given_back_later() -> None:
+    surplus = memory.Surplus()
+    before = memory.resident_bytes()
+    taken = pieces(3 * memory.SURPLUS_BYTES)
+    last = taken[-1]
+    assert surplus.give_back()
+    del taken
+    assert not surplus.give_back()
+    surplus._retry_at = time.monotonic()
+
+    assert surplus.give_back()
+    assert memory.resident_bytes() - before < memory.SURPLUS_BYTES / 2
+    assert len(last) == PIECE_BYTES
+
+
+@in_a_process_of_its_own
+def test_it_goes_on_after_an_error() -> None:
+    memory.LOOK_EVERY_S = memory.RETRY_S = 0.01
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))  # No file can be opened.
+    memory.give_back_in_background()
+    time.sleep(0.1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    time.sleep(0.1)
+    before = memory.resident_bytes()
+    last = pieces(3 * memory.SURPLUS_BYTES)[-1]
+    give_up_at = time.monotonic() + 20
+    while memory.resident_bytes() - before >= memory.SURPLUS_BYTES:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+    assert threads()
+    assert len(last) == PIECE_BYTES
 
 
 @in_a_process_of_its_own

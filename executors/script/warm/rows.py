@@ -154,7 +154,7 @@ class Rows:
             enter_own_scope(self.scope)
             os.closerange(3, 1 << 20)
             prctl(PR_SET_DUMPABLE, 1)
-            os.setsid()  # Last: it says that this is the script's, see ``WarmRun.unstarted_row``.
+            os.setsid()  # Last: it tells ``WarmRun.is_row_unstarted`` that this is the script's.
         except BaseException:  # noqa: BLE001 - no script without it, and no exit code of one
             os.kill(os.getpid(), signal.SIGKILL)
         return order

@@ -28,7 +28,7 @@ from executors.script.stage import (
     TICK_S,
     keep_open,
 )
-from executors.script.tree import children_of, descendants, session_of
+from executors.script.tree import descendants, session_of
 from executors.script.warm.claim import claim
 from executors.script.warm.interpreter import keep_for_good
 from executors.script.warm.messages import (
@@ -53,6 +53,8 @@ else:
 
 GUARD_IN_NAMESPACE = 1
 """The guard counts for an ordinary user's limit; the zygote is outside."""
+MOST_LOOKS_UNSTARTED = 4
+"""A row starts within a millisecond, on a machine that is at its limit within some looks."""
 
 
 class ScriptProcess(BaseException):
@@ -91,6 +93,8 @@ class WarmRun(SandboxStage):
         self.cpu_s = 0.0
         self.is_reported = False
         self.problem_reader = self.problem_writer = -1
+        self.unstarted = self.looks_at_unstarted = 0
+        """The last process seen that may be about to be a row's, and how often."""
         self.pages: Ranges = []
         """What to copy while it waits for its order."""
 
@@ -247,22 +251,25 @@ class WarmRun(SandboxStage):
         # An ordinary user cannot see how much of the process that serves rows is shared. It is
         # about all, since rows are forked from it; so it is counted as one of those that share it.
         serving = self.resident_bytes(self.pid)
-        unstarted = self.unstarted_row()
-        rest = super().bytes_of_all([pid for pid in pids if pid not in (self.pid, unstarted)])
-        if unstarted:  # It hides as well, and shares what it was forked with.
-            rest += serving // len(pids) + max(0, self.resident_bytes(unstarted) - serving)
+        if self.is_row_unstarted(pids):  # It hides as well, and shares what it was forked with.
+            return max(serving, self.resident_bytes(pids[1]))
+        rest = super().bytes_of_all([pid for pid in pids if pid != self.pid])
         return max(serving, serving // len(pids) + rest)
 
-    def unstarted_row(self) -> int:
-        """Return the process that is about to be a row's; 0 if there is none. When the script gets
-        it, it has a session of its own, which no process can give back."""
+    def is_row_unstarted(self, pids: list[int]) -> bool:
+        """Return whether nothing lives beside the process that serves rows but one that is about to
+        be a row's. When the script gets it, it has a session of its own, which no process can give
+        back. Believed for a moment only: a package may have changed what serves rows."""
+        if len(pids) != 2:
+            return False
         try:
-            children = children_of(self.pid)
-            if len(children) == 1 and session_of(children[0]) == session_of(self.pid):
-                return children[0]
-        except OSError:
-            pass
-        return 0
+            is_unstarted = session_of(pids[1]) == session_of(self.pid)
+        except (OSError, IndexError):
+            return False
+        if pids[1] != self.unstarted:
+            self.unstarted, self.looks_at_unstarted = pids[1], 0
+        self.looks_at_unstarted += 1
+        return is_unstarted and self.looks_at_unstarted <= MOST_LOOKS_UNSTARTED
 
     def processes(self) -> list[int]:
         return [self.pid, *descendants(self.pid), *self.guard.others()]

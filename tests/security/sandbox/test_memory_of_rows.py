@@ -16,7 +16,7 @@ from executors.contract import MEBIBYTE, StopReason
 from executors.script.executor import ScriptExecutor
 from executors.script.sandbox.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 from executors.script.tree import children_of
-from executors.script.warm.run import WarmRun
+from executors.script.warm.run import MOST_LOOKS_UNSTARTED, WarmRun
 from tests.executors.script.warm.rows import Rows
 from tests.security.sandbox.conftest import SOMEBODY, call_as
 
@@ -102,7 +102,7 @@ def count(begin: Callable[[], None]) -> int:
         run.order = {"rows": True, "uid": None}
         run.pid = serving
         used = run.bytes_of_all([serving, *children_of(serving)])
-        return (used - run.resident_bytes(serving)) // MEBIBYTE
+        return round((used - run.resident_bytes(serving)) / MEBIBYTE)
     finally:
         os.kill(serving, signal.SIGKILL)
         os.waitpid(serving, 0)
@@ -124,3 +124,22 @@ def test_a_row_that_is_being_forked_shares_what_it_has(
     """It hides until the script gets it, so that nobody sees how much it shares."""
     user = SOMEBODY if os.geteuid() == 0 else os.geteuid()
     assert call_as(user, base_python, lambda: count(begin)) in expected
+
+
+def looks_that_are_fooled() -> int:
+    """Return how many looks believe in a process that never becomes a row's."""
+    run = WarmRun(None, None)  # type: ignore[arg-type] - it is only asked to count
+    run.pid = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    try:
+        return sum(run.is_row_unstarted([run.pid, pid]) for _ in range(20))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_one_that_stays_in_the_session_counts_after_some_looks(base_python: Path) -> None:
+    """A package may have taken ``setsid`` away from what serves rows."""
+    assert call_as(os.geteuid(), base_python, looks_that_are_fooled) == MOST_LOOKS_UNSTARTED
